@@ -1,0 +1,120 @@
+"""Write docs/configuration.md from the docstrings of mgi/config.py: `python docs/make_configuration.py [--check]`."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mgi.config import RunConfig
+
+PAGE = Path(__file__).with_name("configuration.md")
+
+HEAD = """\
+# Configuration
+
+<!-- Written by `python docs/make_configuration.py` from mgi/config.py; edit the docstrings there. -->
+
+A run is described by one file of the keys below; a *profile* is such a file that ships with the package. Start from a
+profile and change what you need:
+
+```sh
+mgi translate SOURCES EXEMPLARS --out RUN --profile embedded --set inversion.steps=300
+mgi translate SOURCES EXEMPLARS --out RUN --profile mine.toml
+MGI_INVERSION__STEPS=300 mgi translate SOURCES EXEMPLARS --out RUN
+```
+
+`--set` wins over the environment, the environment over the profile, the profile over the defaults below. In the
+environment a key is written in capitals after `MGI_`, with two underscores for every dot. An unknown key or a value
+out of range stops the command before anything is computed. The digest of all keys is part of the run: `mgi resume`
+goes on only with the same configuration.
+
+What changes no pixel is an argument of the command, not configuration: worker counts, progress bars and folders.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    sections = [
+        (name, field.annotation)
+        for name, field in RunConfig.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    ]
+    parts = [HEAD, f"## The run\n\n{_text(RunConfig.__doc__)}\n\n{_table(RunConfig, '')}"]
+    for name, model in sections:
+        parts.append(f"## `[{name}]`\n\n{_text(model.__doc__)}\n\n{_table(model, f'{name}.')}")
+    return "\n".join(parts)
+
+
+def _table(model: type[BaseModel], prefix: str) -> str:
+    lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            continue
+        values = _values(field.annotation) + _bounds(field)
+        cells = (f"`{prefix}{name}`", values, f"`{_toml(field.default)}`", _text(field.description) or _spoken(name))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return ", ".join(f"`{_toml(argument)}`" for argument in arguments)
+    if origin is tuple:
+        return f"list of {_values(arguments[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_values(argument) for argument in arguments)
+    if annotation is type(None):
+        return "nothing"
+    names = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _bounds(field: FieldInfo) -> str:
+    lower = next((f"at least {_toml(m.ge)}" for m in field.metadata if isinstance(m, Ge)), "")
+    lower = lower or next((f"above {_toml(m.gt)}" for m in field.metadata if isinstance(m, Gt)), "")
+    upper = next((f"at most {_toml(m.le)}" for m in field.metadata if isinstance(m, Le)), "")
+    upper = upper or next((f"below {_toml(m.lt)}" for m in field.metadata if isinstance(m, Lt)), "")
+    bounds = ", ".join(bound for bound in (lower, upper) if bound)
+    return f", {bounds}" if bounds else ""
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _text(docstring: str | None) -> str:
+    return " ".join((docstring or "").split())
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ").capitalize() + "."
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with --check only say whether it is up to date."""
+    text = page()
+    if "--check" not in arguments:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print("docs/configuration.md is not up to date; run `python docs/make_configuration.py`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

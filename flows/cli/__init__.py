@@ -1,0 +1,32 @@
+"""The `mgi` command: one verb per module, exit codes as `flows.errors.Exit` lists them."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.cli.doctor import doctor
+from flows.cli.profiles import profiles
+from flows.cli.report import report
+from flows.cli.resume import resume
+from flows.cli.sample import sample
+from flows.cli.status import status
+from flows.cli.translate import translate
+from flows.cli.weights import weights
+
+app = typer.Typer(
+    name="mgi",
+    help="Translate image folders: the structure of the sources, the style of the exemplars (Multiple GAN Inversion).",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done but for quarantined pairs, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (translate, resume, status, report, sample, doctor, profiles):
+    app.command()(verb)
+app.add_typer(weights, name="weights")
+
+
+def main() -> None:
+    """Entry point of the `mgi` script."""
+    app(prog_name="mgi")

@@ -1,0 +1,29 @@
+"""`mgi report`: build a run's report again, complete or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import err, guarded, out
+
+
+@guarded
+def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> int:
+    """Build tables, contact sheet and report of a run, from whatever is done by now."""
+    from mgi.weights import WeightsError
+    from storage.run_store import RunStore
+    from tasks.report_run import report_run
+    from tasks.unit import Job
+
+    header = RunStore.open(run).header
+    job = Job(str(run.resolve()), header["digest"], header.get("threads"))
+    try:
+        path = report_run(job)
+    except WeightsError as error:  # a copied run on a machine without the networks still has its tables and results
+        err.print(f"note: pictures of hypotheses are left out: {error}", markup=False)
+        path = report_run(job, pictures=False)
+    out.print(path, markup=False)
+    return 0

@@ -1,0 +1,31 @@
+"""`mgi resume`: go on with a run that was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.settings import load_settings
+
+
+@guarded
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again as well.")] = False,
+) -> int:
+    """Go on with a run; nothing that is done is computed again."""
+    settings = load_settings()
+    where = choose_cluster(workers, scheduler, settings)
+    from flows import engine
+    from flows.cli.summary import print_summary
+    from flows.progress import show_progress
+
+    with show_progress(err) as observer:
+        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        summary = engine.resume(str(run), how, retry)
+    return print_summary(summary)

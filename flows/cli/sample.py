@@ -1,0 +1,35 @@
+"""`mgi sample`: random images of a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import guarded, out
+
+
+@guarded
+def sample(
+    name: Annotated[str, typer.Argument(help="A generator of `mgi weights list`, or a checkpoint file.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1024, help="How many images.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latent codes.")] = 0,
+    truncation: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Below 1: nearer to the average image (style-based generators).")
+    ] = 1.0,
+    path: Annotated[Path, typer.Option("--out", metavar="GRID.png", help="Where the grid is written.")] = Path(
+        "grid.png"
+    ),
+) -> int:
+    """Write a grid of random samples of a generator."""
+    import torch
+
+    from storage.images import write_png
+    from tasks.sample import sample_grid
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    grid = sample_grid(name, count, seed, truncation, device)
+    write_png(path, grid, {"mgi:generator": name, "mgi:seed": str(seed), "mgi:truncation": str(truncation)})
+    out.print(path, markup=False)
+    return 0

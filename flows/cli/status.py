@@ -1,0 +1,43 @@
+"""`mgi status`: how far a run is, from its markers alone; may be asked while another process works on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.common import err, guarded, out
+
+
+@guarded
+def status(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
+) -> int:
+    """Show how far a run is. Exit code 3 when it is complete except for quarantined pairs."""
+    from flows.status import read_status
+
+    state = read_status(str(run))
+    if as_json:
+        typer.echo(json.dumps(state, indent=1))
+    else:
+        _print(state)
+    return 3 if state["complete"] and state["quarantined"] else 0
+
+
+def _print(state: dict[str, Any]) -> None:
+    out.print(
+        f"run         {state['run']} (profile {state['profile']}, {state['hypotheses']} hypotheses)", markup=False
+    )
+    for stage, count in state["stages"].items():
+        failed = f", {count['failed']} failed" if count.get("failed") else ""
+        out.print(f"{stage:<12}{count['done']} of {count['total']}{failed}")
+    out.print(f"quarantined {len(state['quarantined'])}")
+    for pair_id, entry in state["quarantined"].items():
+        err.print(f"            {pair_id} ({entry['stage']}): {entry['reason']}", markup=False)
+    if state["complete"]:
+        out.print(f"complete    {state['report'] or 'no report: run mgi report'}", markup=False)
+    else:
+        out.print(f"incomplete  `mgi resume {state['run']}` goes on", markup=False)

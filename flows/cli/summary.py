@@ -1,0 +1,34 @@
+"""How a run stands, in the last lines of `mgi translate` and `mgi resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.cli.common import err, out
+
+if TYPE_CHECKING:
+    from flows.pipeline import Summary
+
+SHOWN = 5
+"""Quarantined pairs that are named; quarantine.csv has all."""
+
+
+def print_summary(summary: Summary) -> int:
+    """Print what was done and where to look; returns the exit code."""
+    if summary.computed:
+        units = ", ".join(f"{count} {stage}" for stage, count in summary.computed.items())
+        out.print(f"{summary.done} of {summary.pairs} pairs done in {summary.seconds:.0f} s (computed: {units})")
+    else:
+        out.print(f"{summary.done} of {summary.pairs} pairs done; nothing to compute")
+    for pair_id, reason in list(summary.quarantined.items())[:SHOWN]:
+        err.print(f"quarantined: {pair_id}: {reason}", markup=False)
+    if len(summary.quarantined) > SHOWN:
+        err.print(f"quarantined: ... and {len(summary.quarantined) - SHOWN} more")
+    run = Path(summary.run)
+    if summary.quarantined:
+        err.print(f"all reasons: {run / 'quarantine.csv'}; `mgi resume {run} --retry` tries them again", markup=False)
+    for name in ("report.html", "contact_sheet.png", "final"):
+        if (run / name).exists():
+            out.print(f"{name.split('.')[0]:<14}{run / name}", markup=False)
+    return int(summary.exit_code)

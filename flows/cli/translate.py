@@ -1,0 +1,93 @@
+"""`mgi translate`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded, out
+from flows.settings import load_settings, parse_assignments
+
+if TYPE_CHECKING:
+    from tasks.plan import Plan
+
+
+@guarded
+def translate(
+    sources: Annotated[Path, typer.Argument(help="Folder of the images whose structure is kept.")],
+    exemplars: Annotated[Path, typer.Argument(help="Folder of the images whose style is taken.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the run; gone on with if there.")],
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
+    ] = None,
+    pairing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="zip|product|random|PAIRS.csv",
+            help="Who meets whom; a .csv file needs the columns source and exemplar.  [default: zip]",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="S", help="Random pairing and starts.  [default: 0]")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override the profile; may be repeated."),
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
+) -> int:
+    """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report.
+
+    Every option can be set by MGI_<OPTION>, every configuration key by MGI_<SECTION>__<KEY> in the environment.
+    """
+    settings = load_settings()
+    where = choose_cluster(workers, scheduler, settings)
+    arguments: dict[str, Any] = {
+        "sources": str(sources),
+        "exemplars": str(exemplars),
+        "profile": profile or settings.profile,
+        "pairing": pairing or settings.pairing,
+        "limit": limit if limit is not None else settings.limit,
+        "seed": seed if seed is not None else settings.seed,
+        "overrides": {**settings.overrides(), **parse_assignments(assignments or [])},
+    }
+    # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
+    from flows import engine
+    from flows.cli.summary import print_summary
+    from flows.pipeline import request_of
+    from flows.progress import show_progress
+    from tasks.plan import make_plan
+
+    if dry_run:
+        _print_plan(make_plan(request_of(**arguments)), out_dir)
+        return 0
+    with show_progress(err) as observer:
+        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        summary = engine.translate(arguments, str(out_dir), how)
+    return print_summary(summary)
+
+
+SHOWN = 20
+"""Pairs that a dry run lists."""
+
+
+def _print_plan(plan: Plan, run: Path) -> None:
+    config = plan.request.config
+    out.print(f"profile     {config.profile} ({config.generator}, {config.inversion.steps} steps)", markup=False)
+    out.print(f"pairs       {len(plan.pairs)} ({plan.request.pairing})", markup=False)
+    for pair in plan.pairs[:SHOWN]:
+        out.print(f"            {pair.source} + {pair.exemplar}", markup=False)
+    if len(plan.pairs) > SHOWN:
+        out.print(f"            ... and {len(plan.pairs) - SHOWN} more")
+    out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
+    out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
+    out.print(f"estimate    up to {plan.cpu_hours:.1f} hours on two CPU cores at 1024 x 1024")
+    out.print(f"run         {run} ({'exists: would be gone on with' if run.exists() else 'new'}); nothing was written")
+    for warning in plan.warnings:
+        err.print(f"note: {warning}", markup=False)

@@ -1,0 +1,85 @@
+"""`mgi weights`: which pretrained networks there are, and getting them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flows.cli.common import err, guarded, out
+from mgi.config import ConfigError
+
+weights = typer.Typer(help="List, fetch and verify pretrained networks.", no_args_is_help=True, rich_markup_mode=None)
+
+NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names of `mgi weights list`.")]
+EmbeddedOption = Annotated[bool, typer.Option("--embedded", help="All that the embedded profile needs.")]
+
+
+@weights.command("list")
+@guarded
+def list_weights() -> int:
+    """Show every network of the zoo: state, size, licence, and whether it comes from the package index."""
+    from mgi.weights import entries, folder, state
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "kind", "MB", "embedded", "licence"):
+        table.add_column(column, no_wrap=column != "licence", justify="right" if column == "MB" else "left")
+    for entry in entries():
+        size = f"{entry.size_bytes / 1e6:.0f}" if entry.size_bytes else "?"
+        embedded = "yes" if entry.embedded else "no"
+        table.add_row(entry.name, state(entry), entry.kind, size, embedded, entry.licence)
+    out.print(table)
+    out.print(f"folder: {folder()}", markup=False)
+    return 0
+
+
+@weights.command()
+@guarded
+def fetch(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
+    """Fetch networks, check their hashes and convert them; those that are here already are left alone."""
+    from mgi.weights import entry
+    from mgi.weights import fetch as fetch_one
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    for name in _chosen(names, embedded):
+        size = entry(name).download_bytes or None
+        with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+            task = progress.add_task(name, total=size)
+            path = fetch_one(name, lambda done, total: progress.update(task, completed=done, total=total or None))  # noqa: B023
+        out.print(f"{name}  {path}", markup=False)
+    return 0
+
+
+@weights.command()
+@guarded
+def verify(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
+    """Hash the files again; without names, those that are here. Exit code 1 when one is missing or damaged."""
+    from mgi.weights import WeightsError, entries, state
+    from mgi.weights import verify as verify_one
+
+    chosen = _chosen(names, embedded) if names or embedded else [e.name for e in entries() if state(e) != "missing"]
+    bad = 0
+    for name in chosen:
+        try:
+            out.print(f"ok       {name}  {verify_one(name)}", markup=False)
+        except WeightsError as error:
+            bad += 1
+            err.print(f"mgi: {error}", markup=False)
+    if not chosen:
+        out.print("no weights are here yet; `mgi weights fetch --embedded` gets the embedded ones")
+    return 1 if bad else 0
+
+
+def _chosen(names: list[str] | None, embedded: bool) -> list[str]:
+    from mgi.weights import entries
+
+    known = entries()
+    chosen = [*(names or []), *(entry.name for entry in known if embedded and entry.embedded)]
+    if not chosen:
+        raise ConfigError("say which: names of `mgi weights list`, or --embedded")
+    unknown = [name for name in chosen if name not in {entry.name for entry in known}]
+    if unknown:
+        raise ConfigError(f"unknown weights {unknown[0]!r}; `mgi weights list` shows the names")
+    return list(dict.fromkeys(chosen))

@@ -1,0 +1,155 @@
+"""Checks of an installation: what is there, what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from tasks.cluster import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
+from tasks.plan import versions
+
+Level = Literal["ok", "note", "bad"]
+
+FREE_BYTES = 2 * 2**30
+"""Free space below which weights and a small run may not fit."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's report; `advice` says what to do where something is not ok."""
+
+    level: Level
+    subject: str
+    found: str
+    advice: str = ""
+
+
+def examine() -> list[Check]:
+    """Every check, in the order of the report; none raises."""
+    checks: list[Check] = []
+    for examination in (_versions, _requirements, _torch, _workers, _weights, _disk, _prefect, _environment):
+        try:
+            checks += examination()
+        except Exception as error:
+            name = examination.__name__.strip("_")
+            checks.append(Check("bad", name, f"{type(error).__name__}: {error}", "reinstall the package"))
+    return checks
+
+
+def _versions() -> list[Check]:
+    found = versions()
+    missing = [name for name, text in found.items() if text == "absent"]
+    advice = f"install them: pip install {' '.join(missing)}" if missing else ""
+    return [Check("bad" if missing else "ok", "versions", ", ".join(f"{k} {v}" for k, v in found.items()), advice)]
+
+
+def _requirements() -> list[Check]:
+    """Whether installed versions satisfy ours: later upgrades by hand break Prefect in ways that are hard to read."""
+    from packaging.requirements import Requirement
+
+    broken = []
+    for text in requires("mgi") or []:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            broken.append(f"{requirement} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            broken.append(f"{requirement} expected, {found} found")
+    if broken:
+        return [Check("bad", "requirements", "; ".join(broken), "pip install --upgrade --force-reinstall mgi")]
+    return [Check("ok", "requirements", "all satisfied")]
+
+
+def _torch() -> list[Check]:
+    import torch
+    import torchvision.ops  # a build that does not match torch fails here
+
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    torchvision.ops.nms(boxes, torch.tensor([1.0]), 0.5)
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    device = f"cuda: {', '.join(gpus)}" if gpus else "cpu"
+    return [Check("ok", "device", f"{device}; {torch.get_num_threads()} threads, {usable_cores()} cores usable")]
+
+
+def _workers() -> list[Check]:
+    count = default_workers()
+    per_process = threads_per_worker(count)
+    found = f"auto = {count} ({per_process} threads each, {len(visible_gpus())} GPUs, {total_memory() / 2**30:.0f} GiB)"
+    return [Check("ok", "workers", found)]
+
+
+def _weights() -> list[Check]:
+    from mgi.weights import entries, folder, state
+
+    states = {entry.name: state(entry) for entry in entries()}
+    embedded = [entry.name for entry in entries() if entry.embedded]
+    here = [name for name, found in states.items() if found == "here"]
+    checks = [Check("ok", "weights", f"{folder()}: {', '.join(here) or 'none yet'}")]
+    corrupt = [name for name, found in states.items() if found == "corrupt"]
+    if corrupt:
+        checks.append(
+            Check("bad", "weights", f"damaged: {', '.join(corrupt)}", f"mgi weights fetch {' '.join(corrupt)}")
+        )
+    missing = [name for name in embedded if states[name] == "missing"]
+    if missing:
+        advice = "mgi weights fetch --embedded (or the first run fetches what it needs)"
+        checks.append(Check("note", "weights", f"not here yet: {', '.join(missing)}", advice))
+    return checks
+
+
+def _disk() -> list[Check]:
+    from mgi.weights import folder
+
+    checks = []
+    for subject, path in (("weights disk", folder()), ("current disk", Path.cwd())):
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        free = shutil.disk_usage(existing).free
+        writable = os.access(existing, os.W_OK)
+        found = f"{free / 2**30:.1f} GiB free at {existing}{'' if writable else ', not writable'}"
+        if not writable and subject == "weights disk":
+            checks.append(Check("note", subject, found, "set MGI_WEIGHTS_DIR to a folder that you may write"))
+        elif free < FREE_BYTES:
+            checks.append(Check("bad", subject, found, "free some space or work on another disk"))
+        else:
+            checks.append(Check("ok", subject, found))
+    return checks
+
+
+def _prefect() -> list[Check]:
+    from flows.engine import use_prefect
+    from flows.settings import load_settings
+
+    url = os.environ.get("PREFECT_API_URL")
+    if not use_prefect(load_settings()):
+        return [Check("ok", "prefect", "no server (PREFECT_API_URL is not set): commands run without one")]
+    if not url:
+        return [Check("ok", "prefect", "MGI_PREFECT=always: a temporary server per command")]
+    return [_reach(url)]
+
+
+def _reach(url: str) -> Check:
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:
+            answer.read()
+    except (OSError, ValueError) as error:
+        advice = "start it with `prefect server start`, or unset PREFECT_API_URL to work without"
+        return Check("bad", "prefect", f"no server answers at {url} ({error})", advice)
+    return Check("ok", "prefect", f"server at {url}")
+
+
+def _environment() -> list[Check]:
+    from flows.settings import load_settings
+
+    load_settings()
+    names = sorted(name for name in os.environ if name.startswith("MGI_"))
+    return [Check("ok", "environment", " ".join(f"{name}={os.environ[name]}" for name in names) or "no MGI_* variable")]

@@ -1,0 +1,86 @@
+"""With Prefect or without: who calls the pipeline when a person types a command.
+
+Prefect needs a server to report to. Where `PREFECT_API_URL` names one, commands run as flows and show up there. Where
+none is named, the same pipeline runs as plain functions: a temporary server would cost every command 10 to 30 seconds
+and survive a killed command, to keep records that nobody sees and that decide nothing (the store's markers do).
+`MGI_PREFECT=always` wants it nonetheless, `never` ignores a server.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_dir
+
+from flows.pipeline import Summary, request_of, resume_run, translate_run
+from flows.progress import Observer
+from flows.settings import Settings, Workers
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+}
+"""No telemetry, no log lines between our progress bars (errors arrive as exceptions), and the time that the first
+start of a temporary server really takes. What the user has set stays."""
+
+
+def use_prefect(settings: Settings) -> bool:
+    """Whether commands run as Prefect flows."""
+    if settings.prefect == "auto":
+        return bool(os.environ.get("PREFECT_API_URL"))
+    return settings.prefect == "always"
+
+
+def prepare_environment() -> None:
+    """Set Prefect's switches; must come before anything imports it."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not os.environ.get("PREFECT_API_URL"):  # a temporary server's database belongs to us, not into ~/.prefect
+        os.environ.setdefault("PREFECT_HOME", str(Path(user_cache_dir("mgi")) / "prefect"))
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How, not what: where units run, who shows it, and whether Prefect watches."""
+
+    workers: Workers
+    scheduler: str | None
+    observer: Observer
+    prefect: bool
+
+
+def translate(arguments: dict[str, Any], run: str, how: Execution) -> Summary:
+    """Translate into the folder `run`.
+
+    Args:
+        arguments: of `flows.pipeline.request_of`; the flow run's parameters, if there is one.
+        run: the run's folder.
+        how: where and under whose eyes.
+    """
+    if not how.prefect:
+        return translate_run(request_of(**arguments), run, how.workers, how.scheduler, how.observer)
+    prepare_environment()
+    from flows.translate import translate as flow
+
+    return _summary(flow(**arguments, out=run, workers=how.workers, scheduler=how.scheduler))
+
+
+def resume(run: str, how: Execution, retry: bool = False) -> Summary:
+    """Go on with the run in a folder; `retry` takes quarantined pairs back."""
+    if not how.prefect:
+        return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry)
+    prepare_environment()
+    from flows.translate import resume as flow
+
+    return _summary(flow(run, how.workers, how.scheduler, retry))
+
+
+def _summary(data: dict[str, Any]) -> Summary:
+    return Summary(**{name: value for name, value in data.items() if name != "exit_code"})

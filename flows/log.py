@@ -1,0 +1,33 @@
+"""RUN/log.jsonl: one JSON line per event of a run, for whoever asks later what happened when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+
+@contextmanager
+def run_log(run: str) -> Iterator[Any]:
+    """A structlog logger that appends to the run's log; the flow's process is its only writer."""
+    path = Path(run) / "log.jsonl"
+    torn = path.exists() and path.stat().st_size > 0 and not _ends_with_newline(path)
+    with path.open("a", encoding="utf-8", buffering=1) as file:
+        if torn:  # a killed process left half a line; keep it from spoiling the next
+            file.write("\n")
+        yield structlog.wrap_logger(
+            structlog.WriteLogger(file),
+            processors=[
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                structlog.processors.JSONRenderer(default=str),
+            ],
+        )
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"

@@ -1,0 +1,179 @@
+"""What a person sees while a run works: a bar per stage with its ETA, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Eta
+
+STAGES = {"warp": "pairs", "invert": "hypotheses", "score": "pairs", "select": "pairs"}
+"""Stages of a run in order, and what one unit of each is."""
+
+LINE_PERIOD = 10.0
+"""Seconds between two lines of the same stage where there is no terminal."""
+
+
+class Observer(Protocol):
+    """Is told what a run does."""
+
+    def begin(self, stage: str, total: int, done: int) -> None:
+        """A stage has `total` units, `done` of them from before."""
+
+    def beat(self, stage: str, key: str, fraction: float) -> None:
+        """A running unit is this far; may come from another thread."""
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        """A unit ended."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+class Silent:
+    """Shows nothing: for tests and for runs under a Prefect server, which has its own page."""
+
+    def begin(self, stage: str, total: int, done: int) -> None: ...
+
+    def beat(self, stage: str, key: str, fraction: float) -> None: ...
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Count:
+    """Units of one stage: those that ended, and the fractions of those that run."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+        self._running: dict[str, float] = {}
+
+    def beat(self, key: str, fraction: float) -> None:
+        self._running[key] = fraction
+
+    def finish(self, key: str) -> None:
+        self._running.pop(key, None)
+        self.done += 1
+
+    @property
+    def value(self) -> float:
+        """Finished units plus fractions of running ones."""
+        return min(self.done + sum(tuple(self._running.values())), self.total)
+
+
+class Bars:
+    """A rich progress bar per stage."""
+
+    def __init__(self, console: Console) -> None:
+        # Lanes take minutes: the ETA must average over more than rich's 30 seconds.
+        self.progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]:<10}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            Eta(),
+            console=console,
+            speed_estimate_period=900,
+        )
+        self._counts: dict[str, Count] = {}
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, stage: str, total: int, done: int) -> None:
+        self._counts[stage] = Count(total, done)
+        self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=STAGES.get(stage, ""))
+
+    def beat(self, stage: str, key: str, fraction: float) -> None:
+        self._counts[stage].beat(key, fraction)
+        self._show(stage)
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        self._counts[stage].finish(key)
+        self._show(stage)
+        if failed:
+            self.say(f"{stage} {key}: {failed}")
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, stage: str) -> None:
+        self.progress.update(self._tasks[stage], completed=self._counts[stage].value)
+
+
+class Lines:
+    """Plain lines, few enough for the log of a scheduled run."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._counts: dict[str, Count] = {}
+        self._began: dict[str, tuple[float, float]] = {}
+        self._next: dict[str, float] = {}
+
+    def begin(self, stage: str, total: int, done: int) -> None:
+        self._counts[stage] = Count(total, done)
+
+    def beat(self, stage: str, key: str, fraction: float) -> None:
+        self._counts[stage].beat(key, fraction)
+        self._show(stage)
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        self._counts[stage].finish(key)
+        if failed:
+            self.say(f"{stage} {key}: {failed}")
+        self._show(stage)
+
+    def say(self, text: str) -> None:
+        self._write(text)
+
+    def _show(self, stage: str) -> None:
+        count, now = self._counts[stage], time.monotonic()
+        start, before = self._began.setdefault(stage, (now, count.value))
+        complete = count.done >= count.total
+        if now < self._next.setdefault(stage, now + LINE_PERIOD) and not complete:
+            return
+        self._next[stage] = now + LINE_PERIOD
+        rate = (count.value - before) / (now - start) if now > start else 0.0
+        eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
+        self.say(f"{stage}: {count.value:.1f} of {count.total} {STAGES.get(stage, '')}{eta}".replace(".0 of", " of"))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+_current: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+def shown_observer() -> Observer | None:
+    """What the command shows its progress on, if a command is running; a Prefect flow cannot be given it otherwise."""
+    return _current.get()
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[Observer]:
+    """Bars on a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        with _shown(Lines(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))) as lines:
+            yield lines
+        return
+    bars = Bars(console)
+    with bars.progress, _shown(bars):
+        yield bars
+
+
+@contextmanager
+def _shown(observer: Observer) -> Iterator[Observer]:
+    token = _current.set(observer)
+    try:
+        yield observer
+    finally:
+        _current.reset(token)

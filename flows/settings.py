@@ -1,0 +1,82 @@
+"""What a person sets once: `MGI_*` environment variables, below the command line and above the profile.
+
+`MGI_PROFILE`, `MGI_WORKERS`, `MGI_SEED` and so on stand for the options of the same name; a configuration key is
+`MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mgi.config import ConfigError
+
+SECTIONS = ("align", "warp", "inversion", "selection")
+TOP_LEVEL = ("generator", "upsampling")
+
+Workers = int | Literal["auto"]
+
+
+class Settings(BaseSettings):
+    """Defaults of the command line, as far as the environment sets them."""
+
+    model_config = SettingsConfigDict(env_prefix="MGI_", env_nested_delimiter="__", extra="ignore")
+
+    profile: str = "embedded"
+    pairing: str = "zip"
+    limit: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+    workers: Workers = "auto"
+    scheduler: str | None = None
+    prefect: Literal["auto", "always", "never"] = "auto"
+    """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: else to a temporary one; never."""
+
+    generator: str | None = None
+    upsampling: str | None = None
+    align: dict[str, Any] = {}
+    warp: dict[str, Any] = {}
+    inversion: dict[str, Any] = {}
+    selection: dict[str, Any] = {}
+
+    def overrides(self) -> dict[str, Any]:
+        """The configuration keys that the environment sets, flat: `{"inversion.steps": "40"}`."""
+        flat = {name: value for name in TOP_LEVEL if (value := getattr(self, name)) is not None}
+        for section in SECTIONS:
+            flat |= {f"{section}.{key}": value for key, value in getattr(self, section).items()}
+        return flat
+
+
+def load_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        ConfigError: a variable has an impossible value; one line that names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "MGI_" + str(first["loc"][0]).upper()
+        found = os.environ.get(name, first.get("input"))
+        raise ConfigError(f"{name}: {first['msg']}, found {found!r}") from None
+    except ValueError as error:  # a section given as a whole that is not JSON
+        raise ConfigError(f"MGI_* environment variable: {' '.join(str(error).split())}") from None
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, str]:
+    """`--set section.key=value` options as a flat mapping; later ones win.
+
+    Example:
+        >>> parse_assignments(["inversion.steps=40", "generator=my.pt"])
+        {'inversion.steps': '40', 'generator': 'my.pt'}
+    """
+    flat: dict[str, str] = {}
+    for text in assignments:
+        key, sep, value = text.partition("=")
+        if not (sep and key.strip()):
+            raise ConfigError(f"--set {text}: expected section.key=value, such as --set inversion.steps=40")
+        flat[key.strip()] = value.strip()
+    return flat

@@ -1,0 +1,93 @@
+"""The flow `translate` as Prefect sees it: one task per stage of a shard, typed parameters, a summary as its artifact.
+
+Prefect only watches. Nothing here decides what is done (the store's markers do), so a run that was started by Prefect
+can be gone on with by `mgi resume` and the other way round, and Prefect's results and caches are off: they would be a
+second, weaker truth. Parameters and results are paths, ids and counts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from flows.pipeline import Summary, request_of, resume_run, stage_of_shard, translate_run
+from flows.progress import Lines, Observer, shown_observer
+
+WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
+
+
+@task(task_run_name="{stage}-{shard}", cache_policy=NO_CACHE, persist_result=False)
+def shard_stage(stage: str, shard: int, pair_ids: list[str], winner: dict[str, Any] | None = None) -> int:
+    """One stage of one shard of pairs."""
+    return stage_of_shard(stage, shard, pair_ids, winner)
+
+
+@flow(name="translate", persist_result=False, validate_parameters=True)
+def translate(
+    sources: str,
+    exemplars: str,
+    out: str,
+    profile: str = "embedded",
+    pairing: str = "zip",
+    limit: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+    overrides: dict[str, Any] | None = None,
+    workers: WorkerCount = "auto",
+    scheduler: str | None = None,
+) -> dict[str, Any]:
+    """Translate a folder of sources by a folder of exemplars into the run folder `out`.
+
+    Args:
+        sources: folder of the images whose structure is kept.
+        exemplars: folder of the images whose style is taken.
+        out: folder of the run; one that holds this run already is gone on with.
+        profile: name of a shipped profile, or path of a .toml file.
+        pairing: zip, product, random, or path of a .csv file with columns source and exemplar.
+        limit: at most this many pairs.
+        seed: decides random pairings and where every optimisation starts.
+        overrides: configuration keys over the profile, such as {"inversion.steps": 40}.
+        workers: local worker processes; 0 computes in the flow's process.
+        scheduler: address of a running Dask scheduler to use instead.
+
+    Returns:
+        `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
+    """
+    request = request_of(sources, exemplars, profile, pairing, limit, seed, overrides)
+    return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage))
+
+
+@flow(name="resume", persist_result=False, validate_parameters=True)
+def resume(
+    run: str, workers: WorkerCount = "auto", scheduler: str | None = None, retry: bool = False
+) -> dict[str, Any]:
+    """Go on with a run that was interrupted.
+
+    Args:
+        run: the run's folder.
+        workers: as for `translate`.
+        scheduler: as for `translate`.
+        retry: take quarantined pairs back and try them again.
+    """
+    return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry))
+
+
+def _observer() -> Observer:
+    """The terminal's progress where a person runs the flow, the flow run's log elsewhere."""
+    return shown_observer() or Lines(get_run_logger().info)
+
+
+def _publish(summary: Summary) -> dict[str, Any]:
+    lines = [
+        f"**{summary.done} of {summary.pairs}** pairs done, {len(summary.quarantined)} in quarantine",
+        f"run: `{summary.run}`",
+        f"report: `{summary.report}`",
+    ]
+    create_markdown_artifact("\n\n".join(lines), key="translate-summary", description="How the run stands")
+    if summary.quarantined:
+        rows = [{"pair": pair_id, "reason": reason} for pair_id, reason in summary.quarantined.items()]
+        create_table_artifact(rows, key="translate-quarantine", description="Pairs that were left out, and why")
+    return summary.as_dict()

@@ -1,0 +1,6 @@
+"""Bringing a photo of a face to the template that face generators were trained on."""
+
+from mgi.alignment.detector import Face, FaceDetector
+from mgi.alignment.template import align_image, centre_square, face_quad
+
+__all__ = ["Face", "FaceDetector", "align_image", "centre_square", "face_quad"]

@@ -1,0 +1,235 @@
+"""One frozen model that describes a run completely; profiles are complete TOML files of it.
+
+The digest of this model decides whether a run may be resumed, so it holds what changes results and nothing else:
+worker counts, progress and folders are arguments of the command, not configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mgi.pairs import Hypothesis
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one line and says what to change."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+
+class Align(_Section):
+    """Bringing photos of faces to the generator's template before anything else."""
+
+    mode: Literal["auto", "require", "never"] = "auto"
+    """auto: align where a face is found, else centre-crop; require: quarantine where none is found; never."""
+    min_confidence: float = Field(0.9, ge=0.0, le=1.0)
+    """Detections below this probability do not count as a face."""
+
+
+class Warp(_Section):
+    """Dense correspondence and the warp of the exemplar (MGI equations 1-6)."""
+
+    backbone: Literal["vgg16-imagenet", "vgg19-imagenet"] = "vgg19-imagenet"
+    """Frozen feature network; both papers use VGG-19."""
+    layers: tuple[str, ...] = ("relu3_4", "relu4_4")
+    """Layers concatenated into the hierarchical feature, each centred and normalised first."""
+    feature_size: int = Field(64, ge=4, le=256)
+    """Features of all layers are resized to this many rows and columns before matching."""
+    image_size: int = Field(256, ge=32, le=1024)
+    """Source, exemplar and warp have this many rows and columns."""
+    temperature: float = Field(100.0, gt=0)
+    """alpha of equation 6."""
+    centre: Literal["positions", "channels"] = "positions"
+    """positions: equations 4-5 of the papers; channels: as CoCosNet's code does."""
+    patch: Literal[1, 3] = 1
+    """3 matches 3x3 neighbourhoods of features, as CoCosNet's code does; the papers match single positions."""
+    colours: Literal["full", "pooled"] = "pooled"
+    """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp its 4x4 sub-pixel
+    colours too, so that the warp keeps the exemplar's detail inside each cell."""
+
+
+class Inversion(_Section):
+    """Multi-code inversion of the warp (MGI equation 7) and its hypotheses."""
+
+    composing_layers: tuple[int, ...] = (4, 5, 6, 7, 8)
+    """L of every hypothesis: codes are fused after this many convolution layers."""
+    num_codes: tuple[int, ...] = (10, 20, 30, 40)
+    """N of every hypothesis."""
+    hypotheses: tuple[str, ...] = ()
+    """Explicit list such as ["L05N10", "L07N20"]; empty means composing_layers x num_codes."""
+    steps: int = Field(2000, ge=1)
+    """Optimisation steps of every hypothesis (mGANprior: 2000 for super-resolution)."""
+    coarse_steps: int = Field(0, ge=0)
+    """How many of the steps use the generator's coarse head, where it has one: a readout at low resolution that
+    costs a fraction of the full image. 0: every step renders the full image, as published."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(0.05, gt=0)
+    """Step size of the latent codes; the other parameter groups are multiples of it."""
+    schedule: Literal["constant", "ramp"] = "constant"
+    """constant: as published; ramp: five steps up, and down to zero over the last third."""
+    alpha_rate: float = Field(1.0, ge=0)
+    """Step size of the channel importance, as a multiple of learning_rate."""
+    alpha_start: Literal["1/N", "one"] = "1/N"
+    """Where the channel importance starts. 1/N is published, but presumes a generator that normalises its features;
+    `one` starts at the plain mean of the codes' features."""
+    tail_rate: float = Field(1.0, ge=0)
+    """Step size of the tail's styles (style-based generators only), as a multiple of learning_rate."""
+    tail: Literal["single", "per-layer"] = "per-layer"
+    """One style for the whole tail, or one for each of its layers (style-based generators only)."""
+    pixel_weight: float = Field(1.0, ge=0)
+    """Weight of the L2 distance between down4(y) and the warp."""
+    l1_weight: float = Field(0.0, ge=0)
+    """Weight of the L1 distance between down4(y) and the warp."""
+    perceptual_weight: float = Field(1.0, ge=0)
+    """Weight of the perceptual distance."""
+    perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet"] = "vgg16-imagenet"
+    """Feature network of the perceptual distance."""
+    perceptual_layers: tuple[str, ...] = ("relu3_3",)
+    """Layers of the perceptual distance."""
+    perceptual_norm: Literal["mganprior", "relative"] = "mganprior"
+    """mganprior: 0.001 x L1 on raw features; relative: L1 divided by the mean magnitude of the target's feature, per
+    layer, so that one weight suits every layer."""
+    perceptual_size: int = Field(256, ge=32)
+    """Images are reduced to this size before the perceptual network; 128 costs a quarter of 256."""
+    prior_weight: float = Field(0.0, ge=0)
+    """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
+    keeps them where the generator makes natural images."""
+    start: Literal["random", "mean"] = "random"
+    """Where codes start: random samples (published), or the mean latent."""
+    jitter: float = Field(0.3, ge=0)
+    """Standard deviations by which the codes of one lane differ at the start (mean only)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of generator and feature network; bf16 pays only where the processor computes it natively."""
+
+    @field_validator("hypotheses")
+    @classmethod
+    def _parsable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Hypothesis.parse(text)
+        return value
+
+    def all_hypotheses(self) -> tuple[Hypothesis, ...]:
+        """Every hypothesis of the run, in the order they are reported."""
+        if self.hypotheses:
+            return tuple(Hypothesis.parse(text) for text in self.hypotheses)
+        return tuple(Hypothesis(layer, codes) for layer in self.composing_layers for codes in self.num_codes)
+
+
+class Selection(_Section):
+    """Which hypothesis wins (MGI section 3.2, last paragraph)."""
+
+    rule: Literal["spatial-fd", "sifid", "set-fid", "paper"] = "spatial-fd"
+    """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
+    sifid_reference: Literal["warp", "exemplar"] = "warp"
+    fidelity_bound: float = Field(1.5, ge=1.0)
+    """A hypothesis whose reconstruction error exceeds the best one's by this factor cannot win."""
+    backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "inception-fid"] = "vgg16-imagenet"
+    """Feature network of the distances."""
+    layer: str = "relu3_3"
+    domain: str = "generator"
+    """What hypotheses are compared with: 'generator' (samples of the generator) or a folder of real images."""
+    domain_samples: int = Field(1024, ge=16)
+    """How many generated samples or images the domain statistics use."""
+
+
+class RunConfig(_Section):
+    """Everything that decides the pixels of a run."""
+
+    profile: str = "custom"
+    """Name of the profile this configuration came from."""
+    generator: str = "mobile-stylegan-ffhq"
+    """Zoo name or path of a generator checkpoint."""
+    upsampling: int = Field(4, ge=1)
+    """Factor between the warp and the result; the result has warp.image_size x upsampling rows, or the generator's
+    resolution where that is smaller."""
+    align: Align = Align()
+    warp: Warp = Warp()
+    inversion: Inversion = Inversion()
+    selection: Selection = Selection()
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of this configuration."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that ship with the package."""
+    folder = resources.files("mgi") / "profiles"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_config(profile: str, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """The configuration of a shipped profile or of a TOML file, with `section.key` overrides applied.
+
+    Args:
+        profile: a name from `profile_names()` or a path that ends in `.toml`.
+        overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML where it parses.
+
+    Raises:
+        ConfigError: one line naming the field, what was expected and what was found.
+    """
+    data = _read_profile(profile)
+    for key, value in (overrides or {}).items():
+        _assign(data, key, value)
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from None
+
+
+def _read_profile(profile: str) -> dict[str, Any]:
+    if profile.endswith(".toml"):
+        path = Path(profile)
+        if not path.is_file():
+            raise ConfigError(
+                f"profile file {profile} does not exist; give a path to a .toml file "
+                f"or one of {', '.join(profile_names())}"
+            )
+        text, name = path.read_text(encoding="utf-8"), path.stem
+    elif profile in profile_names():
+        text, name = (resources.files("mgi") / "profiles" / f"{profile}.toml").read_text(encoding="utf-8"), profile
+    else:
+        raise ConfigError(
+            f"unknown profile {profile!r}; expected one of {', '.join(profile_names())} or a path ending in .toml"
+        )
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"profile {profile} is not valid TOML: {error}") from None
+    data.setdefault("profile", name)
+    return data
+
+
+def _assign(data: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    target = data
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"cannot set {key}: {section} is a value, not a section")
+    target[last] = _parse_value(value) if isinstance(value, str) else value
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "configuration"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {field}; see `mgi profiles` or docs/configuration.md for the keys there are"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{field}: {first['msg']}, found {first['input']!r}{more}"

@@ -1,0 +1,38 @@
+"""Frozen feature networks behind one protocol: named layers in, a pyramid of features out."""
+
+from __future__ import annotations
+
+import torch
+
+from mgi.features.base import Backbone, FeatureError, Precision
+from mgi.features.vgg import VGG, read_vgg
+
+__all__ = ["VGG", "Backbone", "FeatureError", "Precision", "load_backbone"]
+
+BACKBONES = ("vgg16-imagenet", "vgg19-imagenet", "inception-fid")
+
+
+def load_backbone(name: str, device: str | torch.device = "cpu", precision: Precision = "fp32") -> Backbone:
+    """A frozen feature network of the zoo, fetching its weights where that is allowed.
+
+    Args:
+        name: one of `BACKBONES`.
+        device: where its weights live; images must be there too.
+        precision: bf16 computes convolutions in bfloat16 (VGG only); features are float32 either way.
+
+    Raises:
+        FeatureError: unknown name, or a file that does not hold this network.
+        mgi.weights.WeightsError: the weights are missing or corrupt.
+    """
+    from mgi import weights
+
+    if name not in BACKBONES:
+        raise FeatureError(f"unknown feature network {name!r}; use one of {', '.join(BACKBONES)}")
+    path = weights.path(name)
+    if name == "inception-fid":
+        from safetensors.torch import load_file
+
+        from mgi.features.inception import InceptionFID
+
+        return InceptionFID(load_file(path)).to(device)
+    return read_vgg(name, path, precision).to(device)

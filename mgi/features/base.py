@@ -1,0 +1,45 @@
+"""What a feature network is to the rest of the product: named layers in, a pyramid of features out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+Precision = Literal["fp32", "bf16"]
+
+
+class FeatureError(ValueError):
+    """A feature network cannot be used as asked; the message is one line and says what to change."""
+
+
+class Backbone(Protocol):
+    """A frozen feature network: gradients reach its input, never its weights."""
+
+    name: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that can be asked for, from shallow to deep."""
+        ...
+
+    def channels(self, layer: str) -> int:
+        """Channels of a layer's feature. Raises FeatureError for a layer that is not there."""
+        ...
+
+    def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Images float [B, 3, H, W] in [-1, 1] -> {layer: float32 [B, C, h, w]}, in the order of `layers`.
+
+        Raises FeatureError for a layer that is not there.
+        """
+        ...
+
+
+def require_layers(name: str, known: Sequence[str] | Mapping[str, object], asked: Sequence[str]) -> None:
+    """Raise FeatureError unless every asked layer is known and there is at least one."""
+    if not asked:
+        raise FeatureError(f"{name}: no layer was asked for; name at least one of {', '.join(known)}")
+    for layer in asked:
+        if layer not in known:
+            raise FeatureError(f"{name} has no layer {layer!r}; use one of {', '.join(known)}")

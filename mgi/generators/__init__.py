@@ -1,0 +1,77 @@
+"""Generators behind one protocol; `load` returns one, whatever the checkpoint's layout."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mgi.generators.base import Generator, GeneratorError, fuse
+from mgi.generators.pggan import PGGAN, is_mganprior, read_mganprior
+
+__all__ = ["PGGAN", "Generator", "GeneratorError", "fuse", "load"]
+
+
+def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Generator:
+    """A frozen generator from a zoo name or a checkpoint file.
+
+    Args:
+        name_or_path: a generator of the zoo (`mgi weights list`), or a `.safetensors`, `.pth` or `.pt` file with a
+            PGGAN in mGANprior's layout.
+        device: where it computes.
+
+    Raises:
+        GeneratorError: no such name or file, or a file that holds something else.
+        mgi.weights.WeightsError: the zoo's weights are missing or corrupt.
+    """
+    from mgi import weights
+
+    names = [entry.name for entry in weights.entries() if entry.kind == "generator"]
+    if str(name_or_path).startswith("mobile-stylegan"):
+        from mgi.generators import mobile_stylegan
+
+        return mobile_stylegan.load(weights.path(str(name_or_path)), str(device))
+    if str(name_or_path) in names:
+        return _from_state(_read(weights.path(str(name_or_path))), str(name_or_path)).to(device)
+    path = Path(name_or_path)
+    if not path.is_file():
+        what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
+        raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
+    return _from_state(_read(path), path.name).to(device)
+
+
+def _from_state(state: dict[str, Tensor], name: str) -> PGGAN:
+    if is_mganprior(state):
+        return read_mganprior(state, name)
+    raise GeneratorError(
+        f"{name}: unknown checkpoint layout; expected PGGAN as mGANprior publishes it (layer0.conv.weight, "
+        f"layer0.wscale.bias, ...), found {', '.join(list(state)[:3]) or 'nothing'}"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The state dict of a file; weights only, so that opening a stranger's checkpoint runs none of its code."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            # Foreign pickles make torch warn before it refuses them; the one-line error below says it better.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise GeneratorError(
+            f"{path} is damaged or not a plain PyTorch state dict, and reading more than tensors from it could run its "
+            "code; export the generator's state dict and use that"
+        ) from None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GeneratorError(f"{path} cannot be read as a checkpoint ({reason}); get the file again") from None
+    if not isinstance(state, dict):
+        raise GeneratorError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
+    return {str(key): value for key, value in state.items()}

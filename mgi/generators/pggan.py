@@ -1,0 +1,165 @@
+"""PGGAN of any size, read from the state dict that mGANprior publishes; nothing about its size is assumed.
+
+A PGGAN layer is: pixel norm, twice the size (every second layer from the third on), convolution, scale, bias, leaky
+ReLU. "After L layers" means after the activation of the L-th and before the pixel norm of the next.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgi.generators.base import GeneratorError, fuse, require_layer
+from mgi.images import down as average
+
+_KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
+_SLOPE = 0.2
+_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O]."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class PGGAN(nn.Module):
+    """The generator of PGGAN at its full resolution, frozen.
+
+    Args:
+        convolutions: all layers from the latent on; an even number, two per resolution.
+        to_rgb: the last resolution's 1 x 1 convolution to three channels.
+        name: what messages call it.
+    """
+
+    def __init__(self, convolutions: Sequence[Convolution], to_rgb: Convolution, name: str = "pggan") -> None:
+        super().__init__()
+        self.name = name
+        self.z_dim = convolutions[0].weight.shape[1]
+        self._first_size = convolutions[0].weight.shape[-1]
+        self.layers = len(convolutions)
+        self.resolution = self._first_size << (self.layers // 2 - 1)
+        for index, convolution in enumerate([*convolutions, to_rgb]):
+            weight = convolution.weight.detach().float().contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"weight{index}", weight)
+            self.register_buffer(f"bias{index}", convolution.bias.detach().float().clone())
+
+    def layer_channels(self, layer: int) -> int:
+        """Channels after `layer` layers."""
+        require_layer(self.name, self.layers, layer)
+        return int(self.get_buffer(f"bias{layer - 1}").numel())
+
+    def layer_size(self, layer: int) -> int:
+        """Rows and columns after `layer` layers: two layers share a size."""
+        require_layer(self.name, self.layers, layer)
+        return self._first_size << (layer - 1) // 2
+
+    def tail_styles(self, layer: int) -> int:
+        """0: a PGGAN has no styles."""
+        require_layer(self.name, self.layers, layer)
+        return 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z [B, D] -> images [B, 3, R, R]."""
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
+        return self._tail(self._head(z, self.layers), self.layers)
+
+    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
+        """Codes z [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
+        require_layer(self.name, self.layers, layer)
+        if space != "z":
+            raise GeneratorError(f"{self.name} has the latent space z only, found {space!r}; invert in z")
+        features = self._head(codes.flatten(0, 1), layer).unflatten(0, codes.shape[:2])
+        return fuse(features, alpha, mask)
+
+    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
+        """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down]; `w` must be None."""
+        require_layer(self.name, self.layers, layer)
+        if w is not None:
+            raise GeneratorError(f"{self.name} has no styles; render it without w")
+        return average(self._tail(features, layer), down)
+
+    def _head(self, z: Tensor, layer: int) -> Tensor:
+        x = z[:, :, None, None]
+        for index in range(layer):
+            x = self._layer(x, index)
+        return x
+
+    def _tail(self, x: Tensor, layer: int) -> Tensor:
+        for index in range(layer, self.layers):
+            x = self._layer(x, index)
+        return F.conv2d(_pixel_norm(x), self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
+
+    def _layer(self, x: Tensor, index: int) -> Tensor:
+        weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
+        x = _pixel_norm(x)
+        if index >= 2 and index % 2 == 0:
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        # The first layer turns the latent vector into a 4x4 map: every pixel sees one tap of a fully padded kernel.
+        padding = weight.shape[-1] - 1 if index == 0 else weight.shape[-1] // 2
+        return F.leaky_relu_(F.conv2d(x, weight, bias, padding=padding), _SLOPE)
+
+
+def is_mganprior(state: Mapping[str, object]) -> bool:
+    """Whether a state dict has the layout that `read_mganprior` reads."""
+    return "layer0.conv.weight" in state and "layer0.wscale.bias" in state
+
+
+def read_mganprior(state: Mapping[str, Tensor], name: str = "pggan") -> PGGAN:
+    """A PGGAN from `layer{i}.conv.weight`, `layer{i}.wscale.bias`, `output{b}.*` and `lod`.
+
+    The scale of the equalised learning rate is not stored; it follows from each weight's shape: gain / sqrt(I k k),
+    with gain sqrt(2) before an activation and 1 before the image.
+
+    Raises:
+        GeneratorError: a tensor is missing, unknown, of a shape that does not fit, or not finite; or training stopped
+            before the last resolution was faded in (`lod` is not 0).
+    """
+    unknown = [key for key in state if not _KEY.fullmatch(key)]
+    if unknown:
+        raise GeneratorError(
+            f"{name}: found tensor {unknown[0]!r}; expected layer0.conv.weight, layer0.wscale.bias, ..."
+        )
+    for key, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise GeneratorError(f"{name}: tensor {key} holds NaN or infinity; the checkpoint is damaged, get it again")
+    if (lod := float(state.get("lod", torch.zeros(())))) != 0:
+        raise GeneratorError(f"{name}: lod is {lod:g}, expected 0: it was saved before training its last resolution")
+    indices = sorted(int(key[5:].split(".")[0]) for key in state if key.startswith("layer") and key.endswith("weight"))
+    if indices != list(range(len(indices))) or len(indices) % 2 or not indices:
+        raise GeneratorError(f"{name}: expected layers 0, 1, ..., two per resolution, found {indices}")
+    layers = [_convolution(state, f"layer{index}", math.sqrt(2), name) for index in indices]
+    to_rgb = _convolution(state, f"output{len(indices) // 2 - 1}", 1.0, name)
+    for index, (before, after) in enumerate(zip(layers, [*layers[1:], to_rgb], strict=True)):
+        if before.weight.shape[0] != after.weight.shape[1]:
+            raise GeneratorError(
+                f"{name}: layer{index} gives {before.weight.shape[0]} channels, "
+                f"what follows takes {after.weight.shape[1]}; the checkpoint is damaged or mixed from two"
+            )
+    if to_rgb.weight.shape[0] != 3:
+        raise GeneratorError(f"{name}: expected an RGB image of 3 channels, found {to_rgb.weight.shape[0]}")
+    return PGGAN(layers, to_rgb, name)
+
+
+def _convolution(state: Mapping[str, Tensor], prefix: str, gain: float, name: str) -> Convolution:
+    try:
+        weight, bias = state[f"{prefix}.conv.weight"], state[f"{prefix}.wscale.bias"]
+    except KeyError as error:
+        raise GeneratorError(f"{name}: tensor {error.args[0]} is missing; the checkpoint is incomplete") from None
+    if weight.ndim != 4 or bias.shape != weight.shape[:1]:
+        shapes = f"weight {list(weight.shape)} and bias {list(bias.shape)}"
+        raise GeneratorError(f"{name}: {prefix} has {shapes}, expected [O, I, k, k] and [O]; get the checkpoint again")
+    return Convolution(weight.float() * (gain / math.sqrt(weight[0].numel())), bias.float())
+
+
+def _pixel_norm(x: Tensor) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + _EPSILON)

@@ -1,0 +1,1 @@
+"""Latent spaces (what is optimised), objective (against what) and solver (how)."""

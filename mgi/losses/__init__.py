@@ -1,0 +1,25 @@
+"""Losses, one equation per function; each returns one value per lane, [B]."""
+
+from mgi.losses.contextual import contextual, contextual_similarity
+from mgi.losses.perceptual import (
+    PerceptualNorm,
+    gram,
+    gram_distance,
+    perceptual,
+    perceptual_mganprior,
+    perceptual_relative,
+)
+from mgi.losses.pixel import l1, l2
+
+__all__ = [
+    "PerceptualNorm",
+    "contextual",
+    "contextual_similarity",
+    "gram",
+    "gram_distance",
+    "l1",
+    "l2",
+    "perceptual",
+    "perceptual_mganprior",
+    "perceptual_relative",
+]

@@ -1,0 +1,38 @@
+"""Contextual loss: do two pictures have the same features, wherever they are? (OEFT equation 10)"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_EPSILON = 1e-5
+
+
+def contextual_similarity(
+    x: Tensor, y: Tensor, band_width: float = 0.5, centre: Literal["image", "batch"] = "image"
+) -> Tensor:
+    """X(x_i, y_j): how much x_i prefers y_j over all other positions of y -> [B, N_x, N_y], rows sum to 1.
+
+    Args:
+        x, y: features [B, C, h, w]; positions may differ in number.
+        band_width: h; 0.5 in the original, 0.1 in CoCosNet.
+        centre: both are centred on y's channel means, of each `image` (lanes stay independent) or, as public
+            implementations do, of the whole `batch`.
+    """
+    mean = y.mean(dim=(2, 3) if centre == "image" else (0, 2, 3), keepdim=True)
+    x_unit, y_unit = (F.normalize(features - mean, dim=1).flatten(2) for features in (x, y))
+    distance = 1 - x_unit.transpose(1, 2) @ y_unit
+    relative = distance / (distance.amin(dim=2, keepdim=True) + _EPSILON)
+    return torch.softmax((1 - relative) / band_width, dim=2)
+
+
+def contextual(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Literal["image", "batch"] = "image") -> Tensor:
+    """L_context = -log mean over j of max over i of X(x_i, y_j) (OEFT equation 10), of x towards y -> [B].
+
+    The paper sums over positions; their mean, as published code has it, adds a constant and keeps the loss positive.
+    """
+    similarity = contextual_similarity(x, y, band_width, centre)
+    return -torch.log(similarity.amax(dim=1).mean(dim=1) + _EPSILON)

@@ -1,0 +1,59 @@
+"""Distances between the feature pyramids of two images, one value per lane: third choice of D in MGI equation 7.
+
+Pyramids are {layer: [B, C, h, w]} as a `Backbone` returns them; the target's is computed once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mgi.losses.pixel import l1, l2
+
+PerceptualNorm = Literal["mganprior", "relative"]
+Pyramid = Mapping[str, Tensor]
+
+_EPSILON = 1e-8
+
+
+def perceptual_mganprior(features: Pyramid, target: Pyramid) -> Tensor:
+    """0.001 * sum over layers of mean |phi(x) - phi(r)| on raw features: mGANprior's distance -> [B].
+
+    The factor suits VGG-16 features of pixels in 0..255 (`vgg16-imagenet`), as published.
+    """
+    return 1e-3 * _over_layers(l1, features, target).sum(0)
+
+
+def perceptual_relative(features: Pyramid, target: Pyramid) -> Tensor:
+    """mean over layers of (mean |phi(x) - phi(r)| / mean |phi(r)|) -> [B]; 1 is "as far from r as zero is".
+
+    Free of the scale of layers and of pixel conventions, so that one weight suits any network and any layers.
+    """
+    magnitude = torch.stack([target[layer].abs().flatten(1).mean(1) for layer in features])
+    return (_over_layers(l1, features, target) / (magnitude + _EPSILON)).mean(0)
+
+
+def perceptual(features: Pyramid, target: Pyramid, norm: PerceptualNorm) -> Tensor:
+    """The perceptual distance that `inversion.perceptual_norm` names -> [B]."""
+    return {"mganprior": perceptual_mganprior, "relative": perceptual_relative}[norm](features, target)
+
+
+def gram(features: Tensor) -> Tensor:
+    """G(c, c') = mean over u of phi(u, c) phi(u, c') (OEFT equation 9): [B, C, h, w] -> [B, C, C].
+
+    The paper sums over positions; the mean differs by the constant h w and does not depend on the picture's size.
+    """
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[-1]
+
+
+def gram_distance(features: Pyramid, target: Pyramid) -> Tensor:
+    """L_perc = sum over layers of mean over c, c' of (G(x)(c, c') - G(r)(c, c'))^2 (OEFT equation 9) -> [B]."""
+    return _over_layers(lambda x, y: l2(gram(x), gram(y)), features, target).sum(0)
+
+
+def _over_layers(distance: Callable[[Tensor, Tensor], Tensor], features: Pyramid, target: Pyramid) -> Tensor:
+    return torch.stack([distance(feature, target[layer]) for layer, feature in features.items()])

@@ -1,0 +1,47 @@
+"""Methods with a row in a table; `load_method` returns the one that a configuration describes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from mgi.config import RunConfig
+from mgi.methods.base import Arrays, Lane, LaneResult, Method, MethodError, Progress, ScoreInput, WarpOutput
+
+__all__ = [
+    "Arrays",
+    "Lane",
+    "LaneResult",
+    "Method",
+    "MethodError",
+    "Progress",
+    "ScoreInput",
+    "WarpOutput",
+    "load_method",
+]
+
+
+@lru_cache(maxsize=2)
+def load_method(config: RunConfig, device: str = "auto", threads: int | None = None) -> Method:
+    """The method of a configuration, loaded once per process.
+
+    Args:
+        config: which generator, networks and settings.
+        device: a torch device, or `auto`: a GPU where there is one.
+        threads: CPU threads of PyTorch; None leaves its default.
+
+    Raises:
+        mgi.weights.WeightsError: weights are missing or corrupt.
+        mgi.generators.GeneratorError: the generator's checkpoint cannot be used.
+        mgi.config.ConfigError: settings that this generator cannot follow.
+    """
+    from mgi.memory import keep_freed_memory
+
+    keep_freed_memory()
+    import torch
+
+    from mgi.methods.mgi import MultipleGANInversion
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    return MultipleGANInversion(config, chosen)

@@ -1,0 +1,103 @@
+"""What the pipeline asks of a method: five stages on plain arrays, none of which knows of files, stores or workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mgi.config import RunConfig
+from mgi.pairs import Hypothesis
+
+Progress = Callable[[int, int, float], None]
+"""Called with (step, steps, loss)."""
+Arrays = dict[str, np.ndarray]
+
+
+class MethodError(ValueError):
+    """A pair cannot be processed; the message is one line and says why and what to do."""
+
+
+@dataclass(frozen=True)
+class WarpOutput:
+    """Stage warp: source, exemplar and warp as uint8 [S,S,3], aligned; info says how they were aligned."""
+
+    source: np.ndarray
+    exemplar: np.ndarray
+    warp: np.ndarray
+    info: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One hypothesis on one pair: the warp uint8 [S,S,3] to reach and the seed of everything random."""
+
+    pair_id: str
+    warp: np.ndarray
+    hypothesis: Hypothesis
+    seed: int
+
+
+@dataclass(frozen=True)
+class LaneResult:
+    """What a lane keeps: arrays shaped as `lane_arrays` says, measures for the tables, and why it failed, if so."""
+
+    arrays: Arrays
+    measures: dict[str, float]
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreInput:
+    """One hypothesis's stored features and measures, with the reference features of its pair."""
+
+    hypothesis: Hypothesis
+    features: np.ndarray
+    measures: dict[str, float]
+    reference: Arrays
+
+
+class Method(Protocol):
+    """Stages of one way to translate a pair (warp, invert, score, select, render)."""
+
+    config: RunConfig
+    lanes_per_batch: int
+    """How many lanes of one hypothesis `invert` should get at once; 1 on a CPU."""
+
+    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
+        """uint8 [H,W,3] of any size, twice -> aligned and warped."""
+        ...
+
+    def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype of every array that a lane of this hypothesis keeps."""
+        ...
+
+    def invert(self, lanes: list[Lane], progress: Progress | None = None) -> list[LaneResult]:
+        """Optimise lanes that share a hypothesis; a lane's result does not depend on the others."""
+        ...
+
+    def reference_features(self, warp: np.ndarray, exemplar: np.ndarray) -> Arrays:
+        """Score features of a pair's own pictures, for rules that need no domain."""
+        ...
+
+    def score(self, hypotheses: list[ScoreInput]) -> list[dict[str, float]]:
+        """Distances by rule name, in order."""
+        ...
+
+    def select(self, table: list[dict[str, Any]]) -> dict[str, Any]:
+        """One pair's rows -> {hypothesis, rule, value, guarded}."""
+        ...
+
+    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """All pairs' rows, each with its `features` -> each pair's choice by one ranking of the set (rule set-fid)."""
+        ...
+
+    def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
+        """Latents -> the final image uint8 [R,R,3]."""
+        ...
+
+    def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
+        """Latents -> a small picture uint8 [S,S,3]."""
+        ...

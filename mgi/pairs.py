@@ -1,0 +1,57 @@
+"""The nouns of a run: a pair to translate, a hypothesis to try on it, and the lane that is one of each.
+
+Ids are stable (they depend on content, never on position in a listing) because they name chunks, markers and seeds:
+the same pair in another run, on another worker or in another batch has the same id and therefore the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Hypothesis:
+    """One way to invert: fuse `num_codes` latent codes after `composing_layer` convolution layers (MGI section 3.2)."""
+
+    composing_layer: int
+    num_codes: int
+
+    @property
+    def id(self) -> str:
+        """`L06N30`: sorts by layer, then by number of codes."""
+        return f"L{self.composing_layer:02d}N{self.num_codes:02d}"
+
+    @classmethod
+    def parse(cls, text: str) -> Hypothesis:
+        """The inverse of `id`. Raises ValueError for anything else."""
+        layer, sep, codes = text.removeprefix("L").partition("N")
+        if not (text.startswith("L") and sep and layer.isdigit() and codes.isdigit()):
+            raise ValueError(f"expected a hypothesis id like 'L06N30', found {text!r}")
+        return cls(int(layer), int(codes))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source (structure) and an exemplar (style), both as paths relative to their folders."""
+
+    source: str
+    exemplar: str
+
+    @property
+    def id(self) -> str:
+        """A file-name-safe id: both stems for people, eight hex digits of both names for uniqueness."""
+        digest = hashlib.sha256(f"{self.source}\0{self.exemplar}".encode()).hexdigest()[:8]
+        return f"{_slug(self.source)}__{_slug(self.exemplar)}__{digest}"
+
+
+def _slug(name: str) -> str:
+    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
+    return safe.strip("-_")[:40] or "image"  # an id must not start like an option or a hidden file
+
+
+def lane_seed(run_seed: int, pair_id: str, hypothesis_id: str = "") -> int:
+    """A 63-bit seed that depends on the run's seed and the lane's ids only, so no batch or worker can change it."""
+    digest = hashlib.sha256(f"{run_seed}/{pair_id}/{hypothesis_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -1,0 +1,79 @@
+"""Streaming mean and covariance in float64, mergeable across workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """n vectors of D numbers: their mean [D] and unbiased covariance [D, D] (zero where n is 1)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    n: int
+
+    def project(self, origin: np.ndarray, basis: np.ndarray) -> Gaussian:
+        """The statistics of basis @ (x - origin): basis [K, D] -> K dimensions."""
+        return Gaussian(basis @ (self.mean - origin), basis @ self.covariance @ basis.T, self.n)
+
+
+class GaussianAccumulator:
+    """Mean and covariance of vectors that arrive in batches.
+
+    Args:
+        dimensions: D.
+
+    Example:
+        >>> left, right = GaussianAccumulator(2), GaussianAccumulator(2)
+        >>> left.update([[0.0, 0.0], [2.0, 0.0]])
+        >>> right.update([[4.0, 3.0]])
+        >>> left.merge(right)
+        >>> left.result().mean.tolist(), left.result().n
+        ([2.0, 1.0], 3)
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self.n = 0
+        self.mean = np.zeros(dimensions)
+        self.scatter = np.zeros((dimensions, dimensions))
+
+    def update(self, vectors: Tensor | ArrayLike) -> None:
+        """Add vectors [N, D].
+
+        Raises:
+            ValueError: another number of dimensions, or a value that is not finite (one NaN would spoil everything
+                that came before, silently).
+        """
+        batch = vectors.detach().cpu().double().numpy() if isinstance(vectors, Tensor) else np.asarray(vectors, float)
+        if batch.ndim != 2 or batch.shape[1] != self.mean.size:
+            raise ValueError(f"expected vectors of shape [N, {self.mean.size}], found {list(batch.shape)}")
+        if not np.isfinite(batch).all():
+            raise ValueError("features hold NaN or infinity; check the images that they come from")
+        if len(batch):
+            mean = batch.mean(axis=0)
+            self._combine(len(batch), mean, (batch - mean).T @ (batch - mean))
+
+    def merge(self, other: GaussianAccumulator) -> None:
+        """Add everything that another accumulator has seen."""
+        self._combine(other.n, other.mean, other.scatter)
+
+    def result(self) -> Gaussian:
+        """Statistics of all vectors so far. Raises ValueError where there were none."""
+        if self.n == 0:
+            raise ValueError("no vectors to take statistics of; the source of images is empty")
+        return Gaussian(self.mean.copy(), self.scatter / max(self.n - 1, 1), self.n)
+
+    def _combine(self, n: int, mean: np.ndarray, scatter: np.ndarray) -> None:
+        # Chan, Golub and LeVeque's pairwise update: no cancellation, whatever the order and sizes of batches.
+        total = self.n + n
+        if total == 0:
+            return
+        delta = mean - self.mean
+        self.scatter = self.scatter + scatter + np.outer(delta, delta) * (self.n * n / total)
+        self.mean = self.mean + delta * (n / total)
+        self.n = total

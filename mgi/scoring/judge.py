@@ -1,0 +1,151 @@
+"""Every distance of a hypothesis, and the choice: the domain's statistics behind the rules of `selection`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from mgi.config import ConfigError, RunConfig
+from mgi.features import Backbone
+from mgi.generators import Generator
+from mgi.images import fit_square, to_float
+from mgi.scoring.domain import DomainStatistics, build_statistics, cache_path, cached_statistics, load_statistics
+from mgi.scoring.selection import Choice, select, select_set
+from mgi.scoring.spatial import GRID, lane_features, paper_fd, pooled_vector, set_fid, sifid, spatial_fd
+from mgi.statistics.latents import shipped
+
+COMPONENTS = 64
+DOMAIN_SEED = 0
+ERROR = "l2_after"
+"""The measure that the fidelity guard bounds: squared error of down4(y) to the warp."""
+
+
+class Judge:
+    """Scores and selects for one configuration.
+
+    Args:
+        config: selection rule, feature network, domain.
+        generator: source of the domain's samples where `selection.domain` is `generator`.
+        backbone: the feature network.
+        device: where images live.
+    """
+
+    def __init__(self, config: RunConfig, generator: Generator, backbone: Backbone, device: str) -> None:
+        self.config, self._generator, self._backbone, self._device = config, generator, backbone, device
+        self._domain: DomainStatistics | None = None
+
+    @property
+    def feature_shape(self) -> tuple[int, int, int]:
+        """Shape of what is stored of a hypothesis."""
+        return (min(COMPONENTS, self._backbone.channels(self.config.selection.layer)), GRID, GRID)
+
+    @property
+    def domain(self) -> DomainStatistics:
+        """The domain's statistics: shipped, cached, or measured now and cached."""
+        if self._domain is None:
+            self._domain = self._load_domain()
+        return self._domain
+
+    def features(self, images: Tensor) -> np.ndarray:
+        """Images [B,3,S,S] in [-1, 1] -> what is stored of them, float16 [B,K,g,g]."""
+        grids = lane_features(images, self._backbone, self.config.selection.layer, self.domain.basis)
+        return grids.cpu().numpy().astype(np.float16)
+
+    def distances(self, features: np.ndarray, reference: dict[str, np.ndarray]) -> dict[str, float]:
+        """Features [K,g,g] of a hypothesis and of its pair's warp and exemplar -> distance by rule."""
+        grid = features.astype(np.float32)
+        other = reference[self.config.selection.sifid_reference].astype(np.float32)
+        return {
+            "spatial-fd": spatial_fd(grid, self.domain.locations),
+            "sifid": sifid(grid, other),
+            "paper": paper_fd(pooled_vector(grid), self.domain.images),
+        }
+
+    def select(self, table: list[dict[str, Any]]) -> dict[str, Any]:
+        """One pair's rows -> its choice."""
+        settings = self.config.selection
+        rows = [{**row, "error": row.get(ERROR)} for row in table]
+        return _plain(select(rows, settings.rule, settings.fidelity_bound))
+
+    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """All pairs' rows, each with `features` -> every pair's choice by one ranking of the set."""
+        pooled: dict[str, list[np.ndarray]] = {}
+        for row in (row for table in tables for row in table):
+            pooled.setdefault(row["hypothesis"], []).append(pooled_vector(row["features"].astype(np.float32)))
+        distances = {name: set_fid(np.stack(vectors), self.domain.images) for name, vectors in pooled.items()}
+        rows = [[{**row, "error": row.get(ERROR)} for row in table] for table in tables]
+        return [_plain(c) for c in select_set(rows, distances, self.config.selection.fidelity_bound)]
+
+    def _load_domain(self) -> DomainStatistics:
+        s = self.config.selection
+        if s.domain == "generator":
+            ready = shipped(self.config.generator, f"{s.backbone}-{s.layer}-{s.domain_samples}.npz")
+            if ready is not None and self.config.warp.image_size == 256:
+                return load_statistics(ready)
+            key = f"{self.config.generator}/{self.config.warp.image_size}/{DOMAIN_SEED}"
+            what = f"{self.config.generator}, {s.domain_samples} samples, seed {DOMAIN_SEED}"
+            batches = generated_images(self._generator, s.domain_samples, self.config.warp.image_size, self._device)
+        else:
+            files = _image_files(Path(s.domain), s.domain_samples)
+            key = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
+            key = f"{self.config.warp.image_size}\n{key}"
+            what = f"{len(files)} images of {Path(s.domain).name}"
+            batches = folder_images(files, self.config.warp.image_size, self._device)
+        path = cache_path(
+            user_cache_path("mgi") / "statistics",
+            hashlib.sha256(key.encode()).hexdigest(), s.backbone, s.layer, s.domain_samples, COMPONENTS,
+        )  # fmt: skip
+        return cached_statistics(
+            path, lambda: build_statistics(batches, self._backbone, s.layer, self.feature_shape[0], what)
+        )
+
+
+def generated_images(
+    generator: Generator, count: int, size: int, device: str, seed: int = DOMAIN_SEED
+) -> Iterator[Tensor]:
+    """`count` samples of the generator as [1,3,size,size], one by one: the same in any batch, little memory."""
+    random = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        z = torch.randn(1, generator.z_dim, generator=random).to(device)
+        with torch.no_grad():
+            images = generator(z)
+        yield fit_square(images.clamp(-1, 1), size)
+
+
+def folder_images(files: list[Path], size: int, device: str) -> Iterator[Tensor]:
+    """Images of a folder as [1,3,size,size]: centre square, resized."""
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise ConfigError(f"selection.domain: {file} cannot be read ({error}); remove or replace it") from None
+        yield fit_square(to_float(pixels, device), size)
+
+
+def _image_files(folder: Path, limit: int) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"selection.domain must be 'generator' or a folder of images, found {str(folder)!r}")
+    endings = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in endings)[:limit]
+    if len(files) < 2:
+        raise ConfigError(f"selection.domain: {folder} holds {len(files)} images, expected at least two")
+    return files
+
+
+def _plain(choice: Choice) -> dict[str, Any]:
+    return {
+        "hypothesis": choice.hypothesis,
+        "rule": choice.rule,
+        "value": choice.value,
+        "guarded": list(choice.guarded),
+        "invalid": list(choice.invalid),
+    }

@@ -1,0 +1,112 @@
+"""Distances of one image: its locations as a sample of a distribution.
+
+A single image gives one Inception vector, and a Frechet distance needs a covariance. But a convolutional feature gives
+one vector per location, hundreds of them: `spatial-fd` compares those of a hypothesis with those of a whole domain,
+`sifid` with those of one other image. What is stored of a hypothesis is a small grid of projected features, enough for
+every rule.
+
+Grids are [K, g, g] (numpy or torch, any float type): K principal components of the domain, g x g locations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.features import Backbone
+from mgi.scoring.frechet import frechet_distance
+from mgi.scoring.gaussian import Gaussian, GaussianAccumulator
+
+GRID = 16
+"""Locations of one image: GRID x GRID, each the mean of the features in its cell."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """matrix [K, C] @ (feature - origin [C]): principal components of a domain's locations, brought to order one."""
+
+    origin: np.ndarray
+    matrix: np.ndarray
+
+    def project(self, features: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, K, h, w]."""
+        matrix = torch.as_tensor(self.matrix, dtype=features.dtype, device=features.device)
+        origin = torch.as_tensor(self.origin, dtype=features.dtype, device=features.device)
+        return F.conv2d(features - origin[:, None, None], matrix[:, :, None, None])
+
+
+def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
+    """Images [B, 3, H, W] in [-1, 1] -> means of a layer's features over a GRID x GRID raster, [B, C, GRID, GRID].
+
+    Raises:
+        ValueError: the layer has fewer than GRID rows or columns on these images.
+    """
+    with torch.no_grad():
+        features = backbone(images, [layer])[layer]
+    if min(features.shape[-2:]) < GRID:
+        found = "x".join(map(str, features.shape[-2:]))
+        raise ValueError(
+            f"selection.layer {layer} of {backbone.name} has {found} locations on images of "
+            f"{images.shape[-2]}x{images.shape[-1]} pixels, expected at least {GRID}x{GRID}; use a shallower layer"
+        )
+    return F.adaptive_avg_pool2d(features, GRID)
+
+
+def lane_features(images: Tensor, backbone: Backbone, layer: str, basis: Basis) -> Tensor:
+    """What is stored of a hypothesis: images [B, 3, H, W] in [-1, 1] -> [B, K, GRID, GRID], safe in float16."""
+    return basis.project(grid_features(images, backbone, layer))
+
+
+def location_statistics(features: Tensor | np.ndarray) -> Gaussian:
+    """Mean and covariance over the locations of one grid [K, g, g]; NaN where the grid is not finite."""
+    grid = np.asarray(features.detach().cpu() if isinstance(features, Tensor) else features, dtype=np.float64)
+    vectors = grid.reshape(grid.shape[0], -1).T
+    if not np.isfinite(vectors).all():
+        size = grid.shape[0]
+        return Gaussian(np.full(size, np.nan), np.full((size, size), np.nan), len(vectors))
+    accumulator = GaussianAccumulator(grid.shape[0])
+    accumulator.update(vectors)
+    return accumulator.result()
+
+
+def pooled_vector(features: Tensor | np.ndarray) -> np.ndarray:
+    """The image's mean feature: [K, g, g] -> [K]."""
+    return location_statistics(features).mean
+
+
+def spatial_fd(features: Tensor | np.ndarray, domain_locations: Gaussian) -> float:
+    """Rule `spatial-fd`: Frechet distance of one image's locations [K, g, g] from a domain's; NaN if not finite."""
+    return frechet_distance(location_statistics(features), domain_locations)
+
+
+def sifid(features_a: Tensor | np.ndarray, features_b: Tensor | np.ndarray) -> float:
+    """Rule `sifid`: Frechet distance between the locations of two images, both [K, g, g]; NaN if not finite."""
+    return frechet_distance(location_statistics(features_a), location_statistics(features_b))
+
+
+def paper_fd(pooled: np.ndarray, domain_images: Gaussian) -> float:
+    """Rule `paper`: the papers' "FID of one image", [K] against the pooled vectors of a domain.
+
+    One vector has no covariance, so this is |x - mu|^2 + tr(Sigma): the distance from the mean image, which is why it
+    is not the default.
+    """
+    size = len(pooled)
+    return frechet_distance(Gaussian(np.asarray(pooled, float), np.zeros((size, size)), 1), domain_images)
+
+
+def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:
+    """Rule `set-fid`: Frechet distance of one hypothesis' results over all pairs, [P, K], from a domain's images.
+
+    Pairs whose vector is not finite (failed lanes) are left out; NaN where none is left.
+    """
+    vectors = np.asarray(pooled, float)
+    vectors = vectors[np.isfinite(vectors).all(axis=1)]
+    if not len(vectors):
+        return float("nan")
+    accumulator = GaussianAccumulator(vectors.shape[1])
+    accumulator.update(vectors)
+    return frechet_distance(accumulator.result(), domain_images)

@@ -1,0 +1,94 @@
+"""Measure a generator from its own samples: `python -m mgi.statistics.build mobile-stylegan-ffhq`.
+
+Writes into this folder (or --out) the latent prior and the coarse head (`NAME.latents.safetensors`) and the domain
+statistics for selection (`NAME.NETWORK-LAYER-SAMPLES.npz`), and prints how well the head reads. Ten to fifteen minutes
+on two cores for 1024 samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mgi.features import load_backbone
+from mgi.generators import mobile_stylegan
+from mgi.generators.fused import haar_analysis
+from mgi.images import fit_square
+from mgi.inversion.coarse import fit_coarse_head
+from mgi.inversion.prior import measure_prior
+from mgi.memory import keep_freed_memory
+from mgi.scoring.domain import build_statistics
+from mgi.scoring.judge import COMPONENTS, DOMAIN_SEED
+from mgi.statistics.latents import write_latents
+
+HEAD_IMAGES, HEAD_POSITIONS = 400, 600
+"""The head is fitted to this many positions of this many images; the last tenth of the images only measures it."""
+
+
+class Samples:
+    """Goes through the generator once and collects, on the way, what the head is fitted to.
+
+    Args:
+        generator: a MobileStyleGAN.
+        count: images; the same that `mgi.scoring.judge.generated_images` makes.
+        head_layer: convolutions before the features that the head reads.
+    """
+
+    def __init__(self, generator: mobile_stylegan.MobileStyleGAN, count: int, head_layer: int) -> None:
+        self._generator, self._count, self._layer = generator, count, head_layer
+        self.features: list[Tensor] = []
+        self.coefficients: list[Tensor] = []
+        self.styles: list[Tensor] = []
+
+    @torch.no_grad()
+    def images(self) -> Iterator[Tensor]:
+        """[1,3,256,256] each, clipped to [-1, 1]."""
+        g, random = self._generator, torch.Generator().manual_seed(DOMAIN_SEED)
+        positions = torch.Generator().manual_seed(DOMAIN_SEED + 1)
+        for index in range(self._count):
+            w = g.to_w(torch.randn(1, g.z_dim, generator=random))
+            stem = g.head(w, 1)
+            image = g.render(stem, 1, w, down=g.resolution // 256)
+            if index < HEAD_IMAGES:
+                middle = g.tail_features(stem, 1, w, self._layer)
+                pick = torch.randint(middle.shape[-1] ** 2, (HEAD_POSITIONS,), generator=positions)
+                self.features.append(middle[0].flatten(1)[:, pick].t().half())
+                self.coefficients.append(haar_analysis(image)[0].flatten(1)[:, pick].t().clone())
+                self.styles.append(w[0])
+            yield fit_square(image.clamp(-1, 1), 256)
+
+
+def main() -> None:
+    """Build the files of one generator."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=["mobile-stylegan-ffhq"])
+    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--network", default="vgg16-imagenet")
+    parser.add_argument("--layer", default="relu3_3")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    from mgi import weights
+
+    generator = mobile_stylegan.load(weights.path(arguments.name))
+    samples = Samples(generator, arguments.samples, head_layer=11)
+    made_from = f"{arguments.name}, {arguments.samples} samples, seed {DOMAIN_SEED}"
+    backbone = load_backbone(arguments.network)
+    domain = build_statistics(samples.images(), backbone, arguments.layer, COMPONENTS, made_from)
+    domain.save(arguments.out / f"{arguments.name}.{arguments.network}-{arguments.layer}-{arguments.samples}.npz")
+    print(f"domain: {COMPONENTS} components keep {domain.explained:.1%} of the variance of locations", flush=True)
+    prior = measure_prior(generator.to_w, generator.z_dim)
+    print(f"prior: standard deviations from {prior.scale.min():.4f} to {prior.scale.max():.3f}", flush=True)
+    head, error = fit_coarse_head(
+        samples._layer, torch.stack(samples.features), torch.stack(samples.styles), torch.stack(samples.coefficients)
+    )
+    print(f"coarse head: error {error:.3f} of the coefficients' standard deviation on held-out images", flush=True)
+    write_latents(arguments.out / f"{arguments.name}.latents.safetensors", prior, head)
+
+
+if __name__ == "__main__":
+    main()

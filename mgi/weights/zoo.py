@@ -1,0 +1,140 @@
+"""Which pretrained networks there are (`zoo.toml`), where their converted files lie, and whether those are intact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
+
+State = Literal["here", "missing", "corrupt"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the zoo; the fields are those of `zoo.toml`, explained at its top."""
+
+    name: str
+    title: str
+    kind: Literal["generator", "features", "detector", "metric"]
+    embedded: bool
+    source: str
+    file: str
+    file_sha256: str
+    converter: str
+    sha256: str
+    size_bytes: int
+    download_bytes: int
+    licence: str
+    citation: str
+
+    @property
+    def path(self) -> Path:
+        """Where the converted file lies, or would lie."""
+        return folder() / f"{self.name}.safetensors"
+
+    @property
+    def record_path(self) -> Path:
+        """Where the hashes of an entry without a pinned `sha256` are written down at its first fetch."""
+        return folder() / f"{self.name}.json"
+
+
+def folder() -> Path:
+    """The weights folder: `MGI_WEIGHTS_DIR`, or `weights` in the user's cache folder. May not exist yet."""
+    chosen = os.environ.get("MGI_WEIGHTS_DIR")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("mgi")) / "weights"
+
+
+def entries() -> list[Entry]:
+    """All networks of the zoo, in the order of `zoo.toml`."""
+    return list(_catalogue().values())
+
+
+def entry(name: str) -> Entry:
+    """The network called `name`. Raises WeightsError for an unknown name."""
+    try:
+        return _catalogue()[name]
+    except KeyError:
+        raise WeightsError(f"unknown weights {name!r}; expected one of {', '.join(_catalogue())}") from None
+
+
+def record(item: Entry) -> dict[str, Any]:
+    """The hashes written down at the first fetch of `item`; empty where there are none."""
+    try:
+        content = json.loads(item.record_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def expected_sha256(item: Entry) -> str:
+    """The hash that the converted file of `item` must have; empty where none is pinned and it was never fetched."""
+    return item.sha256 or str(record(item).get("sha256", ""))
+
+
+def verify(name: str) -> Path:
+    """Hash the converted file of `name` again and return its path.
+
+    Raises:
+        WeightsMissing: there is no such file.
+        WeightsCorrupt: its hash is not the pinned one, or none was ever pinned.
+    """
+    _hash_once.cache_clear()
+    return check(entry(name))
+
+
+def check(item: Entry) -> Path:
+    """Like `verify`, but a file that has not changed since this process last hashed it is not read again."""
+    if not item.path.is_file():
+        raise WeightsMissing(f"weights {item.name} are not at {item.path}; run `mgi weights fetch {item.name}`")
+    expected = expected_sha256(item)
+    found = sha256_of(item.path)
+    if not expected:
+        raise WeightsCorrupt(
+            f"{item.path} has no record of its hash ({item.record_path.name} is missing beside it); "
+            f"run `mgi weights fetch {item.name}`"
+        )
+    if found != expected:
+        raise WeightsCorrupt(
+            f"{item.path} has sha256 {found[:12]}..., expected {expected[:12]}...; "
+            f"run `mgi weights fetch {item.name}` to replace it"
+        )
+    return item.path
+
+
+def state(item: Entry) -> State:
+    """Whether the converted file of `item` is here and intact."""
+    try:
+        check(item)
+    except WeightsMissing:
+        return "missing"
+    except WeightsCorrupt:
+        return "corrupt"
+    return "here"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, remembered per process while its size and times stay the same."""
+    stat = path.stat()
+    return _hash_once(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _hash_once(path: str, inode: int, size: int, mtime_ns: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> dict[str, Entry]:
+    text = resources.files("mgi.weights").joinpath("zoo.toml").read_text(encoding="utf-8")
+    return {table["name"]: Entry(**table) for table in tomllib.loads(text)["weights"]}

@@ -1,0 +1,63 @@
+"""Files that are either whole or absent: written beside their final name, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_bytes(path: str | Path, data: bytes) -> bool:
+    """Make `path` hold exactly `data`; nobody ever sees a part of it under that name.
+
+    A file that holds `data` already is left alone, so its time stamp tells when it last changed.
+
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        OSError: as the operating system reports it (no space, no permission); the old file is then untouched and no
+            temporary file is left behind.
+    """
+    final = Path(path)
+    with contextlib.suppress(FileNotFoundError):
+        if final.stat().st_size == len(data) and final.read_bytes() == data:
+            return False
+    final.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name[:60]}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
+        temporary.replace(final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(final.parent)
+    return True
+
+
+def write_text(path: str | Path, text: str) -> bool:
+    """`write_bytes` of UTF-8 text."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def _umask() -> int:
+    # The only portable way to read it is to set it; workers are processes, so no thread of ours races for it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without this the rename itself may be lost in a power cut. Not every platform can open a folder.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,172 @@
+"""Image folders and how their files become pairs."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import random
+from pathlib import Path
+
+PAIRINGS = ("zip", "product", "random")
+"""Pairings by name; anything else is the path of a CSV file with the columns source and exemplar."""
+
+SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        "png",
+        "jpg",
+        "jpeg",
+        "jfif",
+        "webp",
+        "avif",
+        "jp2",
+        "bmp",
+        "tif",
+        "tiff",
+        "gif",
+        "tga",
+        "ppm",
+        "pgm",
+    )
+)
+"""Endings of files that count as images, in lower case."""
+
+
+class InputError(ValueError):
+    """Input folders or a pairing that cannot be used; one line that says what to do."""
+
+
+def list_images(folder: str | Path) -> list[str]:
+    """Images in `folder` and the folders below it: paths relative to it, with `/`, sorted.
+
+    Hidden files, hidden folders and folders that hold a run are left out. Files are recognised by their ending;
+    whether they can be read shows later.
+
+    Raises:
+        InputError: the folder is missing, is not a folder, cannot be listed, or holds no image.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise InputError(f"folder {folder} does not exist; give a folder of images")
+    if not root.is_dir():
+        raise InputError(f"{folder} is a file; give a folder of images")
+    found: list[str] = []
+    try:
+        for here, folders, files in os.walk(root, onerror=_raise):
+            if "run.zarr" in folders:  # somebody's results, not inputs
+                folders.clear()
+                continue
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            base = Path(here).relative_to(root)
+            names = [n for n in files if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
+            found += [(base / name).as_posix() for name in names]
+    except OSError as error:
+        raise InputError(f"folder {folder} cannot be listed ({error.strerror}); check its permissions") from None
+    if not found:
+        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise InputError(f"folder {folder} holds no images; expected files ending in {known}")
+    return sorted(found)
+
+
+def duplicate_stems(folder: str | Path) -> list[str]:
+    """One warning per group of images that differ in their ending only, such as a.png and a.jpg.
+
+    They are told apart (ids are made of whole names), but a person may have meant one of them.
+    """
+    names = list_images(folder)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.rsplit(".", 1)[0], []).append(name)
+    return [
+        f"{folder} holds {' and '.join(group)}: both are used; remove one if they are the same image"
+        for group in groups.values()
+        if len(group) > 1
+    ]
+
+
+def make_pairs(
+    sources_dir: str | Path, exemplars_dir: str | Path, pairing: str, limit: int | None, seed: int
+) -> list[tuple[str, str]]:
+    """Pairs of (source, exemplar), both relative to their folders.
+
+    Args:
+        sources_dir, exemplars_dir: folders of images.
+        pairing: `zip` (first with first, in sorted order; a side that has a single image repeats it),
+            `product` (every source with every exemplar, source by source),
+            `random` (every source with one exemplar; all exemplars are used before any is used again), or
+            the path of a CSV file with the columns source and exemplar. Files that a CSV file names need not exist:
+            such pairs fail on their own when they are read.
+        limit: at most this many pairs, the first ones; None for all.
+        seed: of `random`.
+
+    Raises:
+        InputError: a folder cannot be used, the counts do not zip, or the CSV file is not usable.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"expected a limit of at least 1, found {limit}")
+    if pairing in PAIRINGS:
+        sources, exemplars = list_images(sources_dir), list_images(exemplars_dir)
+        pairs = {"zip": _zip, "product": _product, "random": _random}[pairing](sources, exemplars, seed)
+    elif pairing.lower().endswith(".csv"):
+        for folder in (sources_dir, exemplars_dir):
+            if not Path(folder).is_dir():
+                raise InputError(f"folder {folder} does not exist; paths in {pairing} are relative to it")
+        pairs = _from_csv(Path(pairing))
+    else:
+        raise InputError(f"unknown pairing {pairing!r}; expected {', '.join(PAIRINGS)} or a path ending in .csv")
+    return pairs[:limit]
+
+
+def _zip(sources: list[str], exemplars: list[str], seed: int) -> list[tuple[str, str]]:
+    count = max(len(sources), len(exemplars))
+    if {len(sources), len(exemplars)} - {1, count}:
+        raise InputError(
+            f"pairing zip needs as many exemplars as sources, or a single one of either; found {len(sources)} sources "
+            f"and {len(exemplars)} exemplars; use product, random or a CSV file"
+        )
+    return list(zip(_stretch(sources, count), _stretch(exemplars, count), strict=True))
+
+
+def _stretch(names: list[str], count: int) -> list[str]:
+    return names * count if len(names) == 1 else names
+
+
+def _product(sources: list[str], exemplars: list[str], seed: int) -> list[tuple[str, str]]:
+    return list(itertools.product(sources, exemplars))
+
+
+def _random(sources: list[str], exemplars: list[str], seed: int) -> list[tuple[str, str]]:
+    generator = random.Random(seed)
+    drawn: list[str] = []
+    while len(drawn) < len(sources):
+        drawn += generator.sample(exemplars, len(exemplars))
+    return list(zip(sources, drawn, strict=False))
+
+
+def _from_csv(path: Path) -> list[tuple[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets write a byte order mark
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = list(reader) if {"source", "exemplar"} <= set(columns) else None
+    except FileNotFoundError:
+        raise InputError(f"pairs file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"pairs file {path} cannot be read as UTF-8 CSV ({error})") from None
+    if rows is None:
+        raise InputError(
+            f"pairs file {path} needs the columns source and exemplar, found {', '.join(columns) or 'none'}"
+        )
+    if not rows:
+        raise InputError(f"pairs file {path} lists no pairs")
+    pairs = [((row["source"] or "").strip(), (row["exemplar"] or "").strip()) for row in rows]
+    for line, pair in enumerate(pairs, 2):
+        if not all(pair):
+            raise InputError(f"pairs file {path}, row {line}: expected a source and an exemplar, found {pair}")
+    return pairs
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,153 @@
+"""Images in and out: every file becomes uint8 RGB by one written policy, or is refused with a one-line reason.
+
+orientation    as EXIF says
+transparency   composited over white (never dropped, which would show whatever colours lie under it)
+16 bits        rescaled by 1/257 (Pillow's own conversion clips); float: [0,1] is scaled by 255, [0,255] is kept
+CMYK, palette, grey, 1 bit, YCbCr, LAB    converted to RGB
+colour profile ignored: the pixels are taken as sRGB
+animation      the first frame
+refused        truncated or unreadable files, more than Pillow's limit of pixels (decompression bombs), sides below
+               32 pixels
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from storage.atomic import write_bytes
+
+MIN_SIDE = 32
+"""Smaller images hold no face that features could match."""
+
+_OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors of the machine; they say nothing about the image."""
+
+
+class BadImage(ValueError):
+    """An image that cannot be used; one line: the file, what is wrong, what to do."""
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """An image as read, and what the policies did to it.
+
+    `pixels` is uint8 [H,W,3] RGB, both sides at least 32; `notes` are short sentences for the report.
+    """
+
+    pixels: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def read_image(path: str | Path) -> ReadImage:
+    """Read one image file completely.
+
+    Raises:
+        BadImage: it is missing, damaged, too large, too small or of a kind that cannot be converted.
+        OSError: the machine is out of file handles or memory.
+    """
+    path = Path(path)
+    if not path.is_file():
+        kind = "is not a file" if path.exists() else "does not exist"
+        raise BadImage(f"{path} {kind}; bring it or remove it from the pairs")
+    if path.stat().st_size == 0:
+        raise BadImage(f"{path} is empty (0 bytes); bring it again or remove it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; pixels are all that is wanted
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()  # verify() lets truncated files pass
+                pixels, notes = _to_rgb(image)
+    except BadImage as error:
+        raise BadImage(f"{path} {error}") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise BadImage(f"{path} has more than {limit} million pixels; scale it down or remove it") from None
+    except UnidentifiedImageError:
+        raise BadImage(f"{path} is damaged or of no known image format; bring it as PNG or remove it") from None
+    except OSError as error:
+        if error.errno in _OUR_FAULT:
+            raise
+        raise BadImage(f"{path} cannot be read ({_reason(error)}); bring it again or remove it") from None
+    except Exception as error:  # a damaged file can make a decoder fail in any way
+        raise BadImage(f"{path} cannot be decoded ({_reason(error)}); bring it again or remove it") from None
+    if min(pixels.shape[:2]) < MIN_SIDE:
+        height, width = pixels.shape[:2]
+        raise BadImage(f"{path} has {width} x {height} pixels; expected at least {MIN_SIDE} on each side")
+    return ReadImage(pixels, tuple(notes))
+
+
+def write_png(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] | None = None) -> None:
+    """Write uint8 [H,W,3] as PNG: whole or not at all, and the same bytes for the same pixels and metadata.
+
+    Args:
+        path: final name; folders are made.
+        pixels: uint8 [H,W,3] RGB.
+        metadata: text chunks, written in the order of their keys.
+
+    Raises:
+        ValueError: another shape or dtype.
+        OSError: the file cannot be written; an older one under this name is then untouched.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"expected uint8 [H,W,3], found {pixels.dtype} {list(pixels.shape)}")
+    info = PngInfo()
+    for key, text in sorted((metadata or {}).items()):
+        info.add_text(key, text)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", pnginfo=info, compress_level=6)
+    write_bytes(path, buffer.getvalue())
+
+
+def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
+    """Pixels of the loaded first frame by the policies above, and notes on those that applied."""
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"first of {frames} frames")
+    try:
+        turned = ImageOps.exif_transpose(image)
+    except Exception:  # the pixels are fine, only the metadata is broken
+        turned = image
+        notes.append("EXIF data unreadable, orientation left as stored")
+    if turned.mode.startswith(("I", "F")):
+        notes.append(f"{'float' if turned.mode == 'F' else '16-bit'} values rescaled to 8 bits")
+        grey = _to_8_bits(np.asarray(turned), turned.mode)
+        return np.repeat(grey[:, :, None], 3, axis=2), notes
+    if turned.has_transparency_data:
+        rgba = turned.convert("RGBA")
+        if np.asarray(rgba)[:, :, 3].min() < 255:
+            notes.append("transparency composited over white")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return np.array(Image.alpha_composite(white, rgba).convert("RGB")), notes
+    if turned.mode in ("CMYK", "LAB"):
+        notes.append(f"{turned.mode} converted to RGB without a colour profile")
+    return np.array(turned.convert("RGB")), notes
+
+
+def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    """Grey values of more than 8 bits, [H,W] of any real dtype, as uint8 [H,W]."""
+    if not np.isfinite(values).all():
+        raise BadImage("holds values that are not finite; convert it to an 8-bit image")
+    low, high = float(values.min()), float(values.max())
+    if mode == "F":
+        scale, limit = (255.0, 1.0) if high <= 1 else (1.0, 255.0)
+    else:
+        scale, limit = 1 / 257, 65535.0
+    if low < 0 or high > limit:
+        raise BadImage(f"holds values from {low:g} to {high:g}, which have no known scale; convert it to 8 bits")
+    return np.rint(values.astype(np.float64) * scale).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:120] or type(error).__name__

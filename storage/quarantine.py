@@ -1,0 +1,37 @@
+"""`quarantine.csv`: pairs that were set aside, with the stage and the reason, while the others went on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from storage.atomic import write_text
+
+_COLUMNS = ("pair_id", "stage", "reason")
+
+
+class Quarantined(NamedTuple):
+    """Where a pair failed and why, in one line."""
+
+    stage: str
+    reason: str
+
+
+def read(path: Path) -> dict[str, Quarantined]:
+    """All quarantined pairs, in the order in which they failed; empty without a file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["pair_id"]: Quarantined(row["stage"], row["reason"]) for row in csv.DictReader(file)}
+
+
+def write(path: Path, pairs: dict[str, Quarantined]) -> None:
+    """Replace the file by one that lists `pairs`. One process does this at a time: the one that steers the run."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for pair_id, (stage, reason) in pairs.items():
+        writer.writerow((pair_id, stage, " ".join(reason.split())))
+    write_text(path, text.getvalue())

@@ -1,0 +1,92 @@
+"""`run.json`: what a run was asked to do, and whether another request is the same one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from storage.atomic import write_text
+
+FORMAT = 1
+"""Version of the layout of a run's folder."""
+
+_DECIDES = ("config", "inputs", "weights")
+"""Parts of the header that decide the pixels of a run. The others (versions, time, threads) are kept as they were when
+the run was planned."""
+
+
+class RunConflict(ValueError):
+    """The folder holds another run. The message has one line per difference: key, old value -> new value."""
+
+
+class NoRun(ValueError):
+    """There is no usable run in the folder; one line that says what to do."""
+
+
+def write(path: Path, header: dict[str, Any]) -> None:
+    """Write `header` to `path`; the run exists from this moment on."""
+    write_text(path, json.dumps({"format": FORMAT, **header}, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The header at `path`.
+
+    Raises:
+        NoRun: there is none, it is not JSON, or a newer version of the package wrote it.
+    """
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoRun(f"{path.parent} holds no run (it has no {path.name}); start one with `mgi translate`") from None
+    except ValueError:
+        raise NoRun(f"{path} is not valid JSON; bring it back from a copy or start again in another folder") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT or "digest" not in header:
+        raise NoRun(f"{path} is not of format {FORMAT}; use the version of mgi that wrote it, or another folder")
+    return header
+
+
+def check_same(
+    folder: Path, old: dict[str, Any], new: dict[str, Any], old_pairs: pd.DataFrame, pairs: pd.DataFrame
+) -> None:
+    """Nothing, where both headers and plans describe the same run.
+
+    Raises:
+        RunConflict: they do not.
+    """
+    lines = []
+    for part in _DECIDES:
+        before, after = dict(_flat(old.get(part, {}), part)), dict(_flat(new.get(part, {}), part))
+        for key in sorted(before.keys() | after.keys()):
+            if part == "weights" and not (before.get(key) and after.get(key)):
+                continue  # the hash of downloaded weights is not known before they are here
+            if before.get(key) != after.get(key):
+                lines.append(f"{key}: {_show(before, key)} -> {_show(after, key)}")
+    if not lines and old["digest"] != new["digest"]:
+        lines.append(f"digest: {old['digest'][:12]} -> {new['digest'][:12]}")
+    if not lines and list(old_pairs["id"]) != list(pairs["id"]):
+        lines.append(f"pairs: {_count(old_pairs, pairs)} -> {_count(pairs, old_pairs)} (files in the folders changed)")
+    if lines:
+        advice = f"{folder} holds another run; choose another folder, or continue it with `mgi resume {folder}`"
+        raise RunConflict("\n".join([f"{advice}:", *lines]))
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Leaves of nested dicts under dotted keys; in the form JSON gives them, so that tuples equal lists."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}")
+    else:
+        yield key.removeprefix("config."), json.loads(json.dumps(value, default=str))
+
+
+def _show(values: dict[str, Any], key: str) -> str:
+    return json.dumps(values[key]) if key in values else "(none)"
+
+
+def _count(pairs: pd.DataFrame, other: pd.DataFrame) -> str:
+    only = [name for name in pairs["id"] if name not in set(other["id"])]
+    return f"{len(pairs)}" + (f", among them {only[0]}" if only else "")

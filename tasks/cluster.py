@@ -1,0 +1,258 @@
+"""Who runs the units: this process, one Dask worker per GPU or per group of cores, or a scheduler somewhere else.
+
+All three are one `Pool`: calls go in, results come out as they finish, a bounded number is in flight. With no Dask
+(workers = 0) nothing is started at all, which is the right choice for one GPU or a small CPU machine: PyTorch uses all
+cores of one process already, and every further process would hold its own copy of the networks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tasks.heartbeat import TOPIC, Listener, listening
+
+if TYPE_CHECKING:
+    from distributed import Client, SpecCluster
+
+CORES_PER_WORKER = 8
+"""PyTorch's convolutions gain little from more threads than this."""
+BYTES_PER_WORKER = 4 * 2**30
+"""What one worker may need at its peak."""
+WORKER_WAIT = 60
+"""Seconds to wait for the first worker of a scheduler."""
+CONNECT_WAIT = 10
+"""Seconds to wait for a scheduler to answer."""
+
+
+class ClusterError(RuntimeError):
+    """No worker can be reached; one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Instead of a result: the workers that tried this call died, each of them."""
+
+    reason: str
+
+
+class Pool(Protocol):
+    """Runs functions of small arguments somewhere."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The function's result; raises what it raises."""
+
+    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """(position in `calls`, result or `Lost`) of every call, in the order in which they finish."""
+
+
+class Sequential:
+    """Everything in this process, one call after the other."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        for position, args in enumerate(calls):
+            yield position, function(*args)
+
+
+class DaskPool:
+    """Calls as Dask futures; a call whose worker dies is tried again on another worker by the scheduler."""
+
+    def __init__(self, client: Client, gpu: bool = False) -> None:
+        self._client = client
+        self._resources = {"GPU": 1} if gpu else None
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        ((_, result),) = self.run(function, [args])
+        if isinstance(result, Lost):
+            raise ClusterError(result.reason)
+        return result
+
+    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        suspects: list[int] = []
+        for position, result in self._attempt(function, dict(enumerate(calls)), self._threads):
+            if isinstance(result, Lost):
+                suspects.append(position)
+            else:
+                yield position, result
+        # A dying worker also takes along the call that waits behind the guilty one. Alone, each shows what it is.
+        for position in suspects:
+            yield from self._attempt(function, {position: calls[position]}, lambda: 1)
+
+    def _attempt(
+        self, function: Callable[..., Any], calls: dict[int, tuple[Any, ...]], in_flight: Callable[[], int]
+    ) -> Iterator[tuple[int, Any]]:
+        from distributed import KilledWorker, as_completed
+
+        waiting = iter(calls.items())
+        positions: dict[Any, int] = {}
+        finished = as_completed(loop=self._client.loop)
+
+        def top_up() -> None:
+            free = in_flight() - len(positions)
+            for position, args in islice(waiting, max(0, free)):
+                future = self._client.submit(function, *args, pure=False, resources=self._resources)
+                positions[future] = position
+                finished.add(future)
+
+        try:
+            top_up()
+            for future in finished:
+                try:
+                    result = future.result()
+                except KilledWorker:
+                    result = Lost("its worker process died every time, perhaps for lack of memory")
+                position = positions.pop(future)
+                top_up()  # before the caller looks at the result, so that the worker need not wait for it
+                yield position, result
+        finally:
+            if positions:
+                self._client.cancel(list(positions), force=True)
+
+    def _threads(self) -> int:
+        # As many calls in flight as threads: the round trip of the next one is milliseconds, units take far longer.
+        # Asked again each time, since workers come and go.
+        return max(1, sum(self._client.nthreads().values()))
+
+
+@contextmanager
+def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterator[Pool]:
+    """The pool for `workers` local processes (0: this process) or for the scheduler at an address.
+
+    Args:
+        workers: local worker processes; ignored where a scheduler is given.
+        scheduler: address of a running Dask scheduler, such as `tcp://10.0.0.5:8786`.
+        listener: is told how far running units are.
+
+    Raises:
+        ClusterError: the scheduler cannot be reached or has no workers.
+    """
+    if scheduler is None and workers == 0:
+        with listening(listener):
+            yield Sequential()
+        return
+    gpus = visible_gpus()
+    with _client(workers, scheduler, gpus) as client:
+
+        def on_event(event: tuple[Any, dict[str, Any]]) -> None:
+            beat = event[1]
+            listener(beat["stage"], beat["key"], beat["fraction"])
+
+        client.subscribe_topic(TOPIC, on_event)
+        try:
+            yield DaskPool(client, gpu=scheduler is None and bool(gpus))
+        finally:
+            client.unsubscribe_topic(TOPIC)
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Client]:
+    import dask
+    from distributed import Client
+
+    # Dask's own messages (a worker restarted, a connection closed) are for its developers; what matters to the user
+    # arrives as a result or as an error.
+    quiet = {"logging": {"distributed": "critical", "distributed.nanny": "critical"}}
+    patience = {"distributed.comm.timeouts.connect": f"{WORKER_WAIT}s", "distributed.scheduler.allowed-failures": 1}
+    with dask.config.set(quiet | patience):
+        if scheduler is None:
+            with local_cluster(workers, gpus) as cluster, Client(cluster, set_as_default=False) as client:
+                client.wait_for_workers(workers, timeout=WORKER_WAIT)
+                yield client
+            return
+        try:
+            remote = Client(scheduler, set_as_default=False, timeout=CONNECT_WAIT)
+        except (OSError, ValueError) as error:
+            raise ClusterError(f"no Dask scheduler answers at {scheduler} ({' '.join(str(error).split())})") from None
+        with remote:
+            try:
+                remote.wait_for_workers(1, timeout=WORKER_WAIT)
+            except TimeoutError:
+                wanted = f"no worker joined the scheduler at {scheduler} within {WORKER_WAIT} s"
+                raise ClusterError(f"{wanted}; start one with `dask worker {scheduler}`") from None
+            yield remote
+
+
+def local_cluster(workers: int, gpus: list[str]) -> SpecCluster:
+    """Worker processes on this machine, one thread each; worker i is pinned to GPU i where there are GPUs.
+
+    Dask's memory limits are off: pausing a worker at 80 % of an arbitrary share would hang a run whose memory is all
+    in use on purpose. If the system kills a worker, its nanny starts another and the scheduler repeats the call.
+    """
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    def spec(number: int) -> dict[str, Any]:
+        options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "silence_logs": 50}
+        if gpus:
+            options |= {"env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}, "resources": {"GPU": 1}}
+        return {"cls": Nanny, "options": options}
+
+    loopback = {"protocol": "tcp", "host": "127.0.0.1", "dashboard": False, "dashboard_address": None}
+    return SpecCluster(
+        workers={number: spec(number) for number in range(workers)},
+        scheduler={"cls": Scheduler, "options": loopback},
+        silence_logs=50,
+    )
+
+
+def visible_gpus() -> list[str]:
+    """Names for CUDA_VISIBLE_DEVICES of the GPUs that PyTorch may use here; empty on a CPU machine."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None and not chosen.strip():
+        return []
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return chosen.split(",")[:count] if chosen else [str(number) for number in range(count)]
+
+
+def default_workers(cores: int | None = None, memory: int | None = None, gpus: int | None = None) -> int:
+    """What `--workers auto` means on this machine.
+
+    One worker per GPU; with one GPU, none (the flow's process uses it). On CPUs one worker per 8 cores as far as 4 GiB
+    of memory each allow, and none below two such workers.
+
+    Example:
+        >>> default_workers(cores=2, memory=24 * 2**30, gpus=0)
+        0
+        >>> default_workers(cores=64, memory=24 * 2**30, gpus=0)
+        6
+        >>> default_workers(cores=16, memory=24 * 2**30, gpus=4)
+        4
+    """
+    gpus = len(visible_gpus()) if gpus is None else gpus
+    if gpus:
+        return gpus if gpus > 1 else 0
+    workers = min((cores or usable_cores()) // CORES_PER_WORKER, (memory or total_memory()) // BYTES_PER_WORKER)
+    return workers if workers > 1 else 0
+
+
+def threads_per_worker(workers: int, cores: int | None = None) -> int:
+    """CPU threads of PyTorch in each of `workers` processes (0: the flow's own process).
+
+    Example:
+        >>> threads_per_worker(0, cores=8), threads_per_worker(3, cores=8), threads_per_worker(9, cores=8)
+        (8, 2, 1)
+    """
+    return max(1, (cores or usable_cores()) // max(workers, 1))
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def total_memory() -> int:
+    """Physical memory in bytes; the need of one worker where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return BYTES_PER_WORKER

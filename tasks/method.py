@@ -1,0 +1,58 @@
+"""The method of a run as workers see it: loaded once per process, replaceable by name for tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from mgi.config import ConfigError, RunConfig
+
+if TYPE_CHECKING:
+    from mgi.methods import Method
+
+FACTORY = "MGI_METHOD_FACTORY"
+"""Names a replacement `module:function(config) -> Method`; used by tests and benchmarks of the pipeline only."""
+
+
+def method_of(config: RunConfig, threads: int | None = None) -> Method:
+    """The method that `config` describes, on this process's device.
+
+    Args:
+        config: the run's configuration.
+        threads: CPU threads of PyTorch; None leaves its default. Always given by workers: Dask's nanny starts them
+            with OMP_NUM_THREADS=1, and the number also decides the order of float sums.
+
+    Raises:
+        mgi.weights.WeightsError: weights are missing or corrupt; one line that says what to do.
+    """
+    factory = os.environ.get(FACTORY)
+    if factory:
+        return _replaced(factory, config)
+    from mgi.methods import load_method  # imports PyTorch: seconds that `mgi status` need not wait for
+
+    return load_method(config, threads=threads)
+
+
+@lru_cache(maxsize=2)
+def _replaced(factory: str, config: RunConfig) -> Method:
+    module, _, name = factory.partition(":")
+    try:
+        build = cast("Callable[[RunConfig], Any]", getattr(import_module(module), name))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{FACTORY}={factory}: expected an importable module:function ({error})") from None
+    return build(config)
+
+
+def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
+    """What the store and the schedule must know of a method before the first unit; runs where the units will run.
+
+    Returns:
+        `arrays`: {hypothesis id: {name: (shape, dtype)}} of what one lane keeps; `lanes`: lanes per batch.
+    """
+    config = RunConfig.model_validate_json(config_json)
+    method = method_of(config, threads)
+    arrays = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in config.inversion.all_hypotheses()}
+    return {"arrays": arrays, "lanes": method.lanes_per_batch}

@@ -1,0 +1,88 @@
+"""Small pictures of a run for its page and its sheet, made once and kept in RUN/report/.
+
+A run folder holds one configuration, and its results do not change; so a picture that exists is the right one. That is
+what makes a second report cheap, and what lets it be written without the generator.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from mgi.pairs import Hypothesis
+from storage.atomic import write_bytes
+from storage.run_store import RunStore
+from tasks.invert import array_name
+from tasks.select import final_path
+
+if TYPE_CHECKING:
+    from mgi.methods import Method
+
+MethodOrLoader: TypeAlias = "Method | Callable[[], Method] | None"
+"""A loader is called only when a picture is missing, so that a second report loads no networks."""
+
+FOLDER = "report"
+SMALL, LARGE = 256, 512
+"""Longest side in pixels of inputs and hypotheses, and of results."""
+
+
+class Pictures:
+    """The picture files of one run. Every method returns a path relative to the run's folder, or None."""
+
+    def __init__(self, store: RunStore, method: MethodOrLoader = None) -> None:
+        self.store, self.method = store, method
+        self.run = Path(store.path)
+
+    def input(self, pair_id: str, index: int, name: str) -> str:
+        """Source, exemplar or warp, as aligned and resized for the method."""
+        return self._keep(f"{FOLDER}/{pair_id}/{name}.jpg", SMALL, lambda: self.store.read(f"warp/{name}", index))
+
+    def result(self, pair_id: str) -> str | None:
+        """The final picture, reduced; None when its file is missing."""
+        final = final_path(self.run, pair_id)
+        return self._keep(f"{FOLDER}/{pair_id}/result.jpg", LARGE, lambda: _read(final)) if final.is_file() else None
+
+    def final(self, pair_id: str) -> str | None:
+        """The final picture itself."""
+        final = final_path(self.run, pair_id)
+        return final.relative_to(self.run).as_posix() if final.is_file() else None
+
+    def hypothesis(self, pair_id: str, index: int, hypothesis_id: str) -> str | None:
+        """A hypothesis as rendered from its latents; None when it was never rendered and no method is here to."""
+        path = f"{FOLDER}/{pair_id}/{hypothesis_id}.jpg"
+        if (self.run / path).is_file():
+            return path
+        if self.method is None:
+            return None
+        method = self.method() if callable(self.method) else self.method
+        hypothesis = Hypothesis.parse(hypothesis_id)
+
+        def render() -> np.ndarray:
+            names = method.lane_arrays(hypothesis)
+            arrays = {name: self.store.read(array_name(name, hypothesis_id), index) for name in names}
+            return method.preview(arrays, hypothesis)
+
+        return self._keep(path, SMALL, render)
+
+    def read(self, path: str | None) -> np.ndarray | None:
+        """Pixels of one of the files above, uint8 [H,W,3]."""
+        return None if path is None else _read(self.run / path)
+
+    def _keep(self, path: str, side: int, make: Callable[[], np.ndarray]) -> str:
+        if not (self.run / path).is_file():
+            image = Image.fromarray(make())
+            image.thumbnail((side, side), Image.Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=90, subsampling=0)  # ten times as fast to write as WebP
+            write_bytes(self.run / path, buffer.getvalue())
+        return path
+
+
+def _read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

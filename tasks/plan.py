@@ -1,0 +1,195 @@
+"""Stage `plan`: which pairs and hypotheses a run has, what they will cost, and the run's folder."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mgi.config import ConfigError, RunConfig
+from mgi.pairs import Pair
+from storage.folders import duplicate_stems, make_pairs
+from storage.run_store import ArraySpec, RunStore
+
+PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
+"""Versions that are recorded with a run."""
+SECONDS_PER_LANE_STEP = 1.2
+"""One optimisation step at 1024 x 1024 on two CPU cores: the scale of the dry run's estimate, nothing more."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for: the arguments of `mgi translate` that decide the result."""
+
+    sources: str
+    exemplars: str
+    config: RunConfig
+    pairing: str = "zip"
+    limit: int | None = None
+    seed: int = 0
+
+    def inputs(self) -> dict[str, Any]:
+        """The part of the run's identity that is not configuration; a run is only resumed with the same."""
+        pairing = str(Path(self.pairing).resolve()) if self.pairing.endswith(".csv") else self.pairing
+        return {
+            "sources": str(Path(self.sources).resolve()),
+            "exemplars": str(Path(self.exemplars).resolve()),
+            "pairing": pairing,
+            "limit": self.limit,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with its pairs."""
+
+    request: Request
+    pairs: list[Pair]
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def hypotheses(self) -> list[str]:
+        return [hypothesis.id for hypothesis in self.request.config.inversion.all_hypotheses()]
+
+    @property
+    def lanes(self) -> int:
+        """Inversions to run: every hypothesis of every pair."""
+        return len(self.pairs) * len(self.hypotheses)
+
+    @property
+    def lane_steps(self) -> int:
+        """Optimisation steps of all lanes together."""
+        return self.lanes * self.request.config.inversion.steps
+
+    @property
+    def cpu_hours(self) -> float:
+        """A rough guess for two CPU cores at 1024 x 1024."""
+        return self.lane_steps * SECONDS_PER_LANE_STEP / 3600
+
+    def table(self) -> pd.DataFrame:
+        """The pairs as the store keeps them: index, id, source, exemplar."""
+        rows = [
+            {"index": index, "id": pair.id, "source": pair.source, "exemplar": pair.exemplar}
+            for index, pair in enumerate(self.pairs)
+        ]
+        return pd.DataFrame(rows, columns=["index", "id", "source", "exemplar"])
+
+
+def make_plan(request: Request) -> Plan:
+    """Pair the images of both folders; reads no image and writes nothing.
+
+    Raises:
+        storage.folders.InputError: a folder or the pairing cannot be used.
+        ConfigError: nothing to do.
+    """
+    pairs = [
+        Pair(source, exemplar)
+        for source, exemplar in make_pairs(
+            request.sources, request.exemplars, request.pairing, request.limit, request.seed
+        )
+    ]
+    if not pairs:
+        raise ConfigError(f"no pairs: {request.sources} and {request.exemplars} give none with this pairing and limit")
+    unique = list(dict.fromkeys(pairs))
+    repeated = len(pairs) - len(unique)
+    warnings = [f"{repeated} repeated pairs are translated once"] if repeated else []
+    if not request.pairing.endswith(".csv"):
+        for folder in dict.fromkeys((request.sources, request.exemplars)):
+            warnings += duplicate_stems(folder)
+    return Plan(request, unique, warnings)
+
+
+def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None) -> RunStore:
+    """Make the run's folder.
+
+    Args:
+        plan: the plan.
+        run: folder of the run.
+        layout: `tasks.method.layout_of` this configuration.
+        threads: CPU threads per worker, kept with the run: they decide the order of float sums, so that a run that is
+            resumed on another machine still gives the same bytes.
+
+    Raises:
+        storage.run_store.RunConflict: the folder holds a run with another configuration or other inputs.
+    """
+    size = plan.request.config.warp.image_size
+    arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
+    for hypothesis, specs in layout["arrays"].items():
+        arrays |= {f"{name}/{hypothesis}": ArraySpec(tuple(shape), dtype) for name, (shape, dtype) in specs.items()}
+    return RunStore.create(run, header_of(plan, threads), plan.table(), arrays)
+
+
+def check_same_run(plan: Plan, run: str) -> None:
+    """Nothing, where the folder holds a run of this very plan.
+
+    Raises:
+        storage.run_store.RunConflict: it holds another; the message lists every difference, old -> new.
+    """
+    RunStore.create(run, header_of(plan), plan.table(), {})  # opens what is there, after comparing it
+
+
+def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
+    """run.json: what was asked for, by what it is computed, and when it began."""
+    config = plan.request.config
+    return {
+        "config": config.model_dump(mode="json"),
+        "digest": config.digest(),
+        "inputs": plan.request.inputs(),
+        "threads": threads,
+        "versions": versions(),
+        "weights": weight_hashes(config),
+        "git_revision": git_revision(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that compute or keep results."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def weight_names(config: RunConfig) -> list[str]:
+    """Zoo names of the networks that a configuration uses."""
+    names = [config.generator, config.warp.backbone, config.inversion.perceptual_backbone, config.selection.backbone]
+    if config.align.mode != "never":
+        names.append("mtcnn-faces")
+    return list(dict.fromkeys(names))
+
+
+def weight_hashes(config: RunConfig) -> dict[str, str]:
+    """{zoo name: sha256} of the configuration's networks."""
+    from mgi.weights import zoo
+
+    known = {entry.name: entry.sha256 for entry in zoo.entries()}
+    return {name: known[name] for name in weight_names(config) if name in known}
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that runs, with `+changes` where files differ from it; None outside a checkout."""
+    here = Path(__file__).resolve().parents[1]
+
+    def git(*args: str) -> str:
+        command = ["git", "-C", str(here), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
+            return None  # installed below somebody else's checkout
+        commit = git("rev-parse", "HEAD")
+        return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,18 @@
+"""Last stage: the report, built where the run's method is loaded already, since it shows hypotheses that lost."""
+
+from __future__ import annotations
+
+from tasks.unit import Job
+
+
+def report_run(job: Job, pictures: bool = True) -> str:
+    """Build tables, report page and contact sheet; returns the page's path.
+
+    Args:
+        job: the run.
+        pictures: also render the hypotheses that were not chosen, which needs the run's networks.
+    """
+    from tasks.report import build_report  # imports matplotlib
+
+    run = job.open()
+    return str(build_report(run.store, run.method() if pictures else None))

@@ -1,0 +1,69 @@
+"""Samples of a generator as one grid: the quickest look at what it can make."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from mgi.generators import Generator, GeneratorError, load
+from mgi.images import resize, to_uint8
+
+TILE = 256
+"""Rows and columns of one sample in the grid, unless the generator makes smaller ones."""
+MEAN_SAMPLES = 8192
+"""Samples of the mapping network that estimate the mean style."""
+
+
+def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, device: str = "cpu") -> np.ndarray:
+    """Random samples side by side.
+
+    Each sample depends on the seed and its own position only, so a larger grid begins with the smaller one.
+
+    Args:
+        name: a generator of the zoo or a checkpoint file.
+        count: how many samples.
+        seed: of the latent codes.
+        truncation: psi; styles are w_mean + psi (w - w_mean). 1 leaves them; less is nearer to the average image.
+        device: where to compute.
+
+    Returns:
+        uint8 [rows * T, columns * T, 3], nearly square.
+
+    Raises:
+        GeneratorError: no such generator, or truncation where there are no styles.
+        mgi.weights.WeightsError: weights are missing.
+    """
+    generator = load(name, device)
+    source = torch.Generator().manual_seed(seed)
+    codes = torch.randn(count, generator.z_dim, generator=source)
+    tile = min(TILE, generator.resolution)
+    with torch.inference_mode():
+        render = _renderer(generator, name, truncation, device)
+        # One at a time: a batch of 1024 x 1024 images would need gigabytes for nothing.
+        tiles = [to_uint8(resize(render(code[None].to(device)).float(), tile, "area"))[0] for code in codes]
+    return tile_grid(tiles)
+
+
+def tile_grid(tiles: list[np.ndarray]) -> np.ndarray:
+    """Square tiles uint8 [T,T,3] as a nearly square grid; missing ones are white."""
+    size = tiles[0].shape[0]
+    columns = math.ceil(math.sqrt(len(tiles)))
+    rows = math.ceil(len(tiles) / columns)
+    grid = np.full((rows * size, columns * size, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        grid[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile
+    return grid
+
+
+def _renderer(generator: Generator, name: str, truncation: float, device: str):  # type: ignore[no-untyped-def]
+    if truncation == 1.0:
+        return generator
+    if not (hasattr(generator, "to_w") and hasattr(generator, "synthesize")):
+        raise GeneratorError(f"{name} has no styles to truncate; leave --truncation at 1")
+    source = torch.Generator().manual_seed(0)  # the mean must not depend on the samples that are shown
+    many = torch.randn(MEAN_SAMPLES, generator.z_dim, generator=source)
+    mean = torch.cat([generator.to_w(part.to(device)) for part in many.split(1024)]).mean(0)
+    return lambda code: generator.synthesize(mean + truncation * (generator.to_w(code) - mean))

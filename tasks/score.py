@@ -1,0 +1,67 @@
+"""Stage `score`: the distance of every hypothesis of a pair under every rule (one unit per pair)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from mgi.pairs import Hypothesis
+from tasks.invert import array_name
+from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key, payload_rows, plain, reason_of
+from tasks.unit import SCORE as STAGE
+
+if TYPE_CHECKING:
+    from mgi.methods import Method
+
+FEATURES = "features"
+"""Name of the lane array that scoring needs; the others (latents) are only needed to render."""
+
+
+def score_pair(job: Job, pair_id: str) -> list[Outcome]:
+    """Score one pair's hypotheses and publish the distances.
+
+    Returns:
+        One outcome; failed when no hypothesis of the pair succeeded.
+    """
+    run, start = job.open(), time.perf_counter()
+    if run.store.done(STAGE, pair_id) is not None:
+        return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    lanes = lane_payloads(run, pair_id)
+    alive = {hypothesis: payload for hypothesis, payload in lanes.items() if not payload["failed"]}
+    if not alive:
+        reasons = sorted({f"{hypothesis}: {payload['failed']}" for hypothesis, payload in lanes.items()})
+        failed = f"every hypothesis failed ({'; '.join(reasons) or 'none was computed'})"
+        return [Outcome(INVERT, pair_id, pair_id, time.perf_counter() - start, failed)]
+    method = run.method()
+    try:
+        scores = _score(run, method, pair_id, alive)
+    except Exception as error:
+        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
+    seconds = time.perf_counter() - start
+    payload = {"scores": dict(zip(alive, scores, strict=True)), "seconds": seconds}
+    run.store.publish(STAGE, pair_id, pair_index=run.index(pair_id), arrays=[], payload=payload)
+    return [Outcome(STAGE, pair_id, pair_id, seconds)]
+
+
+def _score(run: OpenRun, method: Method, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    from mgi.methods import ScoreInput  # imports PyTorch, which only those who compute should wait for
+
+    index = run.index(pair_id)
+    reference = method.reference_features(run.store.read("warp/warp", index), run.store.read("warp/exemplar", index))
+    inputs = [
+        ScoreInput(
+            hypothesis=Hypothesis.parse(hypothesis),
+            features=run.store.read(array_name(FEATURES, hypothesis), index),
+            measures=payload["measures"],
+            reference=reference,
+        )
+        for hypothesis, payload in alive.items()
+    ]
+    return [plain(distances) for distances in method.score(inputs)]
+
+
+def lane_payloads(run: OpenRun, pair_id: str) -> dict[str, dict[str, Any]]:
+    """{hypothesis id: marker payload} of the pair's inverted lanes, failed ones included, in the configured order."""
+    ids = [hypothesis.id for hypothesis in run.config.inversion.all_hypotheses()]
+    rows = payload_rows(run.store, INVERT, (lane_key(pair_id, id) for id in ids))
+    return {id: rows[lane_key(pair_id, id)] for id in ids if lane_key(pair_id, id) in rows}

@@ -1,0 +1,53 @@
+"""Stage `warp`: read a pair's images and warp the exemplar to the source (one unit per pair)."""
+
+from __future__ import annotations
+
+import time
+
+from storage.images import BadImage, read_image
+from tasks.heartbeat import Heartbeat
+from tasks.preview import write_preview
+from tasks.unit import WARP as STAGE
+from tasks.unit import Job, Outcome, one_line, plain, reason_of
+
+ARRAYS = ("source", "exemplar", "warp")
+"""Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp."""
+
+
+def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
+    """Warp one pair and publish source, exemplar and warp.
+
+    Args:
+        job: the run.
+        pair_id: the pair.
+        preview: also write the run's preview picture from this pair.
+
+    Returns:
+        One outcome; failed when an image cannot be used or the method refuses the pair.
+    """
+    run, start = job.open(), time.perf_counter()
+    if run.store.done(STAGE, pair_id) is not None:
+        return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    try:
+        source, exemplar = (read_image(path) for path in run.files(pair_id))
+    except BadImage as error:
+        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, one_line(error))]
+    method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
+    try:
+        output = method.warp(source.pixels, exemplar.pixels, progress=Heartbeat(STAGE, [pair_id]))
+    except Exception as error:
+        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
+    index = run.index(pair_id)
+    for name in ARRAYS:
+        run.store.write(f"warp/{name}", index, getattr(output, name))
+    seconds = time.perf_counter() - start
+    run.store.publish(
+        STAGE,
+        pair_id,
+        pair_index=index,
+        arrays=[f"warp/{name}" for name in ARRAYS],
+        payload={"info": plain(output.info), "notes": [*source.notes, *exemplar.notes], "seconds": seconds},
+    )
+    if preview:
+        write_preview(run.store, [output.source, output.exemplar, output.warp])
+    return [Outcome(STAGE, pair_id, pair_id, seconds)]

@@ -1,0 +1,129 @@
+"""A real Prefect server, work pool, worker and deployment on this machine: what prefect.yaml promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
+from runs import environment, make_inputs, results, translate_command
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
+
+
+@contextmanager
+def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of a process group of its own, all of which is gone at the end."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, cwd=log.parent
+        )
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of commands that talk to a running server with both deployments and a worker."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    env = environment(
+        PREFECT_HOME=str(home),
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        DO_NOT_TRACK="1",
+        PREFECT_API_URL=f"http://127.0.0.1:{port}/api",
+        PREFECT_WORKER_QUERY_SECONDS="1",
+    )
+    start = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    with background(start, env, home / "server.log") as process:
+        wait_for(f"{env['PREFECT_API_URL']}/health", process, home / "server.log")
+        prefect(env, "work-pool", "create", "process", "--type", "process")
+        prefect(env, "deploy", "--all")
+        with background([*PREFECT, "worker", "start", "--pool", "process"], env, home / "worker.log"):
+            yield env
+
+
+def prefect(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [*PREFECT, *arguments], env=env, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def parameters(**values: Any) -> list[str]:
+    return [part for name, value in values.items() for part in ("--param", f"{name}={json.dumps(value)}")]
+
+
+def test_deployment_runs_and_the_command_reports_to_the_server(server: dict[str, str], tmp_path: Path) -> None:
+    inputs, run = make_inputs(tmp_path / "inputs", 2), tmp_path / "run"
+    asked = parameters(
+        sources=str(inputs / "sources"),
+        exemplars=str(inputs / "exemplars"),
+        out=str(run),
+        profile=str(inputs / "stub.toml"),
+        overrides={"inversion.steps": 4},
+        workers=0,
+    )
+
+    prefect(server, "deployment", "run", "translate/translate", "--watch", *asked)
+
+    assert len(results(run)) == 2
+    assert (run / "report.html").is_file()
+    header = json.loads((run / "run.json").read_text())
+    assert header["config"]["inversion"]["steps"] == 4
+
+    # The same run from the command line: it is gone on with, and the server is told, since PREFECT_API_URL names it.
+    again = subprocess.run(
+        translate_command(inputs, run, "--set", "inversion.steps=4", "--workers", "0"),
+        env=server,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    assert "nothing to compute" in again.stdout
+    assert flow_runs(server) == ["COMPLETED", "COMPLETED"]
+
+
+def flow_runs(env: dict[str, str]) -> list[str]:
+    """States of all flow runs that the server knows."""
+    request = urllib.request.Request(
+        f"{env['PREFECT_API_URL']}/flow_runs/filter", data=b"{}", headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return [run["state_type"] for run in json.load(answer)]

@@ -1,0 +1,69 @@
+"""Losses against golden vectors and by hand; every loss gives one value per lane."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mgi import losses
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def test_contextual_equals_golden() -> None:
+    golden = np.load(GOLDEN / "contextual.npz")
+    x, y = torch.from_numpy(golden["x"]), torch.from_numpy(golden["y"])
+    for band_width, expected in zip(golden["band_width"], golden["loss"], strict=True):
+        found = losses.contextual(x, y, float(band_width), centre="batch")
+        assert found.shape == (2,)
+        assert found.mean().item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_contextual_ignores_where_things_are() -> None:
+    y = torch.randn(2, 8, 5, 5)
+    shuffled = y.flatten(2)[:, :, torch.randperm(25)].view_as(y)
+    assert losses.contextual(shuffled, y, 0.1).max() < 1e-3 < losses.contextual(torch.randn_like(y), y, 0.1).min()
+    rows = losses.contextual_similarity(shuffled, y, 0.1).sum(2)
+    torch.testing.assert_close(rows, torch.ones_like(rows))
+
+
+def test_pixel_distances_by_hand() -> None:
+    x, y = torch.tensor([[[[0.0, 2.0]]], [[[1.0, 1.0]]]]), torch.zeros(2, 1, 1, 2)
+    assert losses.l1(x, y).tolist() == [1.0, 1.0]
+    assert losses.l2(x, y).tolist() == [2.0, 1.0]
+
+
+def test_perceptual_norms_by_hand() -> None:
+    features = {"a": torch.full((1, 2, 2, 2), 3.0), "b": torch.full((1, 2, 1, 1), 30.0)}
+    target = {"a": torch.full((1, 2, 2, 2), 2.0), "b": torch.full((1, 2, 1, 1), 20.0)}
+    assert losses.perceptual_mganprior(features, target).item() == pytest.approx(0.011)
+    assert losses.perceptual_relative(features, target).item() == pytest.approx(0.5)
+    assert losses.perceptual(features, target, "relative").item() == pytest.approx(0.5)
+    assert losses.perceptual(features, target, "mganprior").item() == pytest.approx(0.011)
+
+
+def test_relative_norm_ignores_the_scale_of_a_layer() -> None:
+    x, y = torch.rand(2, 4, 3, 3), torch.rand(2, 4, 3, 3)
+    small = losses.perceptual_relative({"a": x}, {"a": y})
+    torch.testing.assert_close(losses.perceptual_relative({"a": 1e3 * x}, {"a": 1e3 * y}), small)
+    assert torch.isfinite(losses.perceptual_relative({"a": x}, {"a": torch.zeros_like(y)})).all()
+
+
+def test_gram_by_hand() -> None:
+    features = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
+    assert losses.gram(features).tolist() == [[[5.0, 1.0], [1.0, 2.0]]]
+    assert losses.gram_distance({"a": features}, {"a": 0 * features}).item() == pytest.approx((25 + 1 + 1 + 4) / 4)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "mganprior", "relative", "gram_distance", "contextual"])
+def test_a_lane_does_not_depend_on_the_others(name: str) -> None:
+    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if name in ("mganprior", "relative"):
+            return losses.perceptual({"a": x}, {"a": y}, name)
+        if name == "gram_distance":
+            return losses.gram_distance({"a": x}, {"a": y})
+        return getattr(losses, name)(x, y)
+
+    x, y = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6)
+    torch.testing.assert_close(loss(x, y)[1:2], loss(x[1:2], y[1:2]))

@@ -1,0 +1,96 @@
+"""Tables keep their columns and types whatever a run measured, and their files are whole and reproducible."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from storage.tables import HYPOTHESIS_COLUMNS, RULES, hypotheses_table, pairs_table, summary_table, write_tables
+
+
+def rows() -> list[dict[str, object]]:
+    return [
+        lane("a", "L05N10", 0.5, selected=True, **{"spatial-fd": 1.0}),
+        lane("a", "L06N20", 0.7, guarded=True, **{"spatial-fd": 2.0}),
+        lane("b", "L05N10", 0.9, **{"spatial-fd": 3.0, "lpips": 0.25}),
+        {"pair_id": "b", "hypothesis": "L06N20", "composing_layer": 6, "num_codes": 20, "failed": "loss is not finite"},
+    ]
+
+
+def lane(pair: str, hypothesis: str, loss: float, **more: object) -> dict[str, object]:
+    layer, codes = int(hypothesis[1:3]), int(hypothesis[4:6])
+    base = {"pair_id": pair, "hypothesis": hypothesis, "composing_layer": layer, "num_codes": codes}
+    return {**base, "loss": loss, "seconds": 2.0, **more}
+
+
+def test_columns_have_their_place_and_type_even_when_nothing_was_measured() -> None:
+    full, empty = hypotheses_table(rows()), hypotheses_table([])
+    known = list(HYPOTHESIS_COLUMNS)
+    assert list(full.columns) == [*known, "lpips"]
+    assert list(empty.columns) == known
+    assert full[known].dtypes.to_dict() == empty.dtypes.to_dict()
+    assert full["selected"].tolist() == [True, False, False, False]
+    assert math.isnan(full["lpips"].iloc[0])
+
+
+def test_rows_keep_their_order() -> None:
+    assert hypotheses_table(rows())["pair_id"].tolist() == ["a", "a", "b", "b"]
+
+
+def test_text_measures_stay_text() -> None:
+    table = hypotheses_table([lane("a", "L05N10", 0.5, aligned="face"), lane("b", "L05N10", 0.5)])
+    assert table["aligned"].tolist()[0] == "face"
+    assert table["aligned"].isna().tolist() == [False, True]
+
+
+def test_summary_counts_wins_and_leaves_failures_out_of_the_means() -> None:
+    summary = summary_table(hypotheses_table(rows())).set_index("hypothesis")
+    assert summary.index.tolist() == ["L05N10", "L06N20"]
+    assert summary.loc["L05N10", "wins"] == 1
+    assert summary.loc["L05N10", "mean spatial-fd"] == pytest.approx(2.0)
+    assert summary.loc["L06N20", ["failed", "guarded", "lanes"]].tolist() == [1, 1, 2]
+    assert summary.loc["L06N20", "mean loss"] == pytest.approx(0.7)
+    assert summary.loc["L06N20", "total seconds"] == pytest.approx(2.0)
+
+
+def test_summary_of_nothing_is_a_table_without_rows() -> None:
+    summary = summary_table(hypotheses_table([]))
+    assert len(summary) == 0 and {f"mean {rule}" for rule in RULES} <= set(summary.columns)
+
+
+def test_pairs_have_a_state_and_a_reason() -> None:
+    table = pairs_table(
+        [
+            {"index": 0, "pair_id": "a", "source": "s.png", "exemplar": "e.png", "state": "done", "value": 1.5},
+            {"index": 1, "pair_id": "b", "source": "=1+1,\n.png", "state": "quarantined", "reason": "x"},
+        ]
+    )
+    assert table["state"].tolist() == ["done", "quarantined"]
+    assert table["reason"].isna().tolist() == [True, False]
+
+
+def test_files_can_be_read_back_are_reproducible_and_leave_nothing_behind(tmp_path) -> None:
+    table = hypotheses_table(rows())
+    written = write_tables(tmp_path, hypotheses=table, summary=summary_table(table))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "hypotheses.parquet"), table)
+    assert pd.read_csv(tmp_path / "hypotheses.csv")["loss"].tolist()[:3] == [0.5, 0.7, 0.9]
+
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written}
+    write_tables(tmp_path, hypotheses=hypotheses_table(rows()), summary=summary_table(table))
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written} == before
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
+    table = hypotheses_table(rows())
+    write_tables(tmp_path, hypotheses=table)
+    old = (tmp_path / "hypotheses.csv").read_bytes()
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        write_tables(tmp_path, hypotheses=table.head(1))
+    assert (tmp_path / "hypotheses.csv").read_bytes() == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hypotheses.csv", "hypotheses.parquet"]
