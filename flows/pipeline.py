@@ -32,7 +32,9 @@ SHARD = 64
 REPORT = "report"
 """Stage and marker of the report."""
 
-StageCall = Callable[[str, int, list[str], dict[str, Any] | None], int]
+Choices = dict[str, dict[str, Any]]
+"""{pair id: choice}, by the rule that compares whole sets."""
+StageCall = Callable[[str, int, list[str], Choices | None], int]
 
 
 @dataclass(frozen=True)
@@ -143,13 +145,13 @@ def resume_run(
         )
 
 
-def stage_of_shard(stage: str, shard: int, pair_ids: list[str], winner: dict[str, Any] | None = None) -> int:
+def stage_of_shard(stage: str, shard: int, pair_ids: list[str], choices: Choices | None = None) -> int:
     """Run one stage of one shard in the current session; `shard` only names it. Returns the units computed."""
     from flows import stages  # the method's package imports PyTorch, which a finished run does not need
 
     session = current_session()
     if stage == select.STAGE:
-        return stages.select_shard(session, pair_ids, winner)
+        return stages.select_shard(session, pair_ids, choices)
     run_stage: stages.ShardStage = getattr(stages, f"{stage}_shard")
     return run_stage(session, pair_ids)
 
@@ -164,21 +166,22 @@ def _run_stages(session: Session, call: StageCall) -> None:
             if not (stage == select.STAGE and whole_set):
                 _stage(session, call, stage, number, shard, None)
     if whole_set:
-        winner: dict[str, Any] | None = None
+        choices: Choices = {}
         for number, shard in enumerate(shards):
             if _pending(session, select.STAGE, shard):
-                winner = winner or session.pool.call(select.select_set, session.job, session.alive(ids))
-                _stage(session, call, select.STAGE, number, shard, winner)
+                choices = choices or session.pool.call(select.select_set, session.job, session.alive(ids))
+                mine = {pair_id: choices[pair_id] for pair_id in session.alive(shard)}
+                _stage(session, call, select.STAGE, number, shard, mine)
 
 
 def _stage(
-    session: Session, call: StageCall, stage: str, number: int, shard: list[str], winner: dict[str, Any] | None
+    session: Session, call: StageCall, stage: str, number: int, shard: list[str], choices: Choices | None
 ) -> None:
     if not _pending(session, stage, shard):
         return
     preview = preview_path(session.run.store)
     seen = preview.exists()
-    call(stage, number, shard, winner)
+    call(stage, number, shard, choices)
     if not seen and preview.exists():
         session.observer.say(f"first preview: {preview}")
 

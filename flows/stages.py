@@ -9,6 +9,8 @@ from flows.session import Session
 from tasks import invert, score, select, warp
 from tasks.unit import Outcome, lane_key
 
+Choices = dict[str, dict[str, Any]]
+"""{pair id: choice}, by the rule that compares whole sets."""
 ShardStage = Callable[[Session, Sequence[str]], int]
 
 
@@ -51,9 +53,9 @@ def score_shard(session: Session, pair_ids: Sequence[str]) -> int:
     return _pairs(session, score.STAGE, score.score_pair, calls)
 
 
-def select_shard(session: Session, pair_ids: Sequence[str], winner: dict[str, Any] | None = None) -> int:
-    """Choose and render the shard's results."""
-    calls = [(pair_id, winner) for pair_id in _left(session, select.STAGE, pair_ids)]
+def select_shard(session: Session, pair_ids: Sequence[str], choices: Choices | None = None) -> int:
+    """Choose and render the shard's results; `choices` are given where the rule makes them for the whole set."""
+    calls = [(pair_id, choices and choices[pair_id]) for pair_id in _left(session, select.STAGE, pair_ids)]
     return _pairs(session, select.STAGE, select.select_pair, calls)
 
 

@@ -21,9 +21,9 @@ WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
 
 
 @task(task_run_name="{stage}-{shard}", cache_policy=NO_CACHE, persist_result=False)
-def shard_stage(stage: str, shard: int, pair_ids: list[str], winner: dict[str, Any] | None = None) -> int:
+def shard_stage(stage: str, shard: int, pair_ids: list[str], choices: dict[str, Any] | None = None) -> int:
     """One stage of one shard of pairs."""
-    return stage_of_shard(stage, shard, pair_ids, winner)
+    return stage_of_shard(stage, shard, pair_ids, choices)
 
 
 @flow(name="translate", persist_result=False, validate_parameters=True)

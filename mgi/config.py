@@ -51,10 +51,10 @@ class Warp(_Section):
     centre: Literal["positions", "channels"] = "positions"
     """positions: equations 4-5 of the papers; channels: as CoCosNet's code does."""
     patch: Literal[1, 3] = 1
-    """3 matches 3x3 neighbourhoods of features, as CoCosNet's code does; the papers match single positions."""
+    """1: single positions, as the papers write; 3: M averaged over 3x3 offsets, so that neighbours move together."""
     colours: Literal["full", "pooled"] = "pooled"
-    """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp its 4x4 sub-pixel
-    colours too, so that the warp keeps the exemplar's detail inside each cell."""
+    """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches of
+    its pixels and blend them, so that the warp keeps the exemplar's detail inside each cell."""
 
 
 class Inversion(_Section):
@@ -134,10 +134,11 @@ class Selection(_Section):
     """A hypothesis whose reconstruction error exceeds the best one's by this factor cannot win."""
     backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "inception-fid"] = "vgg16-imagenet"
     """Feature network of the distances."""
-    layer: str = "relu3_3"
+    layer: str = "relu4_3"
+    """Its layer; measured by `python -m benchmarks.selection`."""
     domain: str = "generator"
     """What hypotheses are compared with: 'generator' (samples of the generator) or a folder of real images."""
-    domain_samples: int = Field(1024, ge=16)
+    domain_samples: int = Field(512, ge=16)
     """How many generated samples or images the domain statistics use."""
 
 

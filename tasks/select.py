@@ -11,7 +11,7 @@ import numpy as np
 from mgi.pairs import Hypothesis
 from storage.images import write_png
 from tasks.invert import array_name
-from tasks.score import lane_payloads
+from tasks.score import FEATURES, lane_payloads
 from tasks.unit import SCORE, Job, OpenRun, Outcome, plain, reason_of
 from tasks.unit import SELECT as STAGE
 
@@ -27,13 +27,13 @@ def final_path(run: str | Path, pair_id: str) -> Path:
     return Path(run) / "final" / f"{pair_id}.png"
 
 
-def select_pair(job: Job, pair_id: str, winner: dict[str, Any] | None = None) -> list[Outcome]:
+def select_pair(job: Job, pair_id: str, choice: dict[str, Any] | None = None) -> list[Outcome]:
     """Choose one pair's hypothesis, render it to `final/<pair id>.png` and publish the choice.
 
     Args:
         job: the run.
         pair_id: the pair.
-        winner: the choice for the whole set, where the rule makes one; else the method chooses for this pair.
+        choice: made by `select_set` where the rule is one of whole sets; else the method chooses for this pair alone.
     """
     run, start = job.open(), time.perf_counter()
     path = final_path(job.run, pair_id)
@@ -41,8 +41,7 @@ def select_pair(job: Job, pair_id: str, winner: dict[str, Any] | None = None) ->
         return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
     method = run.method()
     try:
-        rows = lane_rows(run, pair_id)
-        choice = method.select(rows) if winner is None else _set_choice(winner, rows)
+        choice = choice or method.select(lane_rows(run, pair_id))
         image = _render(run, method, pair_id, choice["hypothesis"])
     except Exception as error:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
@@ -55,10 +54,17 @@ def select_pair(job: Job, pair_id: str, winner: dict[str, Any] | None = None) ->
     return [Outcome(STAGE, pair_id, pair_id, seconds)]
 
 
-def select_set(job: Job, pair_ids: list[str]) -> dict[str, Any]:
-    """The one choice for all of `pair_ids`, for the rule that compares whole sets of results."""
+def select_set(job: Job, pair_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """{pair id: choice} for the rule that ranks hypotheses by all results of the set together.
+
+    The choices depend on the whole set: they are only made once every pair is scored, and are the same when made again.
+    """
     run = job.open()
-    return dict(run.method().select_set([lane_rows(run, pair_id) for pair_id in pair_ids]))
+    tables = [lane_rows(run, pair_id) for pair_id in pair_ids]
+    for pair_id, rows in zip(pair_ids, tables, strict=True):
+        for row in rows:
+            row["features"] = run.store.read(array_name(FEATURES, row["hypothesis"]), run.index(pair_id))
+    return dict(zip(pair_ids, run.method().select_set(tables), strict=True))
 
 
 def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
@@ -68,12 +74,6 @@ def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
         return []
     measures = {id: payload["measures"] for id, payload in lane_payloads(run, pair_id).items()}
     return [{"hypothesis": id, **measures[id], **scores} for id, scores in score["scores"].items()]
-
-
-def _set_choice(winner: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    if any(row["hypothesis"] == winner["hypothesis"] for row in rows):
-        return {"guarded": [], **winner}
-    raise ValueError(f"the set's hypothesis {winner['hypothesis']} failed for this pair")
 
 
 def _render(run: OpenRun, method: Method, pair_id: str, hypothesis_id: str) -> np.ndarray:

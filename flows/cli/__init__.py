@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import typer
 
 from flows.cli.doctor import doctor
@@ -29,4 +31,5 @@ app.add_typer(weights, name="weights")
 
 def main() -> None:
     """Entry point of the `mgi` script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's polite kill is an interrupt, too
     app(prog_name="mgi")

@@ -223,6 +223,12 @@ class MobileStyleGAN(nn.Module):
         x, styles = self._tail_input(features, layer, w)
         return self._run(x, layer, until, styles)
 
+    def render_tapped(self, features: Tensor, layer: int, w: Tensor, tap: int, down: int) -> tuple[Tensor, Tensor]:
+        """`render` and, from the same pass, `tail_features` after `tap` convolutions."""
+        x, styles = self._tail_input(features, layer, w)
+        middle = self._run(x, layer, tap, styles)
+        return self._to_image(self._run(middle, tap, self.layers, styles), next(styles), down), middle
+
     def _tail_input(self, features: Tensor, layer: int, w: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
         self._check_layer(layer)
         count = self.tail_styles(layer)

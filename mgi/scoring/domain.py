@@ -20,6 +20,9 @@ from mgi.scoring.spatial import Basis, grid_features
 
 FORMAT = 1
 
+COMPONENTS = 32
+"""K. The 256 locations of one image cannot fill many more dimensions; `python -m benchmarks.selection` measures it."""
+
 
 class StatisticsError(ValueError):
     """Domain statistics cannot be used; the message is one line and says what to do."""
@@ -126,7 +129,7 @@ class DomainAccumulator:
         self.locations.merge(other.locations)
         self.images.merge(other.images)
 
-    def result(self, network: str, layer: str, components: int = 64, made_from: str = "") -> DomainStatistics:
+    def result(self, network: str, layer: str, components: int = COMPONENTS, made_from: str = "") -> DomainStatistics:
         """Statistics in the first `components` principal components of the locations.
 
         Both Gaussians are projected exactly from the full ones, so one pass over the images is enough.
@@ -158,7 +161,7 @@ class DomainAccumulator:
 
 
 def build_statistics(
-    image_batches: Iterable[Tensor], backbone: Backbone, layer: str, components: int = 64, made_from: str = ""
+    image_batches: Iterable[Tensor], backbone: Backbone, layer: str, components: int = COMPONENTS, made_from: str = ""
 ) -> DomainStatistics:
     """Statistics of a domain from batches of images [B, 3, H, W] in [-1, 1], in one pass.
 
@@ -178,7 +181,9 @@ def build_statistics(
     return accumulator.result(backbone.name, layer, components, made_from)
 
 
-def cache_path(folder: Path, source_digest: str, network: str, layer: str, n: int, components: int = 64) -> Path:
+def cache_path(
+    folder: Path, source_digest: str, network: str, layer: str, n: int, components: int = COMPONENTS
+) -> Path:
     """Where the statistics of a domain are kept: one file per (generator or folder, network, layer, n, K).
 
     Args:

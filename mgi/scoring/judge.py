@@ -22,7 +22,7 @@ from mgi.scoring.selection import Choice, select, select_set
 from mgi.scoring.spatial import GRID, lane_features, paper_fd, pooled_vector, set_fid, sifid, spatial_fd
 from mgi.statistics.latents import shipped
 
-COMPONENTS = 64
+COMPONENTS = 32
 DOMAIN_SEED = 0
 ERROR = "l2_after"
 """The measure that the fidelity guard bounds: squared error of down4(y) to the warp."""

@@ -42,12 +42,15 @@ class Basis:
 def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
     """Images [B, 3, H, W] in [-1, 1] -> means of a layer's features over a GRID x GRID raster, [B, C, GRID, GRID].
 
+    A layer of one location (Inception's pool3) is repeated over the raster: `paper` and `set-fid` are exact then, and
+    the spatial distances are NaN.
+
     Raises:
-        ValueError: the layer has fewer than GRID rows or columns on these images.
+        ValueError: the layer has more than one but fewer than GRID rows or columns on these images.
     """
     with torch.no_grad():
         features = backbone(images, [layer])[layer]
-    if min(features.shape[-2:]) < GRID:
+    if max(features.shape[-2:]) > 1 and min(features.shape[-2:]) < GRID:
         found = "x".join(map(str, features.shape[-2:]))
         raise ValueError(
             f"selection.layer {layer} of {backbone.name} has {found} locations on images of "
@@ -79,13 +82,22 @@ def pooled_vector(features: Tensor | np.ndarray) -> np.ndarray:
 
 
 def spatial_fd(features: Tensor | np.ndarray, domain_locations: Gaussian) -> float:
-    """Rule `spatial-fd`: Frechet distance of one image's locations [K, g, g] from a domain's; NaN if not finite."""
-    return frechet_distance(location_statistics(features), domain_locations)
+    """Rule `spatial-fd`: Frechet distance of one image's locations [K, g, g] from a domain's.
+
+    NaN where features are not finite or all locations are equal: there is no distribution to compare then.
+    """
+    return _between(location_statistics(features), domain_locations)
 
 
 def sifid(features_a: Tensor | np.ndarray, features_b: Tensor | np.ndarray) -> float:
-    """Rule `sifid`: Frechet distance between the locations of two images, both [K, g, g]; NaN if not finite."""
-    return frechet_distance(location_statistics(features_a), location_statistics(features_b))
+    """Rule `sifid`: Frechet distance between the locations of two images, both [K, g, g]; NaN as in `spatial_fd`."""
+    return _between(location_statistics(features_a), location_statistics(features_b))
+
+
+def _between(a: Gaussian, b: Gaussian) -> float:
+    if not (a.covariance.any() and b.covariance.any()):
+        return float("nan")
+    return frechet_distance(a, b)
 
 
 def paper_fd(pooled: np.ndarray, domain_images: Gaussian) -> float:

@@ -22,14 +22,15 @@ class Pixels:
     """A feature network whose features are four channels of the picture."""
 
     name = "pixels"
-    layers = ("same", "small")
+    layers = ("same", "small", "pooled")
 
     def channels(self, layer: str) -> int:
         return 4
 
     def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         features = torch.cat([images, images.prod(1, keepdim=True)], 1)
-        return {layer: features if layer == "same" else F.avg_pool2d(features, 8) for layer in layers}
+        factor = {"same": 1, "small": 8, "pooled": images.shape[-1]}
+        return {layer: F.avg_pool2d(features, factor[layer]) for layer in layers}
 
 
 def gaussian(vectors: np.ndarray) -> Gaussian:
@@ -163,6 +164,18 @@ def test_set_fid_leaves_failed_lanes_out(domain) -> None:
 def test_a_layer_with_too_few_locations_is_named(domain) -> None:
     with pytest.raises(ValueError, match=r"selection\.layer small of pixels has 4x4 locations"):
         scoring.lane_features(torch.rand(1, 3, 32, 32), Pixels(), "small", domain.basis)
+
+
+def test_a_layer_of_one_location_serves_the_paper_rule_alone() -> None:
+    torch.manual_seed(0)
+    statistics = scoring.build_statistics(torch.rand(8, 2, 3, 32, 32), Pixels(), "pooled", components=4)
+    images = torch.rand(1, 3, 32, 32)
+    features = scoring.lane_features(images, Pixels(), "pooled", statistics.basis)[0].half()
+    vector = statistics.basis.project(Pixels()(images, ["pooled"])["pooled"])[0, :, 0, 0]
+    np.testing.assert_allclose(scoring.pooled_vector(features), vector.numpy(), atol=2e-3)
+    assert scoring.paper_fd(scoring.pooled_vector(features), statistics.images) > 0
+    assert math.isnan(scoring.spatial_fd(features, statistics.locations))
+    assert math.isnan(scoring.sifid(features, features + 1))
 
 
 def test_domain_file_round_trip_and_errors(domain, tmp_path: Path) -> None:

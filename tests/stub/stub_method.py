@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mgi.methods import Lane, LaneResult, ScoreInput, WarpOutput
 from PIL import Image
 
 from mgi.config import RunConfig
+from mgi.methods import Lane, LaneResult, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
 
 SIZE, STEPS = 32, 5
@@ -81,9 +81,10 @@ class StubMethod:
         best = min(table, key=lambda row: row["spatial-fd"])
         return {"hypothesis": best["hypothesis"], "rule": "spatial-fd", "value": best["spatial-fd"], "guarded": []}
 
-    def select_set(self, tables: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        ids = {row["hypothesis"] for table in tables for row in table}
-        return {"hypothesis": min(ids), "rule": "set-fid", "value": 1.0, "guarded": []}
+    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        assert all(row["features"].shape == (4, 4) for table in tables for row in table)
+        best = min(row["hypothesis"] for table in tables for row in table)
+        return [{"hypothesis": best, "rule": "set-fid", "value": 1.0, "guarded": []} for _ in tables]
 
     def render(self, arrays: dict[str, np.ndarray], hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
         side = self.size * (factor or self.config.upsampling)

@@ -1,0 +1,69 @@
+"""The whole pipeline on real weights and real pictures, at few steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgi.weights import WeightsMissing, path
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("mobile-stylegan-ffhq", "vgg16-imagenet", "mtcnn-faces")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One example pair, translated with the profile `quick`."""
+    import sys
+
+    try:
+        for name in NEEDED:
+            path(name)
+    except WeightsMissing as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("real") / "run"
+    kept = {name: value for name, value in os.environ.items() if name in ("MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MGI_", "PREFECT_"))}
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "translate"]
+    command += [str(ROOT / "examples" / "sources"), str(ROOT / "examples" / "exemplars")]
+    command += ["--out", str(folder), "--profile", "quick", "--limit", "1", "--workers", "0"]
+    done = subprocess.run(command, env=clean | kept, capture_output=True, text=True, timeout=290, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_everything_a_run_leaves_is_there(run: Path) -> None:
+    for name in ("run.json", "report.html", "contact_sheet.png", "preview.png", "tables/hypotheses.csv"):
+        assert (run / name).is_file(), name
+    header = json.loads((run / "run.json").read_text())
+    assert set(NEEDED) <= set(header["weights"])
+
+
+def test_the_result_is_a_full_size_picture_near_its_warp(run: Path) -> None:
+    (final,) = (run / "final").glob("*.png")
+    pixels = np.asarray(Image.open(final))
+    assert pixels.shape == (1024, 1024, 3)
+    assert pixels.std() > 20, "flat"
+
+    (marker,) = (run / "done" / "select").glob("*.json")
+    chosen = json.loads(marker.read_text())["payload"]["hypothesis"]
+    (lane,) = (run / "done" / "invert").glob(f"*.{chosen}.json")
+    measures = json.loads(lane.read_text())["payload"]["measures"]
+    assert measures["l2_after"] < 0.75 * measures["l2_before"]
+    assert measures["vgg_after"] < measures["vgg_before"]
+
+
+def test_every_hypothesis_was_computed_and_scored(run: Path) -> None:
+    hypotheses = json.loads((run / "run.json").read_text())["config"]["inversion"]["hypotheses"]
+    (marker,) = (run / "done" / "score").glob("*.json")
+    scores = json.loads(marker.read_text())["payload"]["scores"]
+    assert sorted(scores) == sorted(hypotheses)
+    assert all(np.isfinite(value) for rules in scores.values() for value in rules.values())
