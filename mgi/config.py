@@ -51,10 +51,10 @@ class Warp(_Section):
     centre: Literal["positions", "channels"] = "positions"
     """positions: equations 4-5 of the papers; channels: as CoCosNet's code does."""
     patch: Literal[1, 3] = 1
-    """1: single positions, as the papers write; 3: M averaged over 3x3 offsets, so that neighbours move together."""
+    """1: single positions, as the papers write; 3: M is averaged over 3x3 offsets first."""
     colours: Literal["full", "pooled"] = "pooled"
-    """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches of
-    its pixels and blend them, so that the warp keeps the exemplar's detail inside each cell."""
+    """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches
+    of its pixels and blend them, so that the warp keeps the exemplar's detail inside each cell."""
 
 
 class Inversion(_Section):

@@ -23,6 +23,8 @@ from mgi.scoring.spatial import GRID, lane_features, paper_fd, pooled_vector, se
 from mgi.statistics.latents import shipped
 
 COMPONENTS = 32
+POOLED = "pool3"
+"""Inception's layer behind FID, which has no locations left: only the rules `paper` and `set-fid` apply to it."""
 DOMAIN_SEED = 0
 ERROR = "l2_after"
 """The measure that the fidelity guard bounds: squared error of down4(y) to the warp."""
@@ -45,7 +47,10 @@ class Judge:
     @property
     def feature_shape(self) -> tuple[int, int, int]:
         """Shape of what is stored of a hypothesis."""
-        return (min(COMPONENTS, self._backbone.channels(self.config.selection.layer)), GRID, GRID)
+        channels = self._backbone.channels(self.config.selection.layer)
+        if self.config.selection.layer == POOLED:
+            return (channels, 1, 1)  # the literal FID feature: one vector, all of its dimensions
+        return (min(COMPONENTS, channels), GRID, GRID)
 
     @property
     def domain(self) -> DomainStatistics:
@@ -101,7 +106,7 @@ class Judge:
             batches = folder_images(files, self.config.warp.image_size, self._device)
         path = cache_path(
             user_cache_path("mgi") / "statistics",
-            hashlib.sha256(key.encode()).hexdigest(), s.backbone, s.layer, s.domain_samples, COMPONENTS,
+            hashlib.sha256(key.encode()).hexdigest(), s.backbone, s.layer, s.domain_samples, self.feature_shape[0],
         )  # fmt: skip
         return cached_statistics(
             path, lambda: build_statistics(batches, self._backbone, s.layer, self.feature_shape[0], what)

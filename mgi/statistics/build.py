@@ -34,7 +34,7 @@ class Samples:
 
     Args:
         generator: a MobileStyleGAN.
-        count: images; the same that `mgi.scoring.judge.generated_images` makes.
+        count: images, of the same latents as `mgi.scoring.judge.generated_images`.
         head_layer: convolutions before the features that the head reads.
     """
 
@@ -51,7 +51,6 @@ class Samples:
         positions = torch.Generator().manual_seed(DOMAIN_SEED + 1)
         for index in range(self._count):
             w = g.to_w(torch.randn(1, g.z_dim, generator=random))
-            stem = g.head(w, 1)
             image, middle = g.render_tapped(g.head(w, 1), 1, w, tap=self._layer, down=g.resolution // 256)
             if index % 64 == 0:
                 print(f"sample {index} of {self._count}", flush=True)
