@@ -122,7 +122,11 @@ def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str 
     Raises:
         storage.run_store.RunLocked: another process works on this run.
     """
-    with job.open().store.lock(), run_log(job.run) as log:
+    store = job.open().store
+    with store.lock(), run_log(job.run) as log:
+        lost = store.recheck()
+        if lost:
+            log.warning("lost with the machine's last stop, done again", units=lost)
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)

@@ -1,8 +1,8 @@
 """The chunk of one pair in a Zarr v3 array, read and written as the one file that it is.
 
 The bytes are those that zarr itself writes and reads (a test holds them equal). Zarr's own path costs an event loop and
-several thread switches per chunk, about ten times as much as the work, and does not flush to the disk; a run has one
-chunk per array and pair, so that this is most of what the store costs. What is written here is whole and on the disk.
+several thread switches per chunk, about ten times as much as the work; a run has one chunk per array and pair, so that
+this is most of what the store costs. What is written here is whole; see `storage.boot` for when it is on the disk.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
 
 from storage.atomic import write_bytes
+from storage.boot import boot_id
 
 _ZSTD = Zstd(level=0, checksum=True)
 
@@ -49,7 +50,7 @@ def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
 def write_chunk(path: Path, value: np.ndarray) -> None:
     """Write one pair's value. Raises OSError where it cannot be written; an older chunk is then untouched."""
     little_endian = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
-    write_bytes(path, bytes(_ZSTD.encode(little_endian.tobytes())))
+    write_bytes(path, bytes(_ZSTD.encode(little_endian.tobytes())), flush=boot_id() is None)
 
 
 def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Done markers: one small file per finished unit of work, `done/<stage>/<key>.json`.
 
 A marker is the only proof that something is done: the existence of a chunk proves nothing (zarr leaves out chunks of
-zeros and reads missing ones as zeros). It is written last, by rename, after what it stands for is on the disk, so a
-process killed at any moment leaves either the marker and everything it stands for, or no marker.
+zeros and reads missing ones as zeros). It is written last, by rename, after what it stands for, so a process killed at
+any moment leaves either the marker and everything it stands for, or no marker. After a crash of the machine that order
+may not hold; `trusted` tells whether a marker is from before one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.atomic import write_bytes
+from storage.boot import boot_id
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -36,8 +38,8 @@ class Markers:
             ValueError: a name is not usable as a file name, or `content` is not JSON (NaN is not).
             OSError: it cannot be written; no marker is left then.
         """
-        text = json.dumps({"digest": self._digest, **content}, allow_nan=False, sort_keys=True, indent=1)
-        write_bytes(self._path(stage, key), text.encode())
+        text = json.dumps({"digest": self._digest, "boot": boot_id(), **content}, allow_nan=False, sort_keys=True, indent=1)
+        write_bytes(self._path(stage, key), text.encode(), flush=boot_id() is None)
 
     def read(self, stage: str, key: str) -> dict[str, Any] | None:
         """The content of a marker of this run's digest; None where there is none."""
@@ -46,6 +48,11 @@ class Markers:
         except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return None
         return content if isinstance(content, dict) and content.get("digest") == self._digest else None
+
+    @staticmethod
+    def trusted(content: dict[str, Any]) -> bool:
+        """Whether what a marker stands for is certainly there: it was flushed, or the machine did not restart since."""
+        return content.get("boot") in (None, boot_id())
 
     def remove(self, stage: str, key: str) -> None:
         """Forget that `key` is done; the next run of the stage computes it again."""
@@ -57,6 +64,10 @@ class Markers:
         if not folder.is_dir():
             return set()
         return {entry.name.removesuffix(".json") for entry in folder.iterdir() if _is_marker(entry.name)}
+
+    def stages(self) -> list[str]:
+        """Stages that have markers."""
+        return sorted(path.name for path in self._folder.iterdir() if path.is_dir()) if self._folder.is_dir() else []
 
     def any(self) -> bool:
         """Whether there is any marker, of whatever stage."""

@@ -23,6 +23,7 @@ import zarr
 
 from storage import quarantine, run_header
 from storage.atomic import write_bytes
+from storage.boot import boot_id
 from storage.chunks import DamagedChunk, chunk_path, create_array, read_chunk, write_chunk
 from storage.markers import Markers
 from storage.quarantine import Quarantined
@@ -211,6 +212,27 @@ class RunStore:
     def forget(self, stage: str, key: str) -> None:
         """Declare a unit not done; it is computed again."""
         self._markers.remove(stage, key)
+
+    def recheck(self) -> int:
+        """Trust nothing that was written before the machine's last start until its hashes were checked, once.
+
+        For the process that holds `lock()`, before it decides what is left to do.
+
+        Returns:
+            How many units turned out not to be whole; they are not done any more.
+        """
+        stamp, now = self.path / ".boot", boot_id()
+        if now is None or (stamp.exists() and stamp.read_text(encoding="ascii") == now):
+            return 0
+        lost = 0
+        for stage in self._markers.stages():
+            for key in sorted(self.keys_done(stage)):
+                marker = self._markers.read(stage, key)
+                if marker is None or not (self._markers.trusted(marker) or self.verify(stage, key)):
+                    self.forget(stage, key)
+                    lost += 1
+        write_bytes(stamp, now.encode("ascii"))
+        return lost
 
     def _hash(self, array: str, pair_index: int) -> str:
         return hashlib.sha256(np.ascontiguousarray(self.read(array, pair_index)).tobytes()).hexdigest()

@@ -286,3 +286,30 @@ def test_kill_at_any_moment_leaves_whole_files_only(tmp_path):
         assert set(store.quarantined()) <= {"p0", "p1", "p2"}
         for key in done:
             store.forget("invert", key)
+
+
+def test_after_a_restart_of_the_machine_everything_is_checked_once(store, monkeypatch):
+    for index, key in enumerate(("p0.L05N10", "p1.L05N10", "p2.L05N10")):
+        store.write("latents/L05N10", index, LATENTS)
+        store.publish("invert", key, pair_index=index, arrays=["latents/L05N10"], payload={"loss": 1})
+    assert store.recheck() == 0
+    # A crash of the machine may keep a marker and lose the chunk that was written before it, or half of the marker.
+    (store.path / "run.zarr" / "latents" / "L05N10" / "c" / "1" / "0").write_bytes(b"")
+    (store.path / "done" / "invert" / "p2.L05N10.json").write_bytes(b"")
+    assert store.recheck() == 0, "under the same boot nothing is read again"
+    monkeypatch.setattr("storage.run_store.boot_id", lambda: "next")
+    monkeypatch.setattr("storage.markers.boot_id", lambda: "next")
+    again = RunStore.open(store.path)
+    assert again.recheck() == 2
+    assert again.keys_done("invert") == {"p0.L05N10"}
+    assert again.recheck() == 0
+
+
+def test_without_a_boot_id_everything_is_flushed(store, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("storage.atomic.os.fsync", lambda descriptor: flushed.append(descriptor))
+    monkeypatch.setattr("storage.markers.boot_id", lambda: None)
+    monkeypatch.setattr("storage.chunks.boot_id", lambda: None)
+    store.write("latents/L05N10", 0, LATENTS)
+    store.publish("invert", "p0.L05N10", pair_index=0, arrays=["latents/L05N10"], payload={})
+    assert len(flushed) == 4  # two files and their folders
