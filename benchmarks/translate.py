@@ -61,7 +61,8 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
     from mgi.inversion.objective import Objective
     from mgi.inversion.space import LatentSpace
     from mgi.pairs import Hypothesis
-    from mgi.statistics.latents import read_latents, shipped
+    from mgi.statistics import shipped
+    from mgi.statistics.latents import read_latents
 
     generator = mobile_stylegan.load(weights.path("mobile-stylegan-ffhq"))
     z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(0))

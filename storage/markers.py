@@ -38,7 +38,8 @@ class Markers:
             ValueError: a name is not usable as a file name, or `content` is not JSON (NaN is not).
             OSError: it cannot be written; no marker is left then.
         """
-        text = json.dumps({"digest": self._digest, "boot": boot_id(), **content}, allow_nan=False, sort_keys=True, indent=1)
+        whole = {"digest": self._digest, "boot": boot_id(), **content}
+        text = json.dumps(whole, allow_nan=False, sort_keys=True, indent=1)
         write_bytes(self._path(stage, key), text.encode(), flush=boot_id() is None)
 
     def read(self, stage: str, key: str) -> dict[str, Any] | None:

@@ -171,11 +171,18 @@ def weight_names(config: RunConfig) -> list[str]:
 
 
 def weight_hashes(config: RunConfig) -> dict[str, str]:
-    """{zoo name: sha256} of the configuration's networks."""
+    """{name: sha256} of everything measured or learnt that decides the pixels: networks and shipped statistics."""
+    from mgi.statistics import shipped_files
     from mgi.weights import zoo
 
-    known = {entry.name: entry.sha256 for entry in zoo.entries()}
-    return {name: known[name] for name in weight_names(config) if name in known}
+    known = {entry.name: zoo.expected_sha256(entry) or "" for entry in zoo.entries()}
+    hashes = {name: known[name] for name in weight_names(config) if name in known}
+    own = Path(config.generator)
+    if config.generator not in known and own.is_file():
+        hashes[config.generator] = zoo.sha256_of(own)
+    for file in shipped_files(config.generator):
+        hashes[file.name] = zoo.sha256_of(file)
+    return hashes
 
 
 def git_revision() -> str | None:

@@ -46,7 +46,7 @@ class CoarseHead:
 
 
 def fit_coarse_head(
-    layer: int, features: Tensor, styles: Tensor, coefficients: Tensor, steps: int = 3000, seed: int = 0
+    layer: int, features: Tensor, styles: Tensor, coefficients: Tensor, steps: int = 1500, seed: int = 0
 ) -> tuple[CoarseHead, float]:
     """Fit a head to samples: features [S,P,C] at P positions each, styles w [S,D], coefficients [S,P,12].
 

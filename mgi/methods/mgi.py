@@ -29,7 +29,8 @@ from mgi.inversion.space import Latents, LatentSpace
 from mgi.methods.base import Arrays, Lane, LaneResult, MethodError, Progress, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
-from mgi.statistics.latents import read_latents, shipped
+from mgi.statistics import shipped
+from mgi.statistics.latents import read_latents
 
 GPU_LANES = 4
 """Lanes per batch on a GPU: 1024-pixel activations of one lane take about 2 GiB with gradients."""

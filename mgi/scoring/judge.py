@@ -20,7 +20,7 @@ from mgi.images import fit_square, to_float
 from mgi.scoring.domain import DomainStatistics, build_statistics, cache_path, cached_statistics, load_statistics
 from mgi.scoring.selection import Choice, select, select_set
 from mgi.scoring.spatial import GRID, lane_features, paper_fd, pooled_vector, set_fid, sifid, spatial_fd
-from mgi.statistics.latents import shipped
+from mgi.statistics import shipped
 
 COMPONENTS = 32
 POOLED = "pool3"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -11,12 +10,6 @@ from torch import Tensor
 
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.prior import LatentPrior
-
-
-def shipped(name: str, suffix: str = "latents.safetensors") -> Path | None:
-    """The statistics file of a zoo generator, or None where none ships."""
-    path = Path(str(resources.files("mgi") / "statistics" / f"{name}.{suffix}"))
-    return path if path.is_file() else None
 
 
 def write_latents(path: Path, prior: LatentPrior, head: CoarseHead) -> None:
