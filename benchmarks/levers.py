@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no perceptual loss": {"inversion.perceptual_weight": 0.0},
     "every step at full size": {"inversion.coarse_steps": 0},
     "a single code": {"inversion.hypotheses": ["L07N01"]},
-    "twice the steps": {"inversion.steps": 120, "inversion.coarse_steps": 100},
+    "twice the steps": {"inversion.steps": 100, "inversion.coarse_steps": 84},
 }
 
 

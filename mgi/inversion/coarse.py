@@ -45,6 +45,18 @@ class CoarseHead:
         )
 
 
+def _ridge(x_spc: Tensor, y_spo: Tensor) -> Tensor:
+    """Least squares from features with a constant to coefficients, in float64: [C+1,O]."""
+    size = x_spc.shape[2] + 1
+    gram, product = torch.zeros(size, size).double(), torch.zeros(size, y_spo.shape[2]).double()
+    for x, y in zip(x_spc.split(20), y_spo.split(20), strict=True):
+        flat = torch.cat([x.flatten(0, 1), x.new_ones(x.shape[0] * x.shape[1], 1)], dim=1).double()
+        gram += flat.t() @ flat
+        product += flat.t() @ y.flatten(0, 1).double()
+    gram += torch.eye(size).double() * gram.diagonal().mean() * 1e-6
+    return torch.linalg.solve(gram, product).float()
+
+
 def fit_coarse_head(
     layer: int, features: Tensor, styles: Tensor, coefficients: Tensor, steps: int = 1500, seed: int = 0
 ) -> tuple[CoarseHead, float]:
@@ -58,10 +70,7 @@ def fit_coarse_head(
     """
     held_out = max(1, len(styles) // 10)
     x, y, w = features[:-held_out].float(), coefficients[:-held_out].float(), styles[:-held_out]
-    flat = torch.cat([x.flatten(0, 1), x.new_ones(x.shape[0] * x.shape[1], 1)], dim=1).double()
-    gram = flat.t() @ flat
-    gram += torch.eye(len(gram), dtype=gram.dtype) * gram.diagonal().mean() * 1e-6
-    start = torch.linalg.solve(gram, flat.t() @ y.flatten(0, 1).double()).float()
+    start = _ridge(x, y)
     channels, dimension = x.shape[2], styles.shape[1]
     parameters = [
         start[:-1].t().contiguous().requires_grad_(),
