@@ -103,7 +103,7 @@ def real(name: str):
 @pytest.mark.slow
 def test_mobile_stylegan_reproduces_the_golden_image():
     """A direct transcription of the converter's docstring, apart from the package's own generator."""
-    tensors, known = real("mobile-stylegan-ffhq"), np.load(GOLDEN / "mobile_stylegan_ffhq" / "io.npz")
+    tensors, known = real("mobile-stylegan-ffhq"), np.load(GOLDEN / "mobile_stylegan_ffhq.npz")
     with torch.no_grad():
         w = mapping(tensors, torch.from_numpy(known["z"][:1]))
         image = synthesis(tensors, w)
@@ -148,23 +148,6 @@ def inverse_haar(x: Tensor) -> Tensor:
     top = torch.stack([a + b + c + d, a + b - c - d], dim=-1)
     bottom = torch.stack([a - b + c - d, a - b - c + d], dim=-1)
     return (torch.stack([top, bottom], dim=3) / 2).reshape(batch, channels // 4, 2 * height, 2 * width)
-
-
-@pytest.mark.slow
-def test_vgg16_reproduces_the_golden_features():
-    tensors, known = real("vgg16-imagenet"), np.load(GOLDEN / "vgg16_imagenet" / "io.npz")
-    rgb = torch.from_numpy(known["image_rgb_uint8"]).float()
-    x = (rgb.flip(-1) - torch.tensor([103.939, 116.779, 123.68])).permute(2, 0, 1)[None]
-    with torch.no_grad():
-        for block, count in enumerate((2, 2, 3, 3, 3), 1):
-            for index in range(1, count + 1):
-                name = f"conv{block}_{index}"
-                x = F.relu(F.conv2d(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"], padding=1))
-            key = f"relu{block}_{count}"
-            pooled = F.adaptive_avg_pool2d(x, 15)[0].numpy()
-            wanted = known[key].reshape(pooled.shape)
-            assert np.abs(pooled - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()), key
-            x = F.max_pool2d(x, 2)
 
 
 @pytest.mark.slow
