@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "embedded": {},
-    "codes start at random": {"inversion.start": "random"},
+    "codes start near the mean": {"inversion.start": "mean"},
     "alpha starts at 1/N": {"inversion.alpha_start": "1/N"},
     "one style for the tail": {"inversion.tail": "single"},
     "no prior": {"inversion.prior_weight": 0.0},

@@ -8,6 +8,7 @@ cores of one process already, and every further process would hold its own copy 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ WORKER_WAIT = 60
 """Seconds to wait for the first worker of a scheduler."""
 CONNECT_WAIT = 10
 """Seconds to wait for a scheduler to answer."""
+
+
+ASK_AGAIN = 2.0
+"""Seconds between two looks at how many threads the cluster has."""
 
 
 class ClusterError(RuntimeError):
@@ -67,6 +72,7 @@ class DaskPool:
     def __init__(self, client: Client, gpu: bool = False) -> None:
         self._client = client
         self._resources = {"GPU": 1} if gpu else None
+        self._known_threads, self._asked = 1, float("-inf")
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         ((_, result),) = self.run(function, [args])
@@ -116,9 +122,12 @@ class DaskPool:
                 self._client.cancel(list(positions), force=True)
 
     def _threads(self) -> int:
-        # As many calls in flight as threads: the round trip of the next one is milliseconds, units take far longer.
-        # Asked again each time, since workers come and go.
-        return max(1, sum(self._client.nthreads().values()))
+        # Two calls in flight per thread, so that no worker waits for the round trip of its next one; those that wait do
+        # so on the scheduler. Asked again now and then, since workers come and go; asking is a round trip itself.
+        if time.monotonic() - self._asked > ASK_AGAIN:
+            self._asked = time.monotonic()
+            self._known_threads = max(1, sum(self._client.nthreads().values()))
+        return 2 * self._known_threads
 
 
 @contextmanager
