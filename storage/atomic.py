@@ -29,8 +29,11 @@ def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if final.stat().st_size == len(data) and final.read_bytes() == data:
             return False
-    final.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name[:60]}.", suffix=".part")
+    try:
+        descriptor, name = _temporary(final)
+    except FileNotFoundError:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = _temporary(final)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -51,6 +54,10 @@ def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
 def write_text(path: str | Path, text: str) -> bool:
     """`write_bytes` of UTF-8 text."""
     return write_bytes(path, text.encode("utf-8"))
+
+
+def _temporary(final: Path) -> tuple[int, str]:
+    return tempfile.mkstemp(dir=final.parent, prefix=f".{final.name[:60]}.", suffix=".part")
 
 
 def _umask() -> int:

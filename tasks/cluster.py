@@ -32,6 +32,10 @@ CONNECT_WAIT = 10
 
 ASK_AGAIN = 2.0
 """Seconds between two looks at how many threads the cluster has."""
+GROUP_SECONDS = 0.25
+"""Calls shorter than this travel together, so that the round trip (some 10 ms) is paid once for all of them."""
+GROUP_CALLS = 32
+"""At most this many calls travel together."""
 
 
 class ClusterError(RuntimeError):
@@ -87,7 +91,8 @@ class DaskPool:
                 suspects.append(position)
             else:
                 yield position, result
-        # A dying worker also takes along the call that waits behind the guilty one. Alone, each shows what it is.
+        # A dying worker also takes along the calls that travel with the guilty one or wait behind it. Alone, each shows
+        # what it is.
         for position in suspects:
             yield from self._attempt(function, {position: calls[position]}, lambda: 1)
 
@@ -97,29 +102,38 @@ class DaskPool:
         from distributed import KilledWorker, as_completed
 
         waiting = iter(calls.items())
-        positions: dict[Any, int] = {}
+        left, size = len(calls), 1  # nothing is known of these calls yet: the first ones travel alone
+        groups: dict[Any, list[int]] = {}
         finished = as_completed(loop=self._client.loop)
 
         def top_up() -> None:
-            free = in_flight() - len(positions)
-            for position, args in islice(waiting, max(0, free)):
-                future = self._client.submit(function, *args, pure=False, resources=self._resources)
-                positions[future] = position
+            nonlocal left
+            limit = in_flight()
+            while left and len(groups) < limit:
+                # Never more than an even share of what is left, or the last groups would keep one worker busy alone.
+                group = list(islice(waiting, max(1, min(size, left // limit))))
+                left -= len(group)
+                arguments = [args for _, args in group]
+                future = self._client.submit(_call_all, function, arguments, pure=False, resources=self._resources)
+                groups[future] = [position for position, _ in group]
                 finished.add(future)
 
         try:
             top_up()
             for future in finished:
+                positions = groups.pop(future)
+                results: list[Any]
                 try:
-                    result = future.result()
+                    results, seconds = future.result()
+                    size = group_size(seconds / len(positions))
                 except KilledWorker:
-                    result = Lost("its worker process died every time, perhaps for lack of memory")
-                position = positions.pop(future)
-                top_up()  # before the caller looks at the result, so that the worker need not wait for it
-                yield position, result
+                    reason = "its worker process died every time, perhaps for lack of memory"
+                    results = [Lost(reason)] * len(positions)
+                top_up()  # before the caller looks at the results, so that the worker need not wait for it
+                yield from zip(positions, results, strict=True)
         finally:
-            if positions:
-                self._client.cancel(list(positions), force=True)
+            if groups:
+                self._client.cancel(list(groups), force=True)
 
     def _threads(self) -> int:
         # Two calls in flight per thread, so that no worker waits for the round trip of its next one; those that wait do
@@ -128,6 +142,23 @@ class DaskPool:
             self._asked = time.monotonic()
             self._known_threads = max(1, sum(self._client.nthreads().values()))
         return 2 * self._known_threads
+
+
+def _call_all(function: Callable[..., Any], calls: list[tuple[Any, ...]]) -> tuple[list[Any], float]:
+    """Results of several calls on a worker, and the seconds they took together."""
+    start = time.perf_counter()
+    results = [function(*args) for args in calls]
+    return results, time.perf_counter() - start
+
+
+def group_size(seconds: float) -> int:
+    """How many calls of this length travel together.
+
+    Example:
+        >>> group_size(60.0), group_size(0.05), group_size(0.0)
+        (1, 5, 32)
+    """
+    return GROUP_CALLS if seconds * GROUP_CALLS <= GROUP_SECONDS else max(1, round(GROUP_SECONDS / seconds))
 
 
 @contextmanager

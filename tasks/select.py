@@ -61,10 +61,11 @@ def select_set(job: Job, pair_ids: list[str]) -> dict[str, dict[str, Any]]:
     """
     run = job.open()
     tables = [lane_rows(run, pair_id) for pair_id in pair_ids]
-    for pair_id, rows in zip(pair_ids, tables, strict=True):
-        for row in rows:
-            row["features"] = run.store.read(array_name(FEATURES, row["hypothesis"]), run.index(pair_id))
-    return dict(zip(pair_ids, run.method().select_set(tables), strict=True))
+
+    def features(table: int, hypothesis: str) -> np.ndarray:
+        return run.store.read(array_name(FEATURES, hypothesis), run.index(pair_ids[table]))
+
+    return dict(zip(pair_ids, run.method().select_set(tables, features), strict=True))
 
 
 def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:

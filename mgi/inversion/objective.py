@@ -9,9 +9,7 @@ from torch import Tensor
 from mgi.config import Inversion
 from mgi.features import Backbone
 from mgi.inversion.space import Latents
-
-MGANPRIOR_SCALE = 0.001
-"""Factor of mGANprior's perceptual loss on raw features."""
+from mgi.losses import l1, l2, perceptual
 
 
 class Objective:
@@ -33,11 +31,10 @@ class Objective:
         """Images [B,3,s,s] with s dividing S -> (loss [B], its parts by name, each [B])."""
         s = self.settings
         target = self._target(images.shape[-1])
-        difference = images - target
-        parts = {"l2": difference.square().mean((1, 2, 3))}
+        parts = {"l2": l2(images, target)}
         loss = s.pixel_weight * parts["l2"]
         if s.l1_weight:
-            parts["l1"] = difference.abs().mean((1, 2, 3))
+            parts["l1"] = l1(images, target)
             loss = loss + s.l1_weight * parts["l1"]
         if s.perceptual_weight and self._backbone is not None:
             parts["perceptual"] = self.perceptual(images)
@@ -50,7 +47,7 @@ class Objective:
         return loss, parts
 
     def perceptual(self, images: Tensor) -> Tensor:
-        """The perceptual distance [B]: mean over layers of L1 between features, in the configured norm."""
+        """The perceptual distance [B] in the configured norm; the target's features are computed once per size."""
         s = self.settings
         assert self._backbone is not None
         size = min(images.shape[-1], s.perceptual_size)
@@ -60,14 +57,7 @@ class Objective:
                 self._features[size] = self._backbone(
                     _reduce(self._target(images.shape[-1]), size), s.perceptual_layers
                 )
-        total = images.new_zeros(images.shape[0])
-        for name, target in self._features[size].items():
-            distance = (features[name] - target).abs().mean((1, 2, 3))
-            if s.perceptual_norm == "mganprior":
-                total = total + MGANPRIOR_SCALE * distance
-            else:
-                total = total + distance / target.abs().mean((1, 2, 3)).clamp(min=1e-6)
-        return total / len(s.perceptual_layers)
+        return perceptual(features, self._features[size], s.perceptual_norm)
 
     def _target(self, size: int) -> Tensor:
         if size not in self._targets:

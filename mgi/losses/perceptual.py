@@ -32,7 +32,7 @@ def perceptual_relative(features: Pyramid, target: Pyramid) -> Tensor:
 
     Free of the scale of layers and of pixel conventions, so that one weight suits any network and any layers.
     """
-    magnitude = torch.stack([target[layer].abs().flatten(1).mean(1) for layer in features])
+    magnitude = torch.stack([target[layer].abs().mean(dim=(1, 2, 3)) for layer in features])
     return (_over_layers(l1, features, target) / (magnitude + _EPSILON)).mean(0)
 
 

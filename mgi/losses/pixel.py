@@ -7,9 +7,14 @@ from torch import Tensor
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """D = mean |x - y| (MGI equation 7, OEFT equation 12, first choice of D): [B, ...] twice -> [B]."""
-    return (x - y).abs().flatten(1).mean(1)
+    return _per_lane_mean((x - y).abs())
 
 
 def l2(x: Tensor, y: Tensor) -> Tensor:
     """D = mean (x - y)^2 (MGI equation 7, OEFT equation 12, second choice of D): [B, ...] twice -> [B]."""
-    return (x - y).square().flatten(1).mean(1)
+    return _per_lane_mean((x - y).square())
+
+
+def _per_lane_mean(values: Tensor) -> Tensor:
+    # Not flatten(1).mean(1): that would copy features that lie in memory channels last.
+    return values.mean(dim=tuple(range(1, values.ndim)))

@@ -5,11 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mgi.config import RunConfig
-from mgi.methods.base import Arrays, Lane, LaneResult, Method, MethodError, Progress, ScoreInput, WarpOutput
+from mgi.methods.base import (
+    Arrays,
+    Lane,
+    LaneFeatures,
+    LaneResult,
+    Method,
+    MethodError,
+    Progress,
+    ScoreInput,
+    WarpOutput,
+)
 
 __all__ = [
     "Arrays",
     "Lane",
+    "LaneFeatures",
     "LaneResult",
     "Method",
     "MethodError",

@@ -14,6 +14,8 @@ from mgi.pairs import Hypothesis
 Progress = Callable[[int, int, float], None]
 """Called with (step, steps, loss)."""
 Arrays = dict[str, np.ndarray]
+LaneFeatures = Callable[[int, str], np.ndarray]
+"""Score features of the lane of a table (its position) and a hypothesis."""
 
 
 class MethodError(ValueError):
@@ -90,8 +92,11 @@ class Method(Protocol):
         """One pair's rows -> {hypothesis, rule, value, guarded}."""
         ...
 
-    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """All pairs' rows, each with its `features` -> each pair's choice by one ranking of the set (rule set-fid)."""
+    def select_set(self, tables: list[list[dict[str, Any]]], features: LaneFeatures) -> list[dict[str, Any]]:
+        """All pairs' rows -> each pair's choice by one ranking of the set (rule set-fid).
+
+        `features(table, hypothesis id)` reads one lane's score features; a large set's do not fit into memory at once.
+        """
         ...
 
     def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:

@@ -26,7 +26,7 @@ from mgi.images import resize, to_float, to_uint8
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import solve
 from mgi.inversion.space import Latents, LatentSpace
-from mgi.methods.base import Arrays, Lane, LaneResult, MethodError, Progress, ScoreInput, WarpOutput
+from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, MethodError, Progress, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
 from mgi.statistics import shipped
@@ -137,9 +137,9 @@ class MultipleGANInversion:
         """The winner of one pair under the configured rule and guard."""
         return self.judge.select(table)
 
-    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """One ranking for all pairs, and each pair's choice by it (rule set-fid); rows also hold `features`."""
-        return self.judge.select_set(tables)
+    def select_set(self, tables: list[list[dict[str, Any]]], features: LaneFeatures) -> list[dict[str, Any]]:
+        """One ranking for all pairs, and each pair's choice by it (rule set-fid)."""
+        return self.judge.select_set(tables, features)
 
     @torch.no_grad()
     def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,14 @@ class Judge:
         rows = [{**row, "error": row.get(ERROR)} for row in table]
         return _plain(select(rows, settings.rule, settings.fidelity_bound))
 
-    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """All pairs' rows, each with `features` -> every pair's choice by one ranking of the set."""
+    def select_set(
+        self, tables: list[list[dict[str, Any]]], features: Callable[[int, str], np.ndarray]
+    ) -> list[dict[str, Any]]:
+        """All pairs' rows -> every pair's choice by one ranking of the set; features are read one lane at a time."""
         pooled: dict[str, list[np.ndarray]] = {}
-        for row in (row for table in tables for row in table):
-            pooled.setdefault(row["hypothesis"], []).append(pooled_vector(row["features"].astype(np.float32)))
+        for number, table in enumerate(tables):
+            for name in (row["hypothesis"] for row in table):
+                pooled.setdefault(name, []).append(pooled_vector(features(number, name).astype(np.float32)))
         distances = {name: set_fid(np.stack(vectors), self.domain.images) for name, vectors in pooled.items()}
         rows = [[{**row, "error": row.get(ERROR)} for row in table] for table in tables]
         return [_plain(c) for c in select_set(rows, distances, self.config.selection.fidelity_bound)]

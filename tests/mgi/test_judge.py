@@ -67,8 +67,8 @@ def test_the_guard_and_the_rules_reach_the_choice() -> None:
     }  # fmt: skip
     judge = make(config(rule="set-fid", fidelity_bound=100.0))
     near, far = (judge.features(torch.full((1, 3, 64, 64), level))[0] for level in (0.0, 1.0))
-    tables = [[{**rows[0], "features": near}, {**rows[1], "features": far}]] * 3
-    choices = judge.select_set(tables)
+    features = {"L04N10": near, "L05N10": far}
+    choices = judge.select_set([rows[:2]] * 3, lambda _, hypothesis: features[hypothesis])
     assert len(choices) == 3
     assert len({choice["hypothesis"] for choice in choices}) == 1
 

@@ -81,8 +81,8 @@ class StubMethod:
         best = min(table, key=lambda row: row["spatial-fd"])
         return {"hypothesis": best["hypothesis"], "rule": "spatial-fd", "value": best["spatial-fd"], "guarded": []}
 
-    def select_set(self, tables: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        assert all(row["features"].shape == (4, 4) for table in tables for row in table)
+    def select_set(self, tables: list[list[dict[str, Any]]], features: Any) -> list[dict[str, Any]]:
+        assert all(features(n, row["hypothesis"]).shape == (4, 4) for n, table in enumerate(tables) for row in table)
         best = min(row["hypothesis"] for table in tables for row in table)
         return [{"hypothesis": best, "rule": "set-fid", "value": 1.0, "guarded": []} for _ in tables]
 
