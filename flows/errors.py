@@ -65,8 +65,9 @@ def _message(error: BaseException) -> str:
 def _usage_errors() -> tuple[type[BaseException], ...]:
     from storage.folders import InputError
     from storage.run_header import NoRun, RunConflict
+    from storage.training_store import TrainingConflict
 
-    errors: list[type[BaseException]] = [ConfigError, InputError, NoRun, RunConflict]
+    errors: list[type[BaseException]] = [ConfigError, InputError, NoRun, RunConflict, TrainingConflict]
     generators = sys.modules.get("mgi.generators.base")  # imports PyTorch; whoever raised its error has loaded it
     return (*errors, generators.GeneratorError) if generators else tuple(errors)
 
@@ -77,4 +78,6 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from storage.run_store import StoreCorrupt
     from tasks.cluster import ClusterError
 
-    return (WeightsError, RunLocked, StoreCorrupt, ClusterError)
+    errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt, ClusterError]
+    training = sys.modules.get("mgi.training.trainer")  # imports PyTorch, like the generators above
+    return (*errors, training.TrainingError) if training else tuple(errors)

@@ -12,6 +12,7 @@ from flows.cli.report import report
 from flows.cli.resume import resume
 from flows.cli.sample import sample
 from flows.cli.status import status
+from flows.cli.train import train
 from flows.cli.translate import translate
 from flows.cli.weights import weights
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 for verb in (translate, resume, status, report, sample, doctor, profiles):
     app.command()(verb)
 app.add_typer(weights, name="weights")
+app.add_typer(train, name="train")
 
 
 def main() -> None:

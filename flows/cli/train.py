@@ -1,0 +1,144 @@
+"""`mgi train`: a generator of one's own."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Eta
+
+from flows.cli.common import err, guarded, out
+from flows.settings import parse_assignments
+from mgi.config import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mgi.training import Losses, TrainingConfig
+
+train = typer.Typer(help="Train a generator on your own images.", no_args_is_help=True, rich_markup_mode=None)
+
+LINE_PERIOD = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@train.callback()
+def _train() -> None:
+    """Train a generator on your own images."""
+
+
+@train.command("generator")
+@guarded
+def generator(
+    images: Annotated[Path, typer.Argument(help="Folder of images of one kind, such as aligned faces.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in all.")] = 30_000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in MODEL.")] = False,
+    objective: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="minimax, non-saturating, least-squares, wgan, wgan-gp or hinge (adversarial objective)."
+        ),
+    ] = "non-saturating",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/training.md; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Of everything that is random.")] = 0,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Steps between two scores and grids of samples.")
+    ] = 2000,
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for the card.")] = "not stated",
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+) -> int:
+    """Train a PGGAN on IMAGES; MODEL/generator.safetensors is then usable wherever a generator is named.
+
+    It may be killed at any time: `--resume` goes on from the last checkpoint, at most two minutes back. Several GPUs:
+    `torchrun --nproc-per-node N -m flows.cli train generator ...`.
+    """
+    config = _config(resolution, objective, seed, assignments or [])
+    # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
+    from tasks.cluster import usable_cores
+    from tasks.train_generator import TrainingRequest, train_generator
+
+    request = TrainingRequest(images, out_dir, config, steps, evaluate_every, licence, threads or usable_cores())
+    with _shown(config.batch) as watcher:
+        result = train_generator(request, resume, watcher)
+    out.print(
+        f"{result.steps} steps, {result.images_seen} images; best Frechet distance {result.best_score:.3f} "
+        f"at step {result.best_step}",
+        markup=False,
+    )
+    out.print(result.model, markup=False)
+    return 0
+
+
+def _config(resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from mgi.training.config import TrainingConfig
+
+    values: dict[str, Any] = {"resolution": resolution, "objective": objective, "seed": seed}
+    for key, text in parse_assignments(assignments).items():
+        try:
+            values[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = text
+    try:
+        return TrainingConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(TrainingConfig.model_fields)
+            raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
+        raise ConfigError(f"{field}: {first['msg']}, found {first['input']!r}") from None
+
+
+class _Bars:
+    """Progress on a terminal; a line now and then elsewhere."""
+
+    def __init__(self, progress: Progress, batch: int) -> None:
+        self.progress, self.batch = progress, batch
+        self._tasks: dict[str, TaskID] = {}
+        self._start: tuple[float, int] | None = None
+        self._next_line = 0.0
+
+    def decoded(self, done: int, total: int) -> None:
+        self._show("decode", done, total, "images")
+
+    def stepped(self, step: int, steps: int, losses: Losses) -> None:
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now, step - 1
+        rate = self.batch * (step - self._start[1]) / max(now - self._start[0], 1.0)
+        numbers = f"{rate:.1f} images/s, losses {losses.generator:.2f} / {losses.discriminator:.2f}"
+        self._show("train", step, steps, numbers)
+        if not err.is_terminal and now >= self._next_line:
+            self._next_line = now + LINE_PERIOD
+            left = (steps - step) * self.batch / rate
+            self.say(f"step {step} of {steps}: {numbers}, about {left / 60:.0f} min to go")
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, name: str, done: int, total: int, text: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self.progress.add_task(name, total=total, text=text)
+        self.progress.update(self._tasks[name], completed=done, text=text)
+
+
+@contextmanager
+def _shown(batch: int) -> Iterator[_Bars]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), TextColumn("ETA"), Eta(), console=err, disable=not err.is_terminal
+    ) as progress:
+        yield _Bars(progress, batch)

@@ -1,0 +1,68 @@
+"""Everything that decides what a training run computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mgi.training.augment import OPERATIONS
+
+
+class TrainingConfig(BaseModel):
+    """Settings of `mgi train generator`; measured reasons for the defaults are in docs/training.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    resolution: Literal[32, 64, 128, 256] = 64
+    """Rows and columns of the images that the generator makes."""
+    z_dim: int = Field(128, ge=8, le=512)
+    """Dimensions of the latent code."""
+    base_channels: int = Field(256, ge=16, le=512)
+    """Channels up to 8 x 8; halved with every doubling after that."""
+    objective: Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"] = "non-saturating"
+    """Adversarial objective."""
+    discriminator: Literal["residual", "projected"] = "residual"
+    """residual: trained from scratch; projected: heads on the features of a frozen pretrained network."""
+    projected_size: int = Field(128, ge=32)
+    """Rows that images are enlarged to before the pretrained network (projected only)."""
+    discriminator_rate: float = Field(1.0, gt=0)
+    """Learning rate of the discriminator, as a multiple of learning_rate."""
+    spectral: bool = False
+    """Spectral normalisation in the residual discriminator; the projected one always has it."""
+    batch: int = Field(8, ge=2)
+    """Images per step, over all processes."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of both networks; equalised learning rates want it about ten times larger than other GANs."""
+    beta2: float = Field(0.99, ge=0, lt=1)
+    """Second moment of Adam; the first is 0."""
+    critic_steps: int = Field(1, ge=1)
+    """Steps of the discriminator for one of the generator; the WGAN papers take 5."""
+    r1: float = Field(0.5, ge=0)
+    """gamma of the R1 penalty, which is gamma / 2 x E |grad D|^2."""
+    r1_every: int = Field(16, ge=1)
+    """Steps between two R1 penalties, each of which then counts that many times (lazy regularisation)."""
+    augment: tuple[str, ...] = ("brightness", "saturation", "contrast", "translation")
+    """Differentiable augmentations, of brightness, saturation, contrast, translation and cutout."""
+    flip: bool = True
+    """Mirror half of the real images."""
+    ema_images: float = Field(10_000, gt=0)
+    """Images after which half of a weight's average is forgotten; shorter early on (a twentieth of what was seen)."""
+    seed: int = Field(0, ge=0)
+    """Of start, order, augmentation and codes."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of both networks; bf16 pays only where the processor computes it natively."""
+
+    @field_validator("augment")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in OPERATIONS:
+                raise ValueError(f"unknown augmentation {name!r}; use {', '.join(OPERATIONS)}")
+        return names
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON; a run resumes only under the digest it was started with."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""A projected discriminator (Sauer et al. 2021): heads on the features of a frozen, pretrained network.
+
+Features of four resolutions are mixed by fixed random convolutions, first across channels, then from coarse to fine
+across scales (section 3.2 of that paper), so that no head can settle on the few features that are easiest to tell
+apart. Only the heads are trained; each is spectrally normalised and sees one scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgi.features import Backbone
+from mgi.training.networks import SLOPE, minibatch_deviation
+
+WIDTH = 32
+"""Channels of the finest scale after mixing; doubled with every halving."""
+HEAD = 64
+"""Channels of a head."""
+LAST = 4
+"""Rows at which a head stops halving."""
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Logits [B, K] of all heads and positions; the objectives take their mean.
+
+    Args:
+        backbone: a frozen feature network.
+        layers: its layers, from fine to coarse, each half the size of the one before.
+        size: rows that images are enlarged to first; pretrained networks see little in 64 pixels.
+    """
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], size: int) -> None:
+        super().__init__()
+        # Not a submodule: its weights are neither trained nor saved.
+        self._backbone = (backbone,)
+        self._layers, self._size = tuple(layers), size
+        widths = [WIDTH << number for number in range(len(layers))]
+        for number, (layer, width) in enumerate(zip(layers, widths, strict=True)):
+            self._fixed(f"channels{number}", width, backbone.channels(layer), 1)
+            if number:
+                self._fixed(f"scales{number}", widths[number - 1], width, 3)
+        self.heads = nn.ModuleList(
+            _Head(width, max(0, (size >> (2 + number)).bit_length() - LAST.bit_length()))
+            for number, width in enumerate(widths)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, R, R] -> logits [B, K], high where they look real."""
+        if images.shape[-1] != self._size:
+            images = F.interpolate(images, size=self._size, mode="bilinear", align_corners=False)
+        features = self._backbone[0](images.contiguous(memory_format=torch.channels_last), self._layers)
+        mixed: list[Tensor] = []
+        above: Tensor | None = None
+        for number in reversed(range(len(self._layers))):
+            x = F.conv2d(features[self._layers[number]], self.get_buffer(f"channels{number}"))
+            if above is not None:
+                x = x + above
+            mixed.insert(0, x)
+            if number:
+                fused = F.conv2d(x, self.get_buffer(f"scales{number}"), padding=1)
+                above = F.interpolate(fused, scale_factor=2, mode="bilinear", align_corners=False)
+        return torch.cat([head(x) for head, x in zip(self.heads, mixed, strict=True)], dim=1)
+
+    def _fixed(self, name: str, outputs: int, inputs: int, size: int) -> None:
+        weight = torch.randn(outputs, inputs, size, size) * math.sqrt(1 / (inputs * size * size))
+        self.register_buffer(name, weight)
+
+
+class _Head(nn.Module):
+    def __init__(self, inputs: int, halvings: int) -> None:
+        super().__init__()
+        widths = [inputs] + [HEAD] * halvings
+        convolutions = [_normalised(before, after, 4, 2, 1) for before, after in zip(widths, widths[1:], strict=False)]
+        self.down = nn.ModuleList(convolutions)
+        self.last = _normalised(widths[-1] + 1, HEAD, 3, 1, 1)
+        self.logit = _normalised(HEAD, 1, 1, 1, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for convolution in self.down:
+            x = F.leaky_relu(convolution(x), SLOPE)
+        # PGGAN's remedy against collapse, once per head.
+        x = F.leaky_relu(self.last(minibatch_deviation(x)), SLOPE)
+        logits: Tensor = self.logit(x)
+        return logits.flatten(1)
+
+
+def _normalised(inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:
+    return nn.utils.parametrizations.spectral_norm(nn.Conv2d(inputs, outputs, size, stride, padding))

@@ -1,0 +1,241 @@
+"""One training run as an object: networks, optimisers, running average, and a step that depends on nothing else.
+
+Whatever is random in step k (images, mirror, augmentation, codes) is drawn from generators seeded by (seed, k), so a
+run that is continued from step k is the run that was never stopped, bit for bit on a CPU with as many threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from mgi.features import load_backbone
+from mgi.training.augment import augment
+from mgi.training.config import TrainingConfig
+from mgi.training.networks import Discriminator, PGGANGenerator, default_channels
+from mgi.training.projected import ProjectedDiscriminator
+from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
+
+_ADAM_FIRST_MOMENT = 0.0
+
+
+class TrainingError(ValueError):
+    """Training cannot start or go on; the message is one line and says what to change."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One step's numbers: both losses, mean logits of real and generated images, and the R1 penalty if it was due."""
+
+    generator: float
+    discriminator: float
+    real_logit: float
+    fake_logit: float
+    r1: float | None
+
+    @property
+    def finite(self) -> bool:
+        """Whether training is still alive."""
+        return math.isfinite(self.generator) and math.isfinite(self.discriminator)
+
+
+class Trainer:
+    """Networks and optimisers of one run.
+
+    Args:
+        config: what to train.
+        device: where; on CUDA the networks are compiled if `compile` says so.
+        rank, world: this process among those that share a batch (`torchrun`); gradients are averaged over them.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: str | torch.device = "cpu",
+        rank: int = 0,
+        world: int = 1,
+        compile: bool = False,
+    ) -> None:
+        if config.batch % world:
+            raise TrainingError(f"batch = {config.batch} does not divide among {world} processes; use a multiple")
+        self.config, self.device, self.rank, self.world = config, torch.device(device), rank, world
+        self.objective = OBJECTIVES[config.objective]
+        self.steps_done = 0
+        channels = default_channels(config.resolution, config.base_channels)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_seed(config.seed, "weights"))
+            generator = PGGANGenerator(channels, config.z_dim)
+            discriminator = self._discriminator(channels)
+        self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        rate, betas = config.learning_rate, (_ADAM_FIRST_MOMENT, config.beta2)
+        judge_rate = rate * config.discriminator_rate
+        self._optimizers = {
+            "generator": torch.optim.Adam(self.generator.parameters(), rate, betas, fused=True),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), judge_rate, betas, fused=True),
+        }
+        # The penalties differentiate a gradient, which compiled networks cannot.
+        self._generate: Any = torch.compile(self.generator) if compile else self.generator
+        self._judge: Any = torch.compile(self.discriminator) if compile else self.discriminator
+
+    @property
+    def images_seen(self) -> int:
+        """Real images that the discriminator has been shown."""
+        return self.steps_done * self.config.batch
+
+    def batches(self, images: int) -> Iterator[list[int]]:
+        """Indices of the real images of this process's batches, from the next step on, without end.
+
+        Every epoch is a permutation of its own; the last images of an epoch that do not fill a batch are left out.
+        """
+        size, step = self.config.batch, self.steps_done
+        per_epoch = images // size
+        if not per_epoch:
+            raise TrainingError(f"{images} images do not fill a batch of {size}; bring more or use a smaller batch")
+        while True:
+            order = torch.randperm(images, generator=self._random("order", step // per_epoch))
+            for position in range(step % per_epoch, per_epoch):
+                batch = order[position * size : (position + 1) * size]
+                yield batch[self.rank :: self.world].tolist()
+                step += 1
+
+    def step(self, real: Tensor) -> Losses:
+        """One update of the discriminator and one of the generator.
+
+        Args:
+            real: images float [B / world, 3, R, R] in [-1, 1] of this process.
+        """
+        config, objective = self.config, self.objective
+        random = self._random("step", self.steps_done, self.rank)
+        real = real.to(self.device).contiguous(memory_format=torch.channels_last)
+        if config.flip:
+            mirrored = torch.rand(len(real), 1, 1, 1, generator=random).to(real) < 0.5
+            real = torch.where(mirrored, real.flip(3), real)
+        z = torch.randn(len(real), config.z_dim, generator=random).to(self.device)
+        with self._autocast():
+            fake = self._generate(z)
+        fake = fake.float()
+
+        shown = self._augment(real, random), self._augment(fake.detach(), random)
+        with self._autocast():
+            # One batch: half the calls, and the minibatch deviation keeps real and generated apart.
+            logits = self._judge(torch.cat(shown)).float()
+        real_logits, fake_logits = logits.split(len(real))
+        loss = objective.discriminator(real_logits, fake_logits)
+        penalty, r1 = self._penalty(*shown, random)
+        self._update("discriminator", self.discriminator, loss if penalty is None else loss + penalty)
+        if objective.clip is not None:
+            clip_weights(self.discriminator, objective.clip)
+
+        self.discriminator.requires_grad_(False)  # saves the gradients of its weights
+        its_turn = (self.steps_done + 1) % config.critic_steps == 0
+        with self._autocast(), torch.set_grad_enabled(its_turn):
+            logits = self._judge(self._augment(fake, random)).float()
+        generator_loss = objective.generator(logits)
+        if its_turn:
+            self._update("generator", self.generator, generator_loss)
+        self.discriminator.requires_grad_(True)
+
+        self.steps_done += 1
+        self._update_average()
+        return Losses(
+            generator=float(generator_loss.detach()),
+            discriminator=float(loss.detach()),
+            real_logit=float(real_logits.detach().mean()),
+            fake_logit=float(fake_logits.detach().mean()),
+            r1=r1,
+        )
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, batch: int = 64) -> Tensor:
+        """Images [B, 3, R, R] of the running average of the generator."""
+        return torch.cat([self.average(part.to(self.device)).float().cpu() for part in z.split(batch)])
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a continued run needs: tensors, numbers and text, readable with `weights_only=True`."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        return {
+            "format": "mgi-training-1",
+            "digest": self.config.digest(),
+            "steps_done": self.steps_done,
+            **{name: network.state_dict() for name, network in networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`.
+
+        Raises:
+            TrainingError: it is of another architecture or configuration, or of something else.
+        """
+        if state.get("format") != "mgi-training-1":
+            raise TrainingError("the checkpoint is no training state of mgi; give a folder that this command made")
+        try:
+            self.generator.load_state_dict(state["generator"])
+            self.discriminator.load_state_dict(state["discriminator"])
+            self.average.load_state_dict(state["average"])
+            for name, optimizer in self._optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            self.steps_done = int(state["steps_done"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise TrainingError(f"the checkpoint is of another architecture ({reason}); use its own settings") from None
+
+    def _discriminator(self, channels: tuple[int, ...]) -> nn.Module:
+        if self.config.discriminator == "residual":
+            return Discriminator(channels, self.config.spectral)
+        backbone = load_backbone("efficientnet-lite0", self.device)
+        return ProjectedDiscriminator(backbone, backbone.layers, self.config.projected_size)
+
+    def _penalty(self, real: Tensor, fake: Tensor, random: torch.Generator) -> tuple[Tensor | None, float | None]:
+        config, penalty, r1 = self.config, None, None
+        if config.r1 and self.steps_done % config.r1_every == 0:
+            size = r1_penalty(self.discriminator, real)
+            penalty, r1 = 0.5 * config.r1 * config.r1_every * size, float(size.detach())
+        if weight := self.objective.gradient_penalty:
+            mix = torch.rand(len(real), generator=random).to(self.device)
+            extra = weight * gradient_penalty(self.discriminator, real, fake, mix)
+            penalty = extra if penalty is None else penalty + extra
+        return penalty, r1
+
+    def _update(self, name: str, network: nn.Module, loss: Tensor) -> None:
+        optimizer = self._optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.world > 1:
+            gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            dist.all_reduce(flat)
+            for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(mean.view_as(gradient) / self.world)
+        optimizer.step()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        half_life = min(self.config.ema_images, self.images_seen / 20)
+        keep = 0.5 ** (self.config.batch / half_life)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - keep)
+
+    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+        return augment(images, self.config.augment, random).contiguous(memory_format=torch.channels_last)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
+
+    def _random(self, *purpose: object) -> torch.Generator:
+        return torch.Generator().manual_seed(_seed(self.config.seed, *purpose))
+
+
+def _seed(*parts: object) -> int:
+    """A seed that differs for every purpose; unlike seed + step, no two runs share any of theirs."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")

@@ -1,0 +1,181 @@
+"""The folder of a training run.
+
+training.json      what it was asked to do; the run exists from the moment this file does
+images.npy         the decoded pictures, uint8 [N, R, R, 3], memory-mapped; images.json: their names, and what was left out
+checkpoint.pt      where to go on, replaced as a whole
+metrics.csv        one row per evaluation
+generator.safetensors, card.md    the best snapshot so far, and what it is
+samples/           one grid of samples per evaluation
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from storage.atomic import write_bytes, write_text
+from storage.folders import InputError, list_images
+from storage.images import BadImage, read_image
+from storage.run_lock import run_lock
+
+FORMAT = 1
+MIN_IMAGES = 50
+"""Fewer images teach a discriminator nothing but themselves."""
+
+
+class TrainingConflict(ValueError):
+    """The folder holds another training run, or one that was not asked for; says what to do."""
+
+
+class TrainingStore:
+    """One training run's folder; see the module for its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return (self.folder / "training.json").exists()
+
+    @property
+    def model_path(self) -> Path:
+        """The best snapshot."""
+        return self.folder / "generator.safetensors"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Only one process trains here; raises `storage.run_lock.RunLocked` otherwise."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with run_lock(self.folder):
+            yield
+
+    def header(self) -> dict[str, Any]:
+        """What the run was asked to do.
+
+        Raises:
+            TrainingConflict: there is none, or not of this format.
+        """
+        path = self.folder / "training.json"
+        try:
+            header = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TrainingConflict(f"{self.folder} holds no training run; start one without --resume") from None
+        except ValueError:
+            header = None
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise TrainingConflict(f"{path} is damaged or of another version; train into another folder")
+        return header
+
+    def create(self, header: dict[str, Any]) -> None:
+        """Write the header of a new run.
+
+        Raises:
+            TrainingConflict: the folder holds other things already.
+        """
+        found = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        strangers = [name for name in found if name not in ("images.npy", "images.json")]
+        if strangers:
+            raise TrainingConflict(f"{self.folder} holds {strangers[0]} already; train into an empty folder")
+        write_text(self.folder / "training.json", json.dumps({"format": FORMAT, **header}, indent=1) + "\n")
+
+    # ------------------------------------------------------------------ images
+
+    def images(self, source: Path, resolution: int, progress: Callable[[int, int], None]) -> np.ndarray:
+        """The decoded pictures of `source`, in the order of their names: decoded now, or read from before.
+
+        Each is cropped to its centred square and resized (Lanczos). Unreadable ones are left out and listed in
+        images.json.
+
+        Returns:
+            uint8 [N, R, R, 3], memory-mapped.
+
+        Raises:
+            InputError: no such folder, too few usable images, or other images than when the run was started.
+        """
+        array, index = self.folder / "images.npy", self.folder / "images.json"
+        names = list_images(source)
+        state = _fingerprint(source, names, resolution)
+        if index.exists() and array.exists():
+            known = json.loads(index.read_text(encoding="utf-8"))
+            if known["fingerprint"] == state:
+                return np.load(array, mmap_mode="r")
+            if self.exists:
+                raise InputError(
+                    f"the images in {source} changed since this training started; bring them back, or train anew"
+                )
+        pixels, kept, bad = _decode(source, names, resolution, progress)
+        if len(kept) < MIN_IMAGES:
+            reason = f"; the first of {len(bad)} unreadable ones: {next(iter(bad.values()))}" if bad else ""
+            raise InputError(f"{source} holds {len(kept)} usable images, expected at least {MIN_IMAGES}{reason}")
+        buffer = io.BytesIO()
+        np.save(buffer, pixels[: len(kept)])
+        write_bytes(array, buffer.getvalue())
+        write_text(index, json.dumps({"fingerprint": state, "names": kept, "left_out": bad}, indent=1) + "\n")
+        return np.load(array, mmap_mode="r")
+
+    def left_out(self) -> dict[str, str]:
+        """{name: reason} of images that could not be read."""
+        return dict(json.loads((self.folder / "images.json").read_text(encoding="utf-8"))["left_out"])
+
+    # ------------------------------------------------------------------ progress
+
+    def write_checkpoint(self, data: bytes) -> None:
+        """Replace the checkpoint, whole or not at all."""
+        write_bytes(self.folder / "checkpoint.pt", data)
+
+    def checkpoint(self) -> Path | None:
+        """The newest checkpoint; None before the first."""
+        path = self.folder / "checkpoint.pt"
+        return path if path.exists() else None
+
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        """Add an evaluation; later ones than this, of a run that was killed before its checkpoint, are dropped."""
+        table = self.metrics()
+        table = table[table["step"] < row["step"]] if len(table) else table
+        table = pd.concat([table, pd.DataFrame([row])]) if len(table) else pd.DataFrame([row])
+        write_text(self.folder / "metrics.csv", table.to_csv(index=False))
+
+    def metrics(self) -> pd.DataFrame:
+        """All evaluations so far."""
+        path = self.folder / "metrics.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def _fingerprint(source: Path, names: list[str], resolution: int) -> str:
+    sizes = [(name, (source / name).stat().st_size) for name in names]
+    return hashlib.sha256(repr((resolution, sizes)).encode()).hexdigest()
+
+
+def _decode(
+    source: Path, names: list[str], resolution: int, progress: Callable[[int, int], None]
+) -> tuple[np.ndarray, list[str], dict[str, str]]:
+    pixels = np.empty((len(names), resolution, resolution, 3), np.uint8)
+    kept: list[str] = []
+    bad: dict[str, str] = {}
+    for number, name in enumerate(names):
+        try:
+            pixels[len(kept)] = square(read_image(source / name).pixels, resolution)
+            kept.append(name)
+        except BadImage as error:
+            bad[name] = str(error)
+        progress(number + 1, len(names))
+    return pixels, kept, bad
+
+
+def square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The centred square of uint8 [H, W, 3], resized to [size, size, 3]."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = Image.fromarray(pixels[top : top + side, left : left + side])
+    return np.asarray(picture if side == size else picture.resize((size, size), Image.Resampling.LANCZOS))

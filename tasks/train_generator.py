@@ -1,0 +1,281 @@
+"""Training a generator on a folder of images: from pictures to a snapshot with a card, killed and continued at will."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from mgi.config import ConfigError
+from mgi.features import Backbone, load_backbone
+from mgi.images import to_uint8
+from mgi.memory import keep_freed_memory
+from mgi.scoring.gaussian import Gaussian
+from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
+from mgi.training.data import Pictures, loader, split
+from mgi.training.evaluation import BACKBONE, LAYER, SAMPLES, relative_frechet, score, statistics
+from mgi.training.export import export_generator
+from storage.atomic import write_text
+from storage.images import write_png
+from storage.training_store import TrainingConflict, TrainingStore
+from tasks.sample import tile_grid
+from tasks.training_card import card_text
+
+CHECKPOINT_SECONDS = 120.0
+"""At most this much work is lost by a kill."""
+GRID = 64
+"""Samples in each grid."""
+REAL_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a person asks for.
+
+    Args:
+        images: folder of training images.
+        out: folder of the run.
+        config: what is trained, and how.
+        steps: optimisation steps in all, those before a resume included.
+        evaluate_every: steps between two scores and grids of samples.
+        licence: of the images, for the card.
+        threads: CPU threads; the bits of a result depend on them.
+    """
+
+    images: Path
+    out: Path
+    config: TrainingConfig
+    steps: int
+    evaluate_every: int
+    licence: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run stands: steps done, its best score and when that was reached."""
+
+    steps: int
+    images_seen: int
+    best_score: float
+    best_step: int
+    model: Path
+
+
+class Watcher(Protocol):
+    """Is told what a training run does."""
+
+    def decoded(self, done: int, total: int) -> None:
+        """Images read so far."""
+
+    def stepped(self, step: int, steps: int, losses: Losses) -> None:
+        """A step was done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) -> TrainingResult:
+    """Train, or go on training, until `request.steps` are done.
+
+    Under `torchrun` every process calls this; the first one writes.
+
+    Raises:
+        TrainingConflict: the folder holds a run and `resume` is False, or no run, or one with other settings.
+        storage.folders.InputError: the images cannot be used.
+        TrainingError: the losses stopped being numbers, or the checkpoint does not fit.
+    """
+    store = TrainingStore(request.out)
+    with _processes() as (rank, world, device):
+        if rank:
+            _run(request, store, watcher, rank, world, device)
+            return _result(store, request)
+        with store.lock():
+            _open(request, store, resume, watcher)
+            _run(request, store, watcher, rank, world, device)
+    return _result(store, request)
+
+
+def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher: Watcher) -> None:
+    if store.exists and not resume:
+        raise TrainingConflict(f"{store.folder} holds a training run; go on with it by --resume, or use another folder")
+    if resume:
+        _check_same(store.header(), request)
+    images = store.images(request.images, request.config.resolution, watcher.decoded)
+    bad = store.left_out()
+    if bad:
+        watcher.say(f"note: {len(bad)} images are left out, such as: {next(iter(bad.values()))}")
+    if not store.exists:
+        train, held_out = split(len(images))
+        store.create(
+            {
+                "config": request.config.model_dump(mode="json"),
+                "digest": request.config.digest(),
+                "images": str(request.images.resolve()),
+                "licence": request.licence,
+                "threads": request.threads,
+                "trained_on": len(train),
+                "held_out": len(held_out),
+            }
+        )
+
+
+def _check_same(header: dict[str, Any], request: TrainingRequest) -> None:
+    new = request.config.model_dump(mode="json")
+    different = [f"{key}: {old} -> {new.get(key)}" for key, old in header["config"].items() if new.get(key) != old]
+    if different:
+        raise TrainingConflict(f"{request.out} was started with other settings ({'; '.join(different)}); use those")
+
+
+def _run(
+    request: TrainingRequest, store: TrainingStore, watcher: Watcher, rank: int, world: int, device: torch.device
+) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(request.threads)
+    if world > 1:
+        dist.barrier()  # the first process has decoded the images
+    pixels = np.load(store.folder / "images.npy", mmap_mode="r")
+    train, held_out = split(len(pixels))
+    trainer = Trainer(request.config, device, rank, world, compile=device.type == "cuda")
+    best = _load(store, trainer)
+    if trainer.steps_done >= request.steps:
+        return
+    judge = _Judge(pixels, train, held_out, device) if rank == 0 else None
+    batches = loader(Pictures(pixels, train), trainer.batches(len(train)), workers=2 if device.type == "cuda" else 0)
+    saved = time.monotonic()
+    try:
+        while trainer.steps_done < request.steps:
+            losses = trainer.step(next(batches))
+            watcher.stepped(trainer.steps_done, request.steps, losses)
+            if not losses.finite:
+                raise TrainingError(
+                    f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
+                    "checkpoint are kept; train anew with a smaller --set learning_rate or a larger --set r1"
+                )
+            due = trainer.steps_done % request.evaluate_every == 0 or trainer.steps_done == request.steps
+            if judge is not None and due:
+                best = _evaluate(request, store, trainer, judge, losses, best, watcher)
+            if rank == 0 and (due or time.monotonic() - saved > CHECKPOINT_SECONDS):
+                _save(store, trainer, best)
+                saved = time.monotonic()
+            if world > 1 and due:
+                dist.barrier()  # or the others would wait for the first inside a collective with a timeout
+    except KeyboardInterrupt:
+        if rank == 0:
+            _save(store, trainer, best)
+        raise
+
+
+class _Judge:
+    """Scores generators against the held-out images; `real` is what a perfect one would score, by training images."""
+
+    def __init__(self, pixels: np.ndarray, train: list[int], held_out: list[int], device: torch.device) -> None:
+        self.backbone: Backbone = load_backbone(BACKBONE, device)
+        self.device = device
+        self.held_out = self._of(pixels, held_out)
+        self.real = relative_frechet(self._of(pixels, train[:: max(1, len(train) // len(held_out))]), self.held_out)
+
+    def score(self, trainer: Trainer) -> float:
+        return score(trainer.sample, trainer.config.z_dim, self.held_out, self.backbone, device=self.device)
+
+    def _of(self, pixels: np.ndarray, rows: list[int]) -> Gaussian:
+        pictures = Pictures(pixels, rows)
+        order = [list(range(at, min(at + REAL_BATCH, len(rows)))) for at in range(0, len(rows), REAL_BATCH)]
+        return statistics((batch.to(self.device) for batch in loader(pictures, order)), self.backbone)
+
+
+def _evaluate(
+    request: TrainingRequest,
+    store: TrainingStore,
+    trainer: Trainer,
+    judge: _Judge,
+    losses: Losses,
+    best: dict[str, float],
+    watcher: Watcher,
+) -> dict[str, float]:
+    value = judge.score(trainer)
+    z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
+    grid = tile_grid(list(to_uint8(trainer.sample(z))))
+    write_png(store.folder / "samples" / f"{trainer.images_seen:09d}.png", grid)
+    row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4)}
+    row |= {name: round(getattr(losses, name), 4) for name in ("generator", "discriminator", "real_logit", "fake_logit")}
+    store.add_metrics(row)
+    if not best or value < best["score"]:
+        best = {"score": value, "step": trainer.steps_done}
+        facts = {
+            **store.header(),
+            "best": best,
+            "images_seen": trainer.images_seen,
+            "real": judge.real,
+            "network": f"{BACKBONE} {LAYER}, mean over positions",
+            "samples": SAMPLES,
+        }
+        card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
+        card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}
+        export_generator(store.model_path, trainer.average.mganprior_state(), card)
+        write_text(store.folder / "card.md", card_text(facts))
+    watcher.say(
+        f"step {trainer.steps_done}: Frechet distance {value:.3f} "
+        f"(best {best['score']:.3f} at step {best['step']:.0f}; real images {judge.real:.3f})"
+    )
+    return best
+
+
+def _save(store: TrainingStore, trainer: Trainer, best: dict[str, float]) -> None:
+    buffer = io.BytesIO()
+    torch.save({**trainer.state(), "best": best}, buffer)
+    store.write_checkpoint(buffer.getvalue())
+
+
+def _load(store: TrainingStore, trainer: Trainer) -> dict[str, float]:
+    path = store.checkpoint()
+    if path is None:
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        raise TrainingError(f"{path} is damaged; remove it to train from the start") from None
+    if not isinstance(state, dict):
+        raise TrainingError(f"{path} is no training state of mgi; remove it to train from the start")
+    trainer.load_state(state)
+    return dict(state.get("best", {}))
+
+
+def _result(store: TrainingStore, request: TrainingRequest) -> TrainingResult:
+    table = store.metrics()
+    best = table.loc[table["frechet"].idxmin()]
+    last = int(table["step"].max())
+    return TrainingResult(
+        last, last * request.config.batch, float(best["frechet"]), int(best["step"]), store.model_path
+    )
+
+
+@contextmanager
+def _processes() -> Iterator[tuple[int, int, torch.device]]:
+    """(rank, processes, device) of this process; more than one where `torchrun` started them."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda", local) if gpu else torch.device("cpu")
+    if world == 1:
+        yield 0, 1, device
+        return
+    if gpu:
+        torch.cuda.set_device(local)
+    if not dist.is_available():
+        raise ConfigError("this PyTorch has no torch.distributed; start mgi without torchrun")
+    dist.init_process_group("nccl" if gpu else "gloo")
+    try:
+        yield rank, world, device
+    finally:
+        dist.destroy_process_group()
