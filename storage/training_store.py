@@ -1,7 +1,7 @@
 """The folder of a training run.
 
 training.json      what it was asked to do; the run exists from the moment this file does
-images.npy         the decoded pictures, uint8 [N, R, R, 3], memory-mapped; images.json: their names, and what was left out
+images.npy         the decoded pictures, uint8 [N, R, R, 3], memory-mapped; images.json: names, and what was left out
 checkpoint.pt      where to go on, replaced as a whole
 metrics.csv        one row per evaluation
 generator.safetensors, card.md    the best snapshot so far, and what it is

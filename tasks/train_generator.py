@@ -23,7 +23,7 @@ from mgi.memory import keep_freed_memory
 from mgi.scoring.gaussian import Gaussian
 from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.data import Pictures, loader, split
-from mgi.training.evaluation import BACKBONE, LAYER, SAMPLES, relative_frechet, score, statistics
+from mgi.training.evaluation import BACKBONE, LAYER, relative_frechet, score, statistics
 from mgi.training.export import export_generator
 from storage.atomic import write_text
 from storage.images import write_png
@@ -48,6 +48,7 @@ class TrainingRequest:
         config: what is trained, and how.
         steps: optimisation steps in all, those before a resume included.
         evaluate_every: steps between two scores and grids of samples.
+        samples: generated images per score.
         licence: of the images, for the card.
         threads: CPU threads; the bits of a result depend on them.
     """
@@ -57,6 +58,7 @@ class TrainingRequest:
     config: TrainingConfig
     steps: int
     evaluate_every: int
+    samples: int
     licence: str
     threads: int
 
@@ -185,8 +187,8 @@ class _Judge:
         self.held_out = self._of(pixels, held_out)
         self.real = relative_frechet(self._of(pixels, train[:: max(1, len(train) // len(held_out))]), self.held_out)
 
-    def score(self, trainer: Trainer) -> float:
-        return score(trainer.sample, trainer.config.z_dim, self.held_out, self.backbone, device=self.device)
+    def score(self, trainer: Trainer, samples: int) -> float:
+        return score(trainer.sample, trainer.config.z_dim, self.held_out, self.backbone, samples, self.device)
 
     def _of(self, pixels: np.ndarray, rows: list[int]) -> Gaussian:
         pictures = Pictures(pixels, rows)
@@ -203,12 +205,14 @@ def _evaluate(
     best: dict[str, float],
     watcher: Watcher,
 ) -> dict[str, float]:
-    value = judge.score(trainer)
+    value = judge.score(trainer, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
     grid = tile_grid(list(to_uint8(trainer.sample(z))))
     write_png(store.folder / "samples" / f"{trainer.images_seen:09d}.png", grid)
     row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4)}
-    row |= {name: round(getattr(losses, name), 4) for name in ("generator", "discriminator", "real_logit", "fake_logit")}
+    row |= {
+        name: round(getattr(losses, name), 4) for name in ("generator", "discriminator", "real_logit", "fake_logit")
+    }
     store.add_metrics(row)
     if not best or value < best["score"]:
         best = {"score": value, "step": trainer.steps_done}
@@ -218,7 +222,7 @@ def _evaluate(
             "images_seen": trainer.images_seen,
             "real": judge.real,
             "network": f"{BACKBONE} {LAYER}, mean over positions",
-            "samples": SAMPLES,
+            "samples": request.samples,
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
         card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}
@@ -253,11 +257,9 @@ def _load(store: TrainingStore, trainer: Trainer) -> dict[str, float]:
 
 def _result(store: TrainingStore, request: TrainingRequest) -> TrainingResult:
     table = store.metrics()
-    best = table.loc[table["frechet"].idxmin()]
-    last = int(table["step"].max())
-    return TrainingResult(
-        last, last * request.config.batch, float(best["frechet"]), int(best["step"]), store.model_path
-    )
+    scores, steps = table["frechet"].to_numpy(float), table["step"].to_numpy(int)
+    best, last = int(scores.argmin()), int(steps.max())
+    return TrainingResult(last, last * request.config.batch, float(scores[best]), int(steps[best]), store.model_path)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi tra
 
 - Data: {facts["trained_on"]} images trained on, {facts["held_out"]} held out for the score. Licence: {facts["licence"]}
 - Trained for {best["step"]:,.0f} steps, {facts["images_seen"]:,} images shown to the discriminator.
-- Frechet distance to the held-out images: **{best["score"]:.3f}** ({facts["network"]}; {facts["samples"]} samples of the
-  running average of the weights against {facts["held_out"]} images). As many real training images score
+- Frechet distance to the held-out images: **{best["score"]:.3f}** ({facts["network"]}; {facts["samples"]} samples of
+  the running average of the weights against {facts["held_out"]} images). As many real training images score
   {facts["real"]:.3f}. The unit is the total variance of the held-out features; this is not the Inception distance of
   the literature.
 

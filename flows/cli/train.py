@@ -42,7 +42,8 @@ def generator(
     objective: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="minimax, non-saturating, least-squares, wgan, wgan-gp or hinge (adversarial objective)."
+            metavar="NAME",
+            help="Adversarial objective: minimax, non-saturating, least-squares, wgan, wgan-gp or hinge.",
         ),
     ] = "non-saturating",
     assignments: Annotated[
@@ -53,6 +54,9 @@ def generator(
     evaluate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between two scores and grids of samples.")
     ] = 2000,
+    samples: Annotated[
+        int, typer.Option(min=16, metavar="N", help="Generated images per score; the score has 512 dimensions.")
+    ] = 1024,
     licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for the card.")] = "not stated",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
 ) -> int:
@@ -66,7 +70,9 @@ def generator(
     from tasks.cluster import usable_cores
     from tasks.train_generator import TrainingRequest, train_generator
 
-    request = TrainingRequest(images, out_dir, config, steps, evaluate_every, licence, threads or usable_cores())
+    request = TrainingRequest(
+        images, out_dir, config, steps, evaluate_every, samples, licence, threads or usable_cores()
+    )
     with _shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
     out.print(

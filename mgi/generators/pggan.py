@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.generators.base import GeneratorError, fuse, require_layer
+from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
 
 _KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
@@ -51,6 +52,8 @@ class PGGAN(nn.Module):
             weight = convolution.weight.detach().float().contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"weight{index}", weight)
             self.register_buffer(f"bias{index}", convolution.bias.detach().float().clone())
+            if _doubles(index) and index < self.layers and weight.shape[-1] == 3:
+                self.register_buffer(f"fused{index}", fused_kernel(weight).contiguous())
 
     def layer_channels(self, layer: int) -> int:
         """Channels after `layer` layers."""
@@ -102,11 +105,19 @@ class PGGAN(nn.Module):
     def _layer(self, x: Tensor, index: int) -> Tensor:
         weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
         x = _pixel_norm(x)
-        if index >= 2 and index % 2 == 0:
+        if _doubles(index):
+            fused = getattr(self, f"fused{index}", None)
+            if fused is not None and x.shape[-2] >= FROM_ROWS:
+                return F.leaky_relu_(F.conv_transpose2d(x, fused, bias, stride=2, padding=1), _SLOPE)
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         # The first layer turns the latent vector into a 4x4 map: every pixel sees one tap of a fully padded kernel.
         padding = weight.shape[-1] - 1 if index == 0 else weight.shape[-1] // 2
         return F.leaky_relu_(F.conv2d(x, weight, bias, padding=padding), _SLOPE)
+
+
+def _doubles(index: int) -> bool:
+    """Whether the layer starts a new resolution."""
+    return index >= 2 and index % 2 == 0
 
 
 def is_mganprior(state: Mapping[str, object]) -> bool:

@@ -26,10 +26,10 @@ class TrainingConfig(BaseModel):
     """Adversarial objective."""
     discriminator: Literal["residual", "projected"] = "residual"
     """residual: trained from scratch; projected: heads on the features of a frozen pretrained network."""
-    projected_size: int = Field(128, ge=32)
+    projected_size: int = Field(64, ge=32)
     """Rows that images are enlarged to before the pretrained network (projected only)."""
-    discriminator_rate: float = Field(1.0, gt=0)
-    """Learning rate of the discriminator, as a multiple of learning_rate."""
+    head_rate: float = Field(0.1, gt=0)
+    """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected only)."""
     spectral: bool = False
     """Spectral normalisation in the residual discriminator; the projected one always has it."""
     batch: int = Field(8, ge=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,5 +54,6 @@ def loader(pictures: Pictures, batches: Iterable[list[int]], workers: int = 0) -
     return iter(DataLoader(pictures, batch_sampler=batches, num_workers=workers, collate_fn=_as_it_is))
 
 
-def _as_it_is(batch: Tensor) -> Tensor:
+def _as_it_is(batch: Any) -> Any:
+    # The batch is a tensor already: `Pictures` reads a whole one at a time.
     return batch

@@ -6,6 +6,7 @@ gain / sqrt(fan-in) where they are used, so that Adam moves all of them at one s
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -54,7 +55,7 @@ class PGGANGenerator(nn.Module):
         super().__init__()
         self.z_dim, self.resolution = z_dim, 4 << (len(channels) - 1)
         layers = [Convolution(z_dim, channels[0], 4, padding=3), Convolution(channels[0], channels[0], 3)]
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in itertools.pairwise(channels):
             layers += [Convolution(before, after, 3), Convolution(after, after, 3)]
         self.layers = nn.ModuleList(layers)
         self.to_rgb = Convolution(channels[-1], 3, 1, gain=1.0)
@@ -109,7 +110,7 @@ class Discriminator(nn.Module):
                     "skip": wrap(Convolution(before, after, 1, gain=1.0)),
                 }
             )
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in itertools.pairwise(widths)
         )
         self.last = wrap(Convolution(widths[-1] + 1, widths[-1], 3))
         self.dense = wrap(Convolution(widths[-1], widths[-1], 4, padding=0))
@@ -149,6 +150,7 @@ def minibatch_deviation(x: Tensor) -> Tensor:
 
 def spectral_norm(module: nn.Module) -> nn.Module:
     """PyTorch's spectral normalisation of `module.weight`; the equalised scale no longer applies to it."""
+    assert isinstance(module, Convolution)
     module.scale = 1.0
     return nn.utils.parametrizations.spectral_norm(module)
 

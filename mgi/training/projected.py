@@ -3,10 +3,13 @@
 Features of four resolutions are mixed by fixed random convolutions, first across channels, then from coarse to fine
 across scales (section 3.2 of that paper), so that no head can settle on the few features that are easiest to tell
 apart. Only the heads are trained; each is spectrally normalised and sees one scale.
+
+Ours: one more head sees the pixels. Without it the generator learnt a fine grid that the pretrained features overlook.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.features import Backbone
-from mgi.training.networks import SLOPE, minibatch_deviation
+from mgi.training.networks import SLOPE, Discriminator, minibatch_deviation
 
 WIDTH = 32
 """Channels of the finest scale after mixing; doubled with every halving."""
@@ -31,10 +34,11 @@ class ProjectedDiscriminator(nn.Module):
     Args:
         backbone: a frozen feature network.
         layers: its layers, from fine to coarse, each half the size of the one before.
-        size: rows that images are enlarged to first; pretrained networks see little in 64 pixels.
+        size: rows that images are brought to before the backbone.
+        channels: of the generator; the head that sees pixels has half as many.
     """
 
-    def __init__(self, backbone: Backbone, layers: Sequence[str], size: int) -> None:
+    def __init__(self, backbone: Backbone, layers: Sequence[str], size: int, channels: Sequence[int]) -> None:
         super().__init__()
         # Not a submodule: its weights are neither trained nor saved.
         self._backbone = (backbone,)
@@ -48,9 +52,12 @@ class ProjectedDiscriminator(nn.Module):
             _Head(width, max(0, (size >> (2 + number)).bit_length() - LAST.bit_length()))
             for number, width in enumerate(widths)
         )
+        self.pixels = Discriminator([width // 2 for width in channels], spectral=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] -> logits [B, K], high where they look real."""
+        # As many columns as a large head has, so that it counts like one in the mean.
+        pixels = self.pixels(images)[:, None].expand(-1, LAST * LAST)
         if images.shape[-1] != self._size:
             images = F.interpolate(images, size=self._size, mode="bilinear", align_corners=False)
         features = self._backbone[0](images.contiguous(memory_format=torch.channels_last), self._layers)
@@ -64,7 +71,7 @@ class ProjectedDiscriminator(nn.Module):
             if number:
                 fused = F.conv2d(x, self.get_buffer(f"scales{number}"), padding=1)
                 above = F.interpolate(fused, scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.cat([head(x) for head, x in zip(self.heads, mixed, strict=True)], dim=1)
+        return torch.cat([pixels, *(head(x) for head, x in zip(self.heads, mixed, strict=True))], dim=1)
 
     def _fixed(self, name: str, outputs: int, inputs: int, size: int) -> None:
         weight = torch.randn(outputs, inputs, size, size) * math.sqrt(1 / (inputs * size * size))
@@ -75,7 +82,7 @@ class _Head(nn.Module):
     def __init__(self, inputs: int, halvings: int) -> None:
         super().__init__()
         widths = [inputs] + [HEAD] * halvings
-        convolutions = [_normalised(before, after, 4, 2, 1) for before, after in zip(widths, widths[1:], strict=False)]
+        convolutions = [_normalised(before, after, 4, 2, 1) for before, after in itertools.pairwise(widths)]
         self.down = nn.ModuleList(convolutions)
         self.last = _normalised(widths[-1] + 1, HEAD, 3, 1, 1)
         self.logit = _normalised(HEAD, 1, 1, 1, 0)

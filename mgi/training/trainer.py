@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from mgi.features import load_backbone
 from mgi.training.augment import augment
 from mgi.training.config import TrainingConfig
-from mgi.training.networks import Discriminator, PGGANGenerator, default_channels
-from mgi.training.projected import ProjectedDiscriminator
+from mgi.training.networks import Convolution, Discriminator, PGGANGenerator, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
+from mgi.training.projected import ProjectedDiscriminator
 
 _ADAM_FIRST_MOMENT = 0.0
 
@@ -78,11 +78,10 @@ class Trainer:
         self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        rate, betas = config.learning_rate, (_ADAM_FIRST_MOMENT, config.beta2)
-        judge_rate = rate * config.discriminator_rate
+        betas = (_ADAM_FIRST_MOMENT, config.beta2)
         self._optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), rate, betas, fused=True),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), judge_rate, betas, fused=True),
+            name: torch.optim.Adam(self._groups(network), config.learning_rate, betas, fused=True)
+            for name, network in (("generator", self.generator), ("discriminator", self.discriminator))
         }
         # The penalties differentiate a gradient, which compiled networks cannot.
         self._generate: Any = torch.compile(self.generator) if compile else self.generator
@@ -191,11 +190,19 @@ class Trainer:
             reason = " ".join(str(error).split())[:160]
             raise TrainingError(f"the checkpoint is of another architecture ({reason}); use its own settings") from None
 
+    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Parameters with their rates: `head_rate` scales those that have no equalised learning rate."""
+        equalised = [p for m in network.modules() if isinstance(m, Convolution) for p in m.parameters()]
+        known = {id(parameter) for parameter in equalised}
+        others = [parameter for parameter in network.parameters() if id(parameter) not in known]
+        heads = {"params": others, "lr": self.config.learning_rate * self.config.head_rate}
+        return [{"params": equalised}, *([heads] if others else [])]
+
     def _discriminator(self, channels: tuple[int, ...]) -> nn.Module:
         if self.config.discriminator == "residual":
             return Discriminator(channels, self.config.spectral)
         backbone = load_backbone("efficientnet-lite0", self.device)
-        return ProjectedDiscriminator(backbone, backbone.layers, self.config.projected_size)
+        return ProjectedDiscriminator(backbone, backbone.layers, self.config.projected_size, channels)
 
     def _penalty(self, real: Tensor, fake: Tensor, random: torch.Generator) -> tuple[Tensor | None, float | None]:
         config, penalty, r1 = self.config, None, None
