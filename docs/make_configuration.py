@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mgi.config import RunConfig
+from mgi.training.config import TrainingConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -38,6 +39,13 @@ goes on only with the same configuration.
 What changes no pixel is an argument of the command, not configuration: worker counts, progress bars and folders.
 """
 
+TRAINING = """\
+## `mgi train generator`
+
+Training has settings of its own, given by options or by `--set KEY=VALUE`; they are kept in the model's folder, and
+`--resume` goes on only with the same ones. What was measured: [training.md](training.md).
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -49,6 +57,7 @@ def page() -> str:
     parts = [HEAD, f"## The run\n\n{_text(RunConfig.__doc__)}\n\n{_table(RunConfig, '')}"]
     for name, model in sections:
         parts.append(f"## `[{name}]`\n\n{_text(model.__doc__)}\n\n{_table(model, f'{name}.')}")
+    parts.append(f"{TRAINING}\n{_table(TrainingConfig, '')}")
     return "\n".join(parts)
 
 

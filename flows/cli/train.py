@@ -48,7 +48,7 @@ def generator(
     ] = "non-saturating",
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/training.md; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Of everything that is random.")] = 0,
     evaluate_every: Annotated[

@@ -22,6 +22,7 @@ from mgi.config import ConfigError, RunConfig
 from mgi.correspondence.matching import warp_exemplar
 from mgi.features import Backbone, load_backbone
 from mgi.generators import load as load_generator
+from mgi.images import down as average
 from mgi.images import resize, to_float, to_uint8
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import solve
@@ -55,9 +56,10 @@ class MultipleGANInversion:
             set_precision("bf16")
         self._check_layers(generator.layers)
         self.generator = generator
-        self.down = self._down(generator.resolution)
+        self.size = self._working_size(generator.resolution)
+        self.down = generator.resolution // self.size
         self.space = self._space()
-        self.judge = Judge(config, self.generator, self._backbone(config.selection.backbone), device)
+        self.judge = Judge(config, self.generator, self._backbone(config.selection.backbone), device, self.size)
 
     # ------------------------------------------------------------------ stages
 
@@ -94,7 +96,7 @@ class MultipleGANInversion:
         if any(lane.hypothesis != hypothesis for lane in lanes):
             raise ValueError("lanes of one batch must share their hypothesis")
         began = time.perf_counter()
-        targets = to_float(np.stack([lane.warp for lane in lanes]), self.device)
+        targets = self._reduced_to_size(to_float(np.stack([lane.warp for lane in lanes]), self.device))
         backbone = self._backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
         objective = Objective(targets, settings, backbone)
         start = self.space.start(hypothesis, settings, [lane.seed for lane in lanes], self.device)
@@ -125,7 +127,7 @@ class MultipleGANInversion:
 
     def reference_features(self, warp: np.ndarray, exemplar: np.ndarray) -> Arrays:
         """Score features of the warp and the exemplar."""
-        images = to_float(np.stack([warp, exemplar]), self.device)
+        images = self._reduced_to_size(to_float(np.stack([warp, exemplar]), self.device))
         of_warp, of_exemplar = self.judge.features(images)
         return {"warp": of_warp, "exemplar": of_exemplar}
 
@@ -150,7 +152,7 @@ class MultipleGANInversion:
 
     @torch.no_grad()
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
-        """The image at the warp's size, uint8 [S,S,3]."""
+        """The image at the warp's size or, where that is smaller, the generator's, uint8 [S,S,3]."""
         image = self.space.images(self._latents(arrays, hypothesis), hypothesis.composing_layer, self.down)
         return to_uint8(image)[0]
 
@@ -208,14 +210,19 @@ class MultipleGANInversion:
                     f"{layers}, codes at least 1; change inversion.composing_layers, num_codes or hypotheses"
                 )
 
-    def _down(self, resolution: int) -> int:
+    def _working_size(self, resolution: int) -> int:
+        """Rows at which results are compared with warps: the smaller of both. Features want more pixels than a small
+        generator makes, so a warp may be larger than the images; it is then averaged down."""
         size = self.config.warp.image_size
-        if resolution % size:
+        if max(resolution, size) % min(resolution, size):
             raise ConfigError(
-                f"warp.image_size = {size} does not divide the resolution {resolution} of {self.config.generator}; "
-                f"set it to {min(size, resolution)} or another divisor"
+                f"warp.image_size = {size} neither divides the resolution {resolution} of {self.config.generator} "
+                f"nor is a multiple of it; set it to {resolution} or half or twice that"
             )
-        return resolution // size
+        return min(size, resolution)
+
+    def _reduced_to_size(self, images: Tensor) -> Tensor:
+        return average(images, images.shape[-1] // self.size)
 
 
 def _reduced(pixels: Tensor, longest: int = 640) -> Tensor:

@@ -26,6 +26,8 @@ COMPONENTS = 32
 POOLED = "pool3"
 """Inception's layer behind FID, which has no locations left: only the rules `paper` and `set-fid` apply to it."""
 DOMAIN_SEED = 0
+SHIPPED_SIZE = 256
+"""Shipped domain statistics are of images with this many rows, or of a smaller generator's own."""
 ERROR = "l2_after"
 """The measure that the fidelity guard bounds: squared error of down4(y) to the warp."""
 
@@ -38,10 +40,12 @@ class Judge:
         generator: source of the domain's samples where `selection.domain` is `generator`.
         backbone: the feature network.
         device: where images live.
+        size: rows of the images that are judged, and of the domain's.
     """
 
-    def __init__(self, config: RunConfig, generator: Generator, backbone: Backbone, device: str) -> None:
+    def __init__(self, config: RunConfig, generator: Generator, backbone: Backbone, device: str, size: int) -> None:
         self.config, self._generator, self._backbone, self._device = config, generator, backbone, device
+        self._size = size
         self._domain: DomainStatistics | None = None
 
     @property
@@ -96,17 +100,17 @@ class Judge:
         s = self.config.selection
         if s.domain == "generator":
             ready = shipped(self.config.generator, f"{s.backbone}-{s.layer}-{s.domain_samples}.npz")
-            if ready is not None and self.config.warp.image_size == 256:
+            if ready is not None and self._size == min(SHIPPED_SIZE, self._generator.resolution):
                 return load_statistics(ready)
-            key = f"{self.config.generator}/{self.config.warp.image_size}/{DOMAIN_SEED}"
+            key = f"{self.config.generator}/{self._size}/{DOMAIN_SEED}"
             what = f"{self.config.generator}, {s.domain_samples} samples, seed {DOMAIN_SEED}"
-            batches = generated_images(self._generator, s.domain_samples, self.config.warp.image_size, self._device)
+            batches = generated_images(self._generator, s.domain_samples, self._size, self._device)
         else:
             files = _image_files(Path(s.domain), s.domain_samples)
             key = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
-            key = f"{self.config.warp.image_size}\n{key}"
+            key = f"{self._size}\n{key}"
             what = f"{len(files)} images of {Path(s.domain).name}"
-            batches = folder_images(files, self.config.warp.image_size, self._device)
+            batches = folder_images(files, self._size, self._device)
         path = cache_path(
             user_cache_path("mgi") / "statistics",
             hashlib.sha256(key.encode()).hexdigest(), s.backbone, s.layer, s.domain_samples, self.feature_shape[0],

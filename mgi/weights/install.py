@@ -24,7 +24,7 @@ def path(name: str) -> Path:
         WeightsError: the name is unknown, or the weights folder cannot be written.
     """
     item = zoo.entry(name)
-    return zoo.check(item) if item.path.is_file() else fetch(name)
+    return zoo.check(item) if item.in_package or item.path.is_file() else fetch(name)
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -39,8 +39,8 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     Raises: as `path`.
     """
     item = zoo.entry(name)
-    if zoo.state(item) == "here":  # without the lock, so that a read-only folder serves as well
-        return item.path
+    if item.in_package or zoo.state(item) == "here":  # without the lock, so that a read-only folder serves as well
+        return zoo.check(item)
     folder = zoo.folder()
     work = folder / f".{item.name}.work"
     try:

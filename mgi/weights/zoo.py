@@ -38,8 +38,15 @@ class Entry:
     citation: str
 
     @property
+    def in_package(self) -> bool:
+        """Whether the file is part of this package: nothing is fetched."""
+        return self.source == "package"
+
+    @property
     def path(self) -> Path:
         """Where the converted file lies, or would lie."""
+        if self.in_package:
+            return Path(str(resources.files("mgi") / "zoo" / self.file))
         return folder() / f"{self.name}.safetensors"
 
     @property
@@ -94,6 +101,8 @@ def verify(name: str) -> Path:
 
 def check(item: Entry) -> Path:
     """Like `verify`, but a file that has not changed since this process last hashed it is not read again."""
+    if item.in_package and not item.path.is_file():
+        raise WeightsMissing(f"weights {item.name} are part of mgi and not at {item.path}; install mgi again")
     if not item.path.is_file():
         raise WeightsMissing(f"weights {item.name} are not at {item.path}; run `mgi weights fetch {item.name}`")
     expected = expected_sha256(item)
@@ -104,10 +113,8 @@ def check(item: Entry) -> Path:
             f"run `mgi weights fetch {item.name}`"
         )
     if found != expected:
-        raise WeightsCorrupt(
-            f"{item.path} has sha256 {found[:12]}..., expected {expected[:12]}...; "
-            f"run `mgi weights fetch {item.name}` to replace it"
-        )
+        remedy = "install mgi again" if item.in_package else f"run `mgi weights fetch {item.name}` to replace it"
+        raise WeightsCorrupt(f"{item.path} has sha256 {found[:12]}..., expected {expected[:12]}...; {remedy}")
     return item.path
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mgi import weights
 from mgi.features import FeatureError, load_backbone
+from mgi.features.efficientnet import read_efficientnet
 from mgi.features.vgg import VGG, read_vgg
 from mgi.images import to_float
 
@@ -164,3 +165,47 @@ def test_vgg16_equals_the_golden_vectors() -> None:
     for layer in layers:
         found = F.adaptive_avg_pool2d(pyramid[layer], 15)[:, ::4]
         torch.testing.assert_close(found, torch.from_numpy(golden[layer]), rtol=1e-4, atol=1e-2)
+
+
+def test_efficientnet_equals_its_plain_reading(efficientnet_file: Path) -> None:
+    """Folded batch norms and padding against the network written out with PyTorch's own batch norm."""
+    state = load_file(efficientnet_file)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+
+    def block(x: torch.Tensor, convolution: str, norm: str, stride: int = 1, groups: int = 1) -> torch.Tensor:
+        weight = state[f"{convolution}.weight"]
+        if stride == 2:  # an even size and a kernel of 3 or 5: one pixel more on the right and below
+            more = (weight.shape[-1] - 2) // 2
+            x = F.pad(x, (more, more + 1, more, more + 1))
+        y = F.conv2d(x, weight, stride=stride, groups=groups, padding=0 if stride == 2 else weight.shape[-1] // 2)
+        statistics = [state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+        return F.batch_norm(y, *statistics, eps=1e-3)
+
+    x = F.relu6(block(((images + 1) / 2 - mean) / std, "_conv_stem", "_bn0", stride=2))
+    expected = {}
+    for index, stride in enumerate((1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)):
+        name, y = f"_blocks.{index}.", x
+        if f"{name}_expand_conv.weight" in state:
+            y = F.relu6(block(y, f"{name}_expand_conv", f"{name}_bn0"))
+        groups = len(state[f"{name}_depthwise_conv.weight"])
+        y = F.relu6(block(y, f"{name}_depthwise_conv", f"{name}_bn1", stride, groups))
+        y = block(y, f"{name}_project_conv", f"{name}_bn2")
+        x = x + y if x.shape == y.shape else y
+        expected[index] = x
+    network = read_efficientnet("efficientnet-lite0", efficientnet_file)
+    found = network(images, network.layers)
+    for layer, index in zip(network.layers, (2, 4, 10, 15), strict=True):
+        assert found[layer].shape[1] == network.channels(layer)
+        assert found[layer].shape[-1] == 64 // int(layer.removeprefix("stride"))
+        assert torch.allclose(found[layer], expected[index], rtol=1e-3, atol=1e-3)
+    with pytest.raises(FeatureError, match="no layer 'stride64'"):
+        network(images, ["stride64"])
+
+
+@pytest.fixture(scope="module")
+def efficientnet_file() -> Path:
+    try:
+        return weights.path("efficientnet-lite0")
+    except weights.WeightsMissing as error:
+        pytest.skip(str(error))

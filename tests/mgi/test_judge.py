@@ -32,7 +32,7 @@ def config(**selection: object) -> RunConfig:
 
 def make(settings: RunConfig) -> Judge:
     backbone = load_backbone(settings.selection.backbone)
-    return Judge(settings, load(GOLDEN / "pggan_mganprior.pth"), backbone, "cpu")
+    return Judge(settings, load(GOLDEN / "pggan_mganprior.pth"), backbone, "cpu", settings.warp.image_size)
 
 
 def test_a_sample_of_the_domain_is_nearer_than_noise() -> None:
