@@ -73,8 +73,8 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_freed_memory()
     generator = load(arguments.name)
-    styled = isinstance(generator, mobile_stylegan.MobileStyleGAN)
-    samples = Samples(generator, arguments.samples, head_layer=11) if styled else None
+    styled = generator if isinstance(generator, mobile_stylegan.MobileStyleGAN) else None
+    samples = Samples(styled, arguments.samples, head_layer=11) if styled else None
     size = min(SHIPPED_SIZE, generator.resolution)
     images = samples.images() if samples else generated_images(generator, arguments.samples, size, "cpu")
     made_from = f"{arguments.name}, {arguments.samples} samples, seed {DOMAIN_SEED}"
@@ -82,9 +82,9 @@ def main() -> None:
     domain = build_statistics(images, backbone, arguments.layer, COMPONENTS, made_from)
     domain.save(arguments.out / f"{arguments.name}.{arguments.network}-{arguments.layer}-{arguments.samples}.npz")
     print(f"domain: {COMPONENTS} components keep {domain.explained:.1%} of the variance of locations", flush=True)
-    if samples is None:
+    if styled is None or samples is None:
         return
-    prior = measure_prior(generator.to_w, generator.z_dim)
+    prior = measure_prior(styled.to_w, styled.z_dim)
     print(f"prior: standard deviations from {prior.scale.min():.4f} to {prior.scale.max():.3f}", flush=True)
     head, error = fit_coarse_head(
         samples._layer, torch.stack(samples.features), torch.stack(samples.styles), torch.stack(samples.coefficients)

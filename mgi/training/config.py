@@ -38,6 +38,9 @@ class TrainingConfig(BaseModel):
     """Of both networks; equalised learning rates want it about ten times larger than other GANs."""
     beta2: float = Field(0.99, ge=0, lt=1)
     """Second moment of Adam; the first is 0."""
+    reconstruction: float = Field(0.0, ge=0)
+    """Weight of the reconstruction term: an encoder is trained along, and the generator must reproduce real images from
+    its codes. Short trainings gain most from it."""
     critic_steps: int = Field(1, ge=1)
     """Steps of the discriminator for one of the generator; the WGAN papers take 5."""
     r1: float = Field(0.5, ge=0)

@@ -18,6 +18,7 @@ from mgi.generators.upconv import upsampled_convolution
 
 SLOPE = 0.2
 GAIN = math.sqrt(2.0)
+Wrap = Callable[[nn.Module], nn.Module]
 GROUP = 4
 """Images that share one minibatch standard deviation."""
 
@@ -86,21 +87,17 @@ class PGGANGenerator(nn.Module):
         return state | {"lod": torch.zeros(())}
 
 
-class Discriminator(nn.Module):
-    """A residual discriminator with a minibatch standard deviation; logits, no sigmoid.
+class Trunk(nn.Module):
+    """Residual blocks from pixels down to 4 x 4, shared in form by discriminator and encoder.
 
     The first thing it does is to turn 2 x 2 pixels into channels: its cost is a third of a mirror of the generator's,
     which is where most of the time went (docs/training.md).
-
-    Args:
-        channels: of each resolution from 4 x 4 on, as for the generator.
-        spectral: normalise every weight by its largest singular value (Miyato et al. 2018).
     """
 
-    def __init__(self, channels: Sequence[int], spectral: bool = False) -> None:
+    def __init__(self, channels: Sequence[int], wrap: Wrap) -> None:
         super().__init__()
-        wrap: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else _plain
-        widths = list(reversed(channels))[1:] if len(channels) > 1 else list(channels)
+        widths = list(reversed(channels))[1:]
+        self.width = widths[-1]
         self.from_rgb = wrap(Convolution(12, widths[0], 1))
         self.blocks = nn.ModuleList(
             nn.ModuleDict(
@@ -112,12 +109,9 @@ class Discriminator(nn.Module):
             )
             for before, after in itertools.pairwise(widths)
         )
-        self.last = wrap(Convolution(widths[-1] + 1, widths[-1], 3))
-        self.dense = wrap(Convolution(widths[-1], widths[-1], 4, padding=0))
-        self.logit = wrap(Convolution(widths[-1], 1, 1, gain=1.0))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, 3, R, R] -> logits [B], high where they look real."""
+        """Images [B, 3, R, R] -> features [B, C, 4, 4]."""
         x = F.pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(self.from_rgb(x), SLOPE)
         for block in self.blocks:
@@ -125,10 +119,46 @@ class Discriminator(nn.Module):
             y = F.leaky_relu(block["first"](x), SLOPE)
             y = F.leaky_relu(block["second"](y), SLOPE)
             x = (y + block["skip"](F.avg_pool2d(x, 2))) / GAIN
-        x = F.leaky_relu(self.last(minibatch_deviation(x)), SLOPE)
+        return x
+
+
+class Discriminator(nn.Module):
+    """A residual discriminator with a minibatch standard deviation; logits, no sigmoid.
+
+    Args:
+        channels: of each resolution from 4 x 4 on, as for the generator.
+        spectral: normalise every weight by its largest singular value (Miyato et al. 2018).
+    """
+
+    def __init__(self, channels: Sequence[int], spectral: bool = False) -> None:
+        super().__init__()
+        wrap: Wrap = spectral_norm if spectral else _plain
+        self.trunk = Trunk(channels, wrap)
+        width = self.trunk.width
+        self.last = wrap(Convolution(width + 1, width, 3))
+        self.dense = wrap(Convolution(width, width, 4, padding=0))
+        self.logit = wrap(Convolution(width, 1, 1, gain=1.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, R, R] -> logits [B], high where they look real."""
+        x = F.leaky_relu(self.last(minibatch_deviation(self.trunk(images))), SLOPE)
         x = F.leaky_relu(self.dense(x), SLOPE)
         logits: Tensor = self.logit(x)
         return logits.flatten()
+
+
+class Encoder(nn.Module):
+    """Images to latent codes, for the reconstruction term; half as wide as a discriminator."""
+
+    def __init__(self, channels: Sequence[int], z_dim: int) -> None:
+        super().__init__()
+        self.trunk = Trunk([width // 2 for width in channels], _plain)
+        self.code = Convolution(self.trunk.width, z_dim, 4, gain=1.0, padding=0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, R, R] -> codes [B, D] on the sphere where almost all of N(0, I) lies."""
+        codes: Tensor = self.code(self.trunk(images))
+        return pixel_norm(codes).flatten(1)
 
 
 def pixel_norm(x: Tensor) -> Tensor:

@@ -18,12 +18,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from mgi.features import load_backbone
+from mgi.features import Backbone, load_backbone
 from mgi.training.augment import augment
 from mgi.training.config import TrainingConfig
-from mgi.training.networks import Convolution, Discriminator, PGGANGenerator, default_channels
+from mgi.training.networks import Convolution, Discriminator, Encoder, PGGANGenerator, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
 from mgi.training.projected import ProjectedDiscriminator
+from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
 
 _ADAM_FIRST_MOMENT = 0.0
 
@@ -70,18 +71,22 @@ class Trainer:
         self.config, self.device, self.rank, self.world = config, torch.device(device), rank, world
         self.objective = OBJECTIVES[config.objective]
         self.steps_done = 0
+        self._backbone: Backbone | None = None
         channels = default_channels(config.resolution, config.base_channels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(config.seed, "weights"))
             generator = PGGANGenerator(channels, config.z_dim)
             discriminator = self._discriminator(channels)
+            encoder = Encoder(channels, config.z_dim) if config.reconstruction else None
         self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
+        self.encoder = encoder and encoder.to(self.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self._players = nn.ModuleList([self.generator, *([self.encoder] if self.encoder is not None else [])])
         betas = (_ADAM_FIRST_MOMENT, config.beta2)
         self._optimizers = {
             name: torch.optim.Adam(self._groups(network), config.learning_rate, betas, fused=True)
-            for name, network in (("generator", self.generator), ("discriminator", self.discriminator))
+            for name, network in (("generator", self._players), ("discriminator", self.discriminator))
         }
         # The penalties differentiate a gradient, which compiled networks cannot.
         self._generate: Any = torch.compile(self.generator) if compile else self.generator
@@ -142,7 +147,7 @@ class Trainer:
             logits = self._judge(self._augment(fake, random)).float()
         generator_loss = objective.generator(logits)
         if its_turn:
-            self._update("generator", self.generator, generator_loss)
+            self._update("generator", self._players, generator_loss + self._reconstruction(real))
         self.discriminator.requires_grad_(True)
 
         self.steps_done += 1
@@ -162,12 +167,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything that a continued run needs: tensors, numbers and text, readable with `weights_only=True`."""
-        networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         return {
             "format": "mgi-training-1",
             "digest": self.config.digest(),
             "steps_done": self.steps_done,
-            **{name: network.state_dict() for name, network in networks.items()},
+            **{name: network.state_dict() for name, network in self._networks().items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
         }
 
@@ -180,15 +184,31 @@ class Trainer:
         if state.get("format") != "mgi-training-1":
             raise TrainingError("the checkpoint is no training state of mgi; give a folder that this command made")
         try:
-            self.generator.load_state_dict(state["generator"])
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.average.load_state_dict(state["average"])
+            for name, network in self._networks().items():
+                network.load_state_dict(state[name])
             for name, optimizer in self._optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
             self.steps_done = int(state["steps_done"])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]
             raise TrainingError(f"the checkpoint is of another architecture ({reason}); use its own settings") from None
+
+    def _reconstruction(self, real: Tensor) -> Tensor | float:
+        """The weighted reconstruction term; 0 where there is none."""
+        if self.encoder is None:
+            return 0.0
+        real = real[: len(real) // 2]  # of half the batch: it costs as much as the adversarial step otherwise
+        with self._autocast():
+            codes = self.encoder(real)
+            images = self._generate(codes)
+        backbone = self._features()
+        loss = reconstruction_loss(images.float(), real, backbone, backbone.layers[:3])
+        return self.config.reconstruction * (loss + UNIFORMITY * uniformity(codes.float()))
+
+    def _features(self) -> Backbone:
+        if self._backbone is None:
+            self._backbone = load_backbone("efficientnet-lite0", self.device)
+        return self._backbone
 
     def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Parameters with their rates: `head_rate` scales those that have no equalised learning rate."""
@@ -201,8 +221,12 @@ class Trainer:
     def _discriminator(self, channels: tuple[int, ...]) -> nn.Module:
         if self.config.discriminator == "residual":
             return Discriminator(channels, self.config.spectral)
-        backbone = load_backbone("efficientnet-lite0", self.device)
+        backbone = self._features()
         return ProjectedDiscriminator(backbone, backbone.layers, self.config.projected_size, channels)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        return networks if self.encoder is None else {**networks, "encoder": self.encoder}
 
     def _penalty(self, real: Tensor, fake: Tensor, random: torch.Generator) -> tuple[Tensor | None, float | None]:
         config, penalty, r1 = self.config, None, None
