@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mgi.generators.base import Generator, GeneratorError, fuse
+from mgi.generators.layouts import pggan as pggan_layouts
 from mgi.generators.pggan import PGGAN, is_mganprior, read_mganprior
 
 __all__ = ["PGGAN", "Generator", "GeneratorError", "fuse", "load"]
@@ -22,8 +24,8 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     """A frozen generator from a zoo name or a checkpoint file.
 
     Args:
-        name_or_path: a generator of the zoo (`mgi weights list`), or a `.safetensors`, `.pth` or `.pt` file with a
-            PGGAN in mGANprior's layout.
+        name_or_path: a generator of the zoo (`mgi weights list`), or a `.safetensors`, `.pth` or `.pt` file in one
+            of `LAYOUTS`.
         device: where it computes.
 
     Raises:
@@ -46,13 +48,34 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     return _from_state(_read(path), path.name).to(device)
 
 
-def _from_state(state: dict[str, Tensor], name: str) -> PGGAN:
-    if is_mganprior(state):
-        return read_mganprior(state, name)
+LAYOUTS: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Tensor], str], PGGAN]], ...] = (
+    ("PGGAN of mGANprior", is_mganprior, read_mganprior),
+    ("PGGAN of genforce", pggan_layouts.is_genforce, pggan_layouts.read_genforce),
+    ("PGGAN of pytorch_GAN_zoo", pggan_layouts.is_ganzoo, pggan_layouts.read_ganzoo),
+)
+"""(name, whether a state dict is of this layout, its reader)."""
+
+NESTED = ("generator_smooth", "avgG", "g_ema", "state_dict", "generator", "netG")
+"""Keys under which training code files a generator's state dict; running averages come first."""
+
+
+def _from_state(state: dict[str, Any], name: str) -> PGGAN:
+    inner = _unnested(state)
+    tensors = {key: value for key, value in inner.items() if isinstance(value, Tensor)}
+    for _, matches, read in LAYOUTS:
+        if matches(tensors):
+            return read(tensors, name)
+    known = ", ".join(layout for layout, _, _ in LAYOUTS)
     raise GeneratorError(
-        f"{name}: unknown checkpoint layout; expected PGGAN as mGANprior publishes it (layer0.conv.weight, "
-        f"layer0.wscale.bias, ...), found {', '.join(list(state)[:3]) or 'nothing'}"
+        f"{name}: unknown checkpoint layout; expected one of {known}; found {', '.join(list(inner)[:3]) or 'nothing'}"
     )
+
+
+def _unnested(state: dict[str, Any]) -> dict[str, Any]:
+    for key in NESTED:
+        if isinstance(state.get(key), dict) and state[key]:
+            return _unnested({str(name): value for name, value in state[key].items()})
+    return state
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -26,7 +26,8 @@ _EPSILON = 1e-8
 
 @dataclass(frozen=True)
 class Convolution:
-    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O]."""
+    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O] or, for a first layer
+    that was a linear one, [O, h, w]."""
 
     weight: Tensor
     bias: Tensor
@@ -58,7 +59,7 @@ class PGGAN(nn.Module):
     def layer_channels(self, layer: int) -> int:
         """Channels after `layer` layers."""
         require_layer(self.name, self.layers, layer)
-        return int(self.get_buffer(f"bias{layer - 1}").numel())
+        return int(self.get_buffer(f"weight{layer - 1}").shape[0])
 
     def layer_size(self, layer: int) -> int:
         """Rows and columns after `layer` layers: two layers share a size."""
@@ -112,6 +113,8 @@ class PGGAN(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         # The first layer turns the latent vector into a 4x4 map: every pixel sees one tap of a fully padded kernel.
         padding = weight.shape[-1] - 1 if index == 0 else weight.shape[-1] // 2
+        if bias.ndim > 1:
+            return F.leaky_relu_(F.conv2d(x, weight, padding=padding) + bias, _SLOPE)
         return F.leaky_relu_(F.conv2d(x, weight, bias, padding=padding), _SLOPE)
 
 
@@ -149,7 +152,11 @@ def read_mganprior(state: Mapping[str, Tensor], name: str = "pggan") -> PGGAN:
     if indices != list(range(len(indices))) or len(indices) % 2 or not indices:
         raise GeneratorError(f"{name}: expected layers 0, 1, ..., two per resolution, found {indices}")
     layers = [_convolution(state, f"layer{index}", math.sqrt(2), name) for index in indices]
-    to_rgb = _convolution(state, f"output{len(indices) // 2 - 1}", 1.0, name)
+    return pggan_of(layers, _convolution(state, f"output{len(indices) // 2 - 1}", 1.0, name), name)
+
+
+def pggan_of(layers: Sequence[Convolution], to_rgb: Convolution, name: str) -> PGGAN:
+    """A PGGAN from its layers. Raises GeneratorError where one does not fit the next."""
     for index, (before, after) in enumerate(zip(layers, [*layers[1:], to_rgb], strict=True)):
         if before.weight.shape[0] != after.weight.shape[1]:
             raise GeneratorError(

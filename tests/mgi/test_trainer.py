@@ -24,7 +24,9 @@ def train(trainer: Trainer, steps: int, images: Tensor) -> list[Losses]:
     return [trainer.step(images[next(batches)]) for _ in range(steps)]
 
 
-@pytest.mark.parametrize("changes", [{}, {"objective": "wgan-gp", "critic_steps": 2}, {"spectral": True, "r1": 0}, {"reconstruction": 2.0}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"objective": "wgan-gp", "critic_steps": 2}, {"spectral": True, "r1": 0}, {"reconstruction": 2.0}]
+)
 def test_a_stopped_run_goes_on_bit_for_bit(changes: dict[str, Any]) -> None:
     config, images = TrainingConfig(**SMALL | changes), pictures()
     whole = Trainer(config)
