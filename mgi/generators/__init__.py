@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from mgi.generators.base import Generator, GeneratorError, fuse
 from mgi.generators.layouts import pggan as pggan_layouts
+from mgi.generators.layouts import stylegan as stylegan_layouts
+from mgi.generators.layouts import stylegan2 as stylegan2_layouts
 from mgi.generators.pggan import PGGAN, is_mganprior, read_mganprior
 
 __all__ = ["PGGAN", "Generator", "GeneratorError", "fuse", "load"]
@@ -48,10 +50,15 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     return _from_state(_read(path), path.name).to(device)
 
 
-LAYOUTS: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Tensor], str], PGGAN]], ...] = (
+LAYOUTS: tuple[
+    tuple[str, Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Tensor], str], nn.Module]], ...
+] = (
     ("PGGAN of mGANprior", is_mganprior, read_mganprior),
     ("PGGAN of genforce", pggan_layouts.is_genforce, pggan_layouts.read_genforce),
     ("PGGAN of pytorch_GAN_zoo", pggan_layouts.is_ganzoo, pggan_layouts.read_ganzoo),
+    ("StyleGAN of genforce", stylegan_layouts.is_genforce, stylegan_layouts.read_genforce),
+    ("StyleGAN2 of rosinality", stylegan2_layouts.is_rosinality, stylegan2_layouts.read_rosinality),
+    ("StyleGAN2 of genforce", stylegan2_layouts.is_genforce, stylegan2_layouts.read_genforce),
 )
 """(name, whether a state dict is of this layout, its reader)."""
 
@@ -59,7 +66,7 @@ NESTED = ("generator_smooth", "avgG", "g_ema", "state_dict", "generator", "netG"
 """Keys under which training code files a generator's state dict; running averages come first."""
 
 
-def _from_state(state: dict[str, Any], name: str) -> PGGAN:
+def _from_state(state: dict[str, Any], name: str) -> Any:
     inner = _unnested(state)
     tensors = {key: value for key, value in inner.items() if isinstance(value, Tensor)}
     for _, matches, read in LAYOUTS:
@@ -74,7 +81,10 @@ def _from_state(state: dict[str, Any], name: str) -> PGGAN:
 def _unnested(state: dict[str, Any]) -> dict[str, Any]:
     for key in NESTED:
         if isinstance(state.get(key), dict) and state[key]:
-            return _unnested({str(name): value for name, value in state[key].items()})
+            inner = {str(name): value for name, value in state[key].items()}
+            # The mean latent lies beside the generator in rosinality's files.
+            beside = {name: state[name] for name in ("latent_avg",) if isinstance(state.get(name), Tensor)}
+            return _unnested({**beside, **inner})
     return state
 
 

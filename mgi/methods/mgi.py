@@ -25,6 +25,7 @@ from mgi.generators import load as load_generator
 from mgi.images import down as average
 from mgi.images import resize, to_float, to_uint8
 from mgi.inversion.objective import Objective
+from mgi.inversion.prior import measure_prior
 from mgi.inversion.solver import solve
 from mgi.inversion.space import Latents, LatentSpace
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, MethodError, Progress, ScoreInput, WarpOutput
@@ -33,6 +34,8 @@ from mgi.scoring.judge import Judge
 from mgi.statistics import shipped
 from mgi.statistics.latents import read_latents
 
+PRIOR_SAMPLES = 20_000
+"""Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""
 GPU_LANES = 4
 """Lanes per batch on a GPU: 1024-pixel activations of one lane take about 2 GiB with gradients."""
 
@@ -200,7 +203,11 @@ class MultipleGANInversion:
         if path is not None:
             prior, head = read_latents(path)
             return LatentSpace(self.generator, prior.to(self.device), head.to(self.device))
-        return LatentSpace(self.generator)
+        to_w = getattr(self.generator, "to_w", None)
+        if to_w is None:
+            return LatentSpace(self.generator)
+        prior = measure_prior(lambda z: to_w(z.to(self.device)).cpu(), self.generator.z_dim, PRIOR_SAMPLES)
+        return LatentSpace(self.generator, prior.to(self.device))
 
     def _check_layers(self, layers: int) -> None:
         for hypothesis in self.config.inversion.all_hypotheses():

@@ -52,7 +52,7 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
     channels = first.bias.numel() // 16
     if first.bias.numel() != 16 * channels:
         raise GeneratorError(f"{name}: formatLayer gives {first.bias.numel()} numbers, expected 4 x 4 per channel")
-    # The linear layer as the 4 x 4 convolution with full padding that PGGAN has there: pixel (i, j) sees tap 3 - i, 3 - j.
+    # The linear layer as PGGAN's 4 x 4 convolution with full padding: pixel (i, j) sees tap (3 - i, 3 - j).
     weight = first.weight.view(channels, 4, 4, -1).permute(0, 3, 1, 2).flip(2, 3)
     bias = first.bias.view(channels, 4, 4)
     layers = [Convolution(weight, bias), _scaled(state, "groupScale0.0", name)]

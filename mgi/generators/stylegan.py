@@ -1,0 +1,116 @@
+"""StyleGAN (Karras et al. 2019) in plain PyTorch operations, frozen, of any size and width.
+
+A layer is: convolution (or the learnt constant), noise, bias, leaky ReLU, instance normalisation, style. "After L
+layers" means before the normalisation and the style of the L-th, so that the tail's styles decide all that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.generators.base import GeneratorError, require_layer
+from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
+from mgi.generators.upconv import upsampled_convolution
+from mgi.images import down as average
+
+
+@dataclass(frozen=True)
+class StyledLayer:
+    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], and the stored
+    noise times its strength [O, h, w]; scales folded in."""
+
+    weight: Tensor | None
+    style: Linear
+    bias: Tensor
+    noise: Tensor
+
+
+class StyleGAN(StyleBased):
+    """A StyleGAN generator at its full resolution.
+
+    Layers 1 and 2 are at 4 x 4, two more at every resolution after.
+
+    Args:
+        const: the learnt input [1, C, 4, 4].
+        to_rgb: the last resolution's 1 x 1 convolution: weight [3, C] and bias [3].
+        blur: the filter after upsampling, [3, 3].
+    """
+
+    const: Tensor
+    blur: Tensor
+    rgb_weight: Tensor
+    rgb_bias: Tensor
+    _late = 1
+
+    def __init__(
+        self,
+        name: str,
+        mapping: Sequence[Linear],
+        const: Tensor,
+        layers: Sequence[StyledLayer],
+        to_rgb: Linear,
+        blur: Tensor,
+        w_mean: Tensor | None,
+    ) -> None:
+        super().__init__(name, mapping, 1.0, w_mean)
+        if len(layers) % 2:
+            raise GeneratorError(f"{name}: expected two layers per resolution, found {len(layers)}")
+        self.layers = self.styles = len(layers)
+        self.resolution = const.shape[-1] << (len(layers) // 2 - 1)
+        self.register_buffer("const", const.float().clone())
+        self.register_buffer("blur", blur.float()[None, None].clone())
+        self.register_buffer("rgb_weight", to_rgb.weight.float()[:, :, None, None].clone())
+        self.register_buffer("rgb_bias", to_rgb.bias.float().clone())
+        for index, layer in enumerate(layers):
+            if layer.weight is not None:
+                weight = layer.weight.float().contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"weight{index}", weight)
+            self.register_buffer(f"style_weight{index}", layer.style.weight.float().contiguous())
+            self.register_buffer(f"style_bias{index}", layer.style.bias.float().clone())
+            # Noise and bias are two constants that meet the same sum.
+            self.register_buffer(f"shift{index}", layer.noise.float() + layer.bias.float()[:, None, None])
+
+    def layer_channels(self, layer: int) -> int:
+        """C of the features after `layer` layers."""
+        require_layer(self.name, self.layers, layer)
+        return int(self.get_buffer(f"shift{layer - 1}").shape[0])
+
+    def layer_size(self, layer: int) -> int:
+        """h = w of the features after `layer` layers."""
+        require_layer(self.name, self.layers, layer)
+        return int(self.const.shape[-1]) << ((layer - 1) // 2)
+
+    def _head(self, w: Tensor, layer: int) -> Tensor:
+        x = F.leaky_relu(self.const + self.get_buffer("shift0"), SLOPE).expand(len(w), -1, -1, -1)
+        return self._run(x, 1, layer, w)
+
+    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
+        # w: styles of the layers from `layer` on, whose own style has not been applied yet.
+        x = self._styled(self._run(features, layer, self.layers, w), w[:, -1], self.layers - 1)
+        return average(F.conv2d(x, self.rgb_weight, self.rgb_bias), down)
+
+    def _run(self, x: Tensor, start: int, stop: int, w: Tensor) -> Tensor:
+        """Layers start + 1 to stop; w[:, 0] is the style of layer `start`."""
+        for layer in range(start + 1, stop + 1):
+            x = self._styled(x, w[:, layer - 1 - start], layer - 2)
+            weight = self.get_buffer(f"weight{layer - 1}")
+            x = x.contiguous(memory_format=torch.channels_last)
+            if layer % 2 == 1:
+                x = upsampled_convolution(x, weight, None)
+                x = F.conv2d(x, self.blur.expand(x.shape[1], -1, -1, -1), padding=1, groups=x.shape[1])
+            else:
+                x = F.conv2d(x, weight, padding=1)
+            x = F.leaky_relu(x + self.get_buffer(f"shift{layer - 1}"), SLOPE)
+        return x
+
+    def _styled(self, x: Tensor, w: Tensor, index: int) -> Tensor:
+        x = x - x.mean(dim=(2, 3), keepdim=True)
+        x = x * torch.rsqrt(x.square().mean(dim=(2, 3), keepdim=True) + EPSILON)
+        style = F.linear(w, self.get_buffer(f"style_weight{index}"), self.get_buffer(f"style_bias{index}"))
+        scale, shift = style[:, :, None, None].chunk(2, dim=1)
+        return x * (scale + 1) + shift

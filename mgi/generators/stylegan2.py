@@ -1,0 +1,141 @@
+"""StyleGAN2 (Karras et al. 2020) in plain PyTorch operations, frozen, of any size and width.
+
+Modulation is applied to features and demodulation to what the convolution gives, which is the published per-sample
+weight exactly (up to rounding) and lets a batch share one convolution. The image is the sum of every resolution's
+toRGB; the sum so far travels with the features as three more channels, so that composed codes keep it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.generators.base import GeneratorError, require_layer
+from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
+from mgi.images import down as average
+
+_GAIN = math.sqrt(2.0)
+_BLUR = (1.0, 3.0, 3.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Modulated:
+    """One modulated convolution: weight [O, I, k, k] and style with their scales folded in, bias [O].
+
+    `noise` [h, w] is the stored noise times its strength; None for toRGB.
+    """
+
+    weight: Tensor
+    style: Linear
+    bias: Tensor
+    noise: Tensor | None = None
+
+
+class StyleGAN2(StyleBased):
+    """A StyleGAN2 generator with skip connections (configurations E and F).
+
+    Layer 1 is the convolution at 4 x 4; layers 2b and 2b + 1 are the two of block b. Features after L layers have three
+    more channels than the layer: the image so far.
+
+    Args:
+        convolutions: layer by layer; every second one from the second on doubles the size.
+        to_rgb: one per resolution.
+        const: the learnt input [1, C, 4, 4].
+    """
+
+    const: Tensor
+    blur: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        mapping: Sequence[Linear],
+        const: Tensor,
+        convolutions: Sequence[Modulated],
+        to_rgb: Sequence[Modulated],
+        w_mean: Tensor | None,
+    ) -> None:
+        super().__init__(name, mapping, _GAIN, w_mean)
+        if len(convolutions) != 2 * len(to_rgb) - 1:
+            raise GeneratorError(f"{name}: {len(convolutions)} convolutions do not go with {len(to_rgb)} toRGB layers")
+        self.layers, self.styles = len(convolutions), len(convolutions) + 1
+        self.resolution = const.shape[-1] << (len(to_rgb) - 1)
+        self.register_buffer("const", const.float().contiguous(memory_format=torch.channels_last))
+        kernel = torch.tensor(_BLUR) / sum(_BLUR)
+        self.register_buffer("blur", 4 * torch.outer(kernel, kernel)[None, None], persistent=False)
+        for kind, modules in (("conv", convolutions), ("rgb", to_rgb)):
+            for index, module in enumerate(modules):
+                self._register(f"{kind}{index}", module)
+
+    def layer_channels(self, layer: int) -> int:
+        """C of the features after `layer` layers: the layer's own, and three of the image so far."""
+        require_layer(self.name, self.layers, layer)
+        return int(self.get_buffer(f"conv{layer - 1}_bias").numel()) + 3
+
+    def layer_size(self, layer: int) -> int:
+        """h = w of the features after `layer` layers."""
+        require_layer(self.name, self.layers, layer)
+        return int(self.const.shape[-1]) << (layer // 2)
+
+    def _head(self, w: Tensor, layer: int) -> Tensor:
+        x = self.const.expand(len(w), -1, -1, -1)
+        image = x.new_zeros(len(w), 3, *x.shape[2:])
+        return self._run(torch.cat([self._conv(x, w[:, 0], 0), image], dim=1), 1, layer, w[:, 1:])
+
+    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
+        # w: styles of the layers from layer + 1 on, then that of the last toRGB.
+        features = self._run(features, layer, self.layers, w)
+        x, image = features[:, :-3], features[:, -3:]
+        return average(image + self._rgb(x, w[:, -1], (self.layers - 1) // 2), down)
+
+    def _run(self, features: Tensor, start: int, stop: int, w: Tensor) -> Tensor:
+        """Layers start + 1 to stop on features with their image; w[:, 0] is the style of the first of them."""
+        x, image = features[:, :-3], features[:, -3:]
+        for layer in range(start + 1, stop + 1):
+            style = w[:, layer - start - 1]
+            if layer % 2 == 0:  # a new resolution: the one before is finished and adds to the image
+                image = self._enlarge(image + self._rgb(x, style, layer // 2 - 1))
+            x = self._conv(x, style, layer - 1)
+        return torch.cat([x, image], dim=1)
+
+    def _conv(self, x: Tensor, w: Tensor, index: int) -> Tensor:
+        prefix = f"conv{index}"
+        weight, bias = self.get_buffer(f"{prefix}_weight"), self.get_buffer(f"{prefix}_bias")
+        style = self._style(w, prefix)
+        x = (x * style[:, :, None, None]).contiguous(memory_format=torch.channels_last)
+        if index % 2 == 1:
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = F.conv2d(x, self.blur.expand(x.shape[1], -1, -1, -1), padding=1, groups=x.shape[1])
+        else:
+            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        demodulation = torch.rsqrt(style.square() @ self.get_buffer(f"{prefix}_power").t() + EPSILON)
+        x = x * demodulation[:, :, None, None] + self.get_buffer(f"{prefix}_noise")
+        return F.leaky_relu(x + bias[:, None, None], SLOPE) * _GAIN
+
+    def _rgb(self, x: Tensor, w: Tensor, index: int) -> Tensor:
+        prefix = f"rgb{index}"
+        style = self._style(w, prefix)
+        return F.conv2d(
+            x * style[:, :, None, None], self.get_buffer(f"{prefix}_weight"), self.get_buffer(f"{prefix}_bias")
+        )
+
+    def _enlarge(self, image: Tensor) -> Tensor:
+        return F.conv_transpose2d(image, self.blur.expand(3, -1, -1, -1), stride=2, padding=1, groups=3)
+
+    def _style(self, w: Tensor, prefix: str) -> Tensor:
+        return F.linear(w, self.get_buffer(f"{prefix}_style_weight"), self.get_buffer(f"{prefix}_style_bias"))
+
+    def _register(self, prefix: str, module: Modulated) -> None:
+        weight = module.weight.float()
+        self.register_buffer(f"{prefix}_weight", weight.contiguous(memory_format=torch.channels_last))
+        self.register_buffer(f"{prefix}_power", weight.square().sum(dim=(2, 3)))
+        self.register_buffer(f"{prefix}_style_weight", module.style.weight.float().contiguous())
+        self.register_buffer(f"{prefix}_style_bias", module.style.bias.float().clone())
+        self.register_buffer(f"{prefix}_bias", module.bias.float().clone())
+        if module.noise is not None:
+            self.register_buffer(f"{prefix}_noise", module.noise.float().clone())
