@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mgi.generators.base import Generator, GeneratorError, fuse
+from mgi.generators.layouts import nvidia
 from mgi.generators.layouts import pggan as pggan_layouts
 from mgi.generators.layouts import stylegan as stylegan_layouts
 from mgi.generators.layouts import stylegan2 as stylegan2_layouts
 from mgi.generators.pggan import PGGAN, is_mganprior, read_mganprior
+from mgi.generators.pickles import read_pickle
 
 __all__ = ["PGGAN", "Generator", "GeneratorError", "fuse", "load"]
 
@@ -44,6 +48,8 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     if str(name_or_path) in names:
         return _from_state(_read(weights.path(str(name_or_path))), str(name_or_path)).to(device)
     path = Path(name_or_path)
+    if path.is_file() and path.suffix == ".pkl":
+        return nvidia.read_nvidia(read_pickle(path), path.name).to(device)
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
         raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
@@ -58,6 +64,7 @@ LAYOUTS: tuple[
     ("PGGAN of pytorch_GAN_zoo", pggan_layouts.is_ganzoo, pggan_layouts.read_ganzoo),
     ("StyleGAN of genforce", stylegan_layouts.is_genforce, stylegan_layouts.read_genforce),
     ("StyleGAN2 of rosinality", stylegan2_layouts.is_rosinality, stylegan2_layouts.read_rosinality),
+    ("StyleGAN2 of stylegan2-ada-pytorch", nvidia.is_stylegan2, nvidia.read_stylegan2),
     ("StyleGAN2 of genforce", stylegan2_layouts.is_genforce, stylegan2_layouts.read_genforce),
 )
 """(name, whether a state dict is of this layout, its reader)."""
@@ -79,13 +86,24 @@ def _from_state(state: dict[str, Any], name: str) -> Any:
 
 
 def _unnested(state: dict[str, Any]) -> dict[str, Any]:
+    # pSp and e4e file a StyleGAN2 beside an encoder, and the mean latent beside both, as rosinality does.
+    beside = {key: state[key] for key in ("latent_avg",) if isinstance(state.get(key), Tensor)}
+    decoder = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
+    if decoder:
+        return {**beside, **decoder}
     for key in NESTED:
         if isinstance(state.get(key), dict) and state[key]:
-            inner = {str(name): value for name, value in state[key].items()}
-            # The mean latent lies beside the generator in rosinality's files.
-            beside = {name: state[name] for name in ("latent_avg",) if isinstance(state.get(name), Tensor)}
-            return _unnested({**beside, **inner})
+            return _unnested({**beside, **{str(name): value for name, value in state[key].items()}})
     return state
+
+
+def _refuse_compression(path: Path) -> None:
+    """PyTorch never compresses what it saves: a compressed archive can only be meant to fill the memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise zipfile.BadZipFile("a compressed archive, which PyTorch never writes")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -93,16 +111,19 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _refuse_compression(path)
         with warnings.catch_warnings():
             # Foreign pickles make torch warn before it refuses them; the one-line error below says it better.
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            # Training snapshots carry their command line, which is names and values.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise GeneratorError(
             f"{path} is damaged or not a plain PyTorch state dict, and reading more than tensors from it could run its "
             "code; export the generator's state dict and use that"
         ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GeneratorError(f"{path} cannot be read as a checkpoint ({reason}); get the file again") from None
     if not isinstance(state, dict):

@@ -21,8 +21,8 @@ from mgi.images import down as average
 
 @dataclass(frozen=True)
 class StyledLayer:
-    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], and the stored
-    noise times its strength [O, h, w]; scales folded in."""
+    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], and the
+    stored noise times its strength [O, h, w]; scales folded in."""
 
     weight: Tensor | None
     style: Linear

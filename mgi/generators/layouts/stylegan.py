@@ -15,6 +15,8 @@ from mgi.generators.styled import Linear
 from mgi.generators.stylegan import StyledLayer, StyleGAN
 
 _GAIN = math.sqrt(2.0)
+_MIRRORED_FROM = 128
+"""From this resolution on the published networks upsample by a transposed convolution, which mirrors its kernel."""
 
 
 def is_genforce(state: Mapping[str, Any]) -> bool:
@@ -48,6 +50,9 @@ def _layer(reader: Reader, prefix: str, index: int) -> StyledLayer:
     if index:
         weight = reader.take(f"{prefix}.weight", len(bias), None, 3, 3)
         weight = weight * (_GAIN / math.sqrt(weight[0].numel()))
+        size = reader.take(f"{prefix}.apply_noise.noise").shape[-1]
+        if index % 2 == 0 and size >= _MIRRORED_FROM:
+            weight = weight.flip(2, 3)
     strength = reader.take(f"{prefix}.apply_noise.weight", len(bias))
     noise = reader.take(f"{prefix}.apply_noise.noise", 1, 1, None, None)[0] * strength[:, None, None]
     return StyledLayer(weight, reader.linear(f"{prefix}.style"), bias, noise)

@@ -19,7 +19,7 @@ def is_rosinality(state: Mapping[str, Any]) -> bool:
 
 
 def read_rosinality(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
-    """From `style.{i}`, `input.input`, `conv1`, `convs.{i}`, `to_rgb1`, `to_rgbs.{i}`, `noises.noise_{i}`, `latent_avg`."""
+    """From `style.{i}`, `input.input`, `conv1`, `convs.{i}`, `to_rgb1`, `to_rgbs.{i}`, `noises.*`, `latent_avg`."""
     reader = Reader(state, name)
     mapping = [reader.linear(f"style.{i}", rate=MAPPING_RATE) for i in reader.numbers("style.", ".weight")]
 
