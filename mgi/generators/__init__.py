@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mgi.generators import mobile_stylegan
 from mgi.generators.base import Generator, GeneratorError, fuse
 from mgi.generators.layouts import nvidia
 from mgi.generators.layouts import pggan as pggan_layouts
@@ -42,18 +43,14 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
 
     names = [entry.name for entry in weights.entries() if entry.kind == "generator"]
     if str(name_or_path).startswith("mobile-stylegan"):
-        from mgi.generators import mobile_stylegan
-
         return mobile_stylegan.load(weights.path(str(name_or_path)), str(device))
     if str(name_or_path) in names:
-        return _from_state(_read(weights.path(str(name_or_path))), str(name_or_path)).to(device)
+        return _load_file(weights.path(str(name_or_path)), device)
     path = Path(name_or_path)
-    if path.is_file() and path.suffix == ".pkl":
-        return nvidia.read_nvidia(read_pickle(path), path.name).to(device)
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
         raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
-    return _from_state(_read(path), path.name).to(device)
+    return _load_file(path, device)
 
 
 LAYOUTS: tuple[
@@ -65,6 +62,11 @@ LAYOUTS: tuple[
     ("StyleGAN of genforce", stylegan_layouts.is_genforce, stylegan_layouts.read_genforce),
     ("StyleGAN2 of rosinality", stylegan2_layouts.is_rosinality, stylegan2_layouts.read_rosinality),
     ("StyleGAN2 of stylegan2-ada-pytorch", nvidia.is_stylegan2, nvidia.read_stylegan2),
+    ("PGGAN of TensorFlow", nvidia.is_tensorflow_pggan, nvidia.read_tensorflow_pggan),
+    ("StyleGAN of TensorFlow", nvidia.is_tensorflow_stylegan, nvidia.read_tensorflow_stylegan),
+    ("StyleGAN2 of TensorFlow", nvidia.is_tensorflow_stylegan2, nvidia.read_tensorflow_stylegan2),
+    ("MobileStyleGAN", mobile_stylegan.is_mobile_stylegan, mobile_stylegan.read_mobile_stylegan),
+    ("StyleGAN3", nvidia.is_stylegan3, nvidia.refuse_stylegan3),
     ("StyleGAN2 of genforce", stylegan2_layouts.is_genforce, stylegan2_layouts.read_genforce),
 )
 """(name, whether a state dict is of this layout, its reader)."""
@@ -73,16 +75,26 @@ NESTED = ("generator_smooth", "avgG", "g_ema", "state_dict", "generator", "netG"
 """Keys under which training code files a generator's state dict; running averages come first."""
 
 
-def _from_state(state: dict[str, Any], name: str) -> Any:
-    inner = _unnested(state)
-    tensors = {key: value for key, value in inner.items() if isinstance(value, Tensor)}
-    for _, matches, read in LAYOUTS:
+def checkpoint_tensors(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """(layout, the generator's own tensors under their public names) of a checkpoint file.
+
+    Raises:
+        GeneratorError: it cannot be read, or its layout is none of `LAYOUTS`.
+    """
+    state = nvidia.tensors_of(read_pickle(path), path.name) if path.suffix == ".pkl" else _unnested(_read(path))
+    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    for layout, matches, _ in LAYOUTS:
         if matches(tensors):
-            return read(tensors, name)
-    known = ", ".join(layout for layout, _, _ in LAYOUTS)
-    raise GeneratorError(
-        f"{name}: unknown checkpoint layout; expected one of {known}; found {', '.join(list(inner)[:3]) or 'nothing'}"
-    )
+            return layout, tensors
+    known = ", ".join(layout for layout, _, _ in LAYOUTS if layout != "StyleGAN3")
+    found = ", ".join(list(state)[:3]) or "nothing"
+    raise GeneratorError(f"{path.name}: unknown checkpoint layout; expected one of {known}; found {found}")
+
+
+def _load_file(path: Path, device: str | torch.device) -> Any:
+    layout, tensors = checkpoint_tensors(path)
+    read = next(read for name, _, read in LAYOUTS if name == layout)
+    return read(tensors, path.name).to(device)
 
 
 def _unnested(state: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ default) uses `fused.py`, in which styles ride on the 1x1 weights and every epil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -314,6 +314,16 @@ def load(path: Path | str, device: str = "cpu", fast: bool = True) -> MobileStyl
     with safe_open(str(path), framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     return MobileStyleGAN(state, fast=fast).to(device).eval()
+
+
+def is_mobile_stylegan(state: Mapping[str, object]) -> bool:
+    """Whether a state dict is a MobileStyleGAN as `mgi weights` writes it."""
+    return "synthesis.conv0.affine.weight" in state and "synthesis.to_image.weight" in state
+
+
+def read_mobile_stylegan(state: Mapping[str, Tensor], name: str) -> MobileStyleGAN:
+    """From the tensors that `mgi weights fetch` and `mgi weights convert` write."""
+    return MobileStyleGAN(dict(state)).eval()
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from mgi.generators import GeneratorError, load
+from mgi.generators.conversion import convert_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -131,3 +133,19 @@ def test_damaged_ganzoo_is_refused(tmp_path: Path, key: str, value: torch.Tensor
     torch.save(state, tmp_path / "damaged.pth")
     with pytest.raises(GeneratorError, match=message):
         load(tmp_path / "damaged.pth")
+
+
+@pytest.mark.parametrize("name", ["pggan_ganzoo", "stylegan_genforce", "stylegan2_rosinality"])
+def test_conversion_keeps_every_number(name: str, tmp_path: Path) -> None:
+    target = tmp_path / "converted.safetensors"
+    layout, resolution = convert_checkpoint(GOLDEN / f"{name}.pth", target)
+    assert resolution == 32
+    assert layout.split()[0].lower() == name.split("_")[0]
+    z = torch.from_numpy(np.load(GOLDEN / f"{name}.npz")["z"])
+    assert torch.equal(load(target)(z), load(GOLDEN / f"{name}.pth")(z))
+    with safe_open(target, "pt") as file:
+        assert file.metadata()["layout"] == layout
+    again = tmp_path / "again.safetensors"
+    convert_checkpoint(target, again)
+    assert torch.equal(load(again)(z), load(target)(z))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

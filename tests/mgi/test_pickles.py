@@ -140,7 +140,7 @@ def test_stylegan2_ada_pickle(nvidia: types.SimpleNamespace, tmp_path: Path) -> 
 
 
 def test_stylegan3_and_others_are_named(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
-    path = tmp_path / "network.pkl"
+    path, base = tmp_path / "network.pkl", ("synthesis.b4.const", "mapping.fc0.weight")
 
     def with_keys(*keys: str) -> Module:
         module = Module(nvidia, "")
@@ -150,8 +150,8 @@ def test_stylegan3_and_others_are_named(nvidia: types.SimpleNamespace, tmp_path:
 
     for content, message in (
         ({"G_ema": with_keys("synthesis.L0_36_512.weight")}, "StyleGAN3"),
-        ({"G_ema": with_keys("synthesis.b8.skip.weight")}, "residual blocks"),
-        ({"G_ema": with_keys("mapping.embed.weight")}, "conditional"),
+        ({"G_ema": with_keys(*base, "synthesis.b8.skip.weight")}, "residual blocks"),
+        ({"G_ema": with_keys(*base, "mapping.embed.weight")}, "conditional"),
         ({"weights": 3}, "holds no generator"),
         ([], "holds no generator"),
     ):

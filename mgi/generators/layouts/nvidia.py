@@ -23,31 +23,34 @@ from mgi.generators.stylegan2 import Modulated, StyleGAN2
 _GAIN = math.sqrt(2.0)
 
 
-def read_nvidia(content: Any, name: str) -> PGGAN | StyleGAN | StyleGAN2:
-    """The generator in a pickle that `read_pickle` read: `G_ema` of a dict, or the last (Gs) of (G, D, Gs).
+def tensors_of(content: Any, name: str) -> dict[str, Tensor]:
+    """Names and tensors of the generator in a pickle that `read_pickle` read: `G_ema` of a dict, or Gs of (G, D, Gs).
 
     Raises:
-        GeneratorError: there is none, or of a kind that cannot be composed (StyleGAN3, residual generators).
+        GeneratorError: there is none.
     """
     if isinstance(content, Mapping):
         content = content.get("G_ema") or content.get("G")
     if isinstance(content, list | tuple) and content:
         content = content[-1]
     if isinstance(content, Persistent):
-        return _read_persistent(content, name)
+        return content.tensors()
     if isinstance(content, Network):
-        return _read_tensorflow(content, name)
+        return {key: torch.from_numpy(np.array(value)) for key, value in content.variables().items()}
     raise GeneratorError(f"{name} holds no generator; expected a dict with G_ema, or (G, D, Gs)")
 
 
 # ---------------------------------------------------------------------- PyTorch
 
 
-def _read_persistent(module: Persistent, name: str) -> StyleGAN2:
-    state = module.tensors()
-    if any(key.startswith("synthesis.L0_") or key.startswith("synthesis.input.") for key in state):
-        raise GeneratorError(f"{name} is a StyleGAN3 generator, whose layers cannot be composed; use a StyleGAN2")
-    return read_stylegan2(state, name)
+def is_stylegan3(state: Mapping[str, Any]) -> bool:
+    """Whether a state dict is a StyleGAN3 generator."""
+    return any(key.startswith(("synthesis.L0_", "synthesis.input.")) for key in state)
+
+
+def refuse_stylegan3(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
+    """Raises GeneratorError: its layers alias-free resample between all of them, so no layer can be composed at."""
+    raise GeneratorError(f"{name} is a StyleGAN3 generator, whose layers cannot be composed; use a StyleGAN2")
 
 
 def is_stylegan2(state: Mapping[str, Any]) -> bool:
@@ -84,17 +87,19 @@ def read_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
 # ---------------------------------------------------------------------- TensorFlow
 
 
-def _read_tensorflow(network: Network, name: str) -> PGGAN | StyleGAN | StyleGAN2:
-    variables = {key: torch.from_numpy(np.array(value)) for key, value in network.variables().items()}
-    reader = Reader(variables, name)
-    if "synthesis/4x4/Conv/mod_weight" in variables:
-        return _tensorflow_stylegan2(reader)
-    if "synthesis/4x4/Const/StyleMod/weight" in variables:
-        return _tensorflow_stylegan(reader)
-    if "4x4/Dense/weight" in variables:
-        return _tensorflow_pggan(reader)
-    found = ", ".join(list(variables)[:3]) or "no variables"
-    raise GeneratorError(f"{name} is no PGGAN, StyleGAN or StyleGAN2 of TensorFlow; found {found}")
+def is_tensorflow_stylegan2(state: Mapping[str, Any]) -> bool:
+    """Whether these are StyleGAN2's variables in TensorFlow."""
+    return "synthesis/4x4/Conv/mod_weight" in state
+
+
+def is_tensorflow_stylegan(state: Mapping[str, Any]) -> bool:
+    """Whether these are StyleGAN's variables in TensorFlow."""
+    return "synthesis/4x4/Const/StyleMod/weight" in state
+
+
+def is_tensorflow_pggan(state: Mapping[str, Any]) -> bool:
+    """Whether these are PGGAN's variables in TensorFlow."""
+    return "4x4/Dense/weight" in state
 
 
 def _sizes(reader: Reader, before: str) -> list[int]:
@@ -123,7 +128,9 @@ def _mapping_of(reader: Reader, gain: float) -> list[Linear]:
     return [_dense(reader, f"mapping/Dense{i}", gain=gain, rate=MAPPING_RATE) for i in numbers]
 
 
-def _tensorflow_stylegan2(reader: Reader) -> StyleGAN2:
+def read_tensorflow_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
+    """From `synthesis/{res}x{res}/{Conv,Conv0_up,Conv1,ToRGB}`, `synthesis/noise{i}`, `mapping/Dense{i}`."""
+    reader = Reader(state, name)
     layers: list[Modulated] = []
     images: list[Modulated] = []
 
@@ -147,8 +154,9 @@ def _tensorflow_stylegan2(reader: Reader) -> StyleGAN2:
     return StyleGAN2(reader.name, _mapping_of(reader, 1.0), const, layers, images, mean)
 
 
-def _tensorflow_stylegan(reader: Reader) -> StyleGAN:
+def read_tensorflow_stylegan(variables: Mapping[str, Tensor], name: str) -> StyleGAN:
     """By genforce's names, which are the same numbers in PyTorch's order."""
+    reader = Reader(variables, name)
     state: dict[str, Tensor] = {}
     count = 0
     for size in _sizes(reader, "synthesis/"):
@@ -177,7 +185,9 @@ def _tensorflow_stylegan(reader: Reader) -> StyleGAN:
     return stylegan_layouts.read_genforce(state, reader.name)
 
 
-def _tensorflow_pggan(reader: Reader) -> PGGAN:
+def read_tensorflow_pggan(state: Mapping[str, Tensor], name: str) -> PGGAN:
+    """From `{res}x{res}/{Dense,Conv,Conv0,Conv0_up,Conv1}` and `ToRGB_lod0`."""
+    reader = Reader(state, name)
     if "lod" in reader.state and (lod := float(reader.take("lod"))) != 0:
         raise GeneratorError(f"{reader.name}: lod is {lod:g}, expected 0: its last resolution was not trained yet")
     weight = reader.take("4x4/Dense/weight", None, None)  # [z, 16 C]
