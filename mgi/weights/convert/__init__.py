@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mgi.weights.convert import mobile_stylegan, state_dict, vgg
+from mgi.weights.convert import generator, mobile_stylegan, state_dict, vgg
 
 CONVERTERS: dict[str, Callable[[Path], tuple[dict[str, np.ndarray], dict[str, str]]]] = {
     "mobile-stylegan": mobile_stylegan.convert,
@@ -21,4 +21,5 @@ CONVERTERS: dict[str, Callable[[Path], tuple[dict[str, np.ndarray], dict[str, st
     "efficientnet": state_dict.convert_efficientnet,
     "features": state_dict.convert_features,
     "plain": state_dict.convert_plain,
+    "generator": generator.convert_generator,
 }
