@@ -45,7 +45,7 @@ def generator(
             metavar="NAME",
             help="Adversarial objective: minimax, non-saturating, least-squares, wgan, wgan-gp or hinge.",
         ),
-    ] = "non-saturating",
+    ] = "hinge",
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),

@@ -22,9 +22,9 @@ class TrainingConfig(BaseModel):
     """Dimensions of the latent code."""
     base_channels: int = Field(256, ge=16, le=512)
     """Channels up to 8 x 8; halved with every doubling after that."""
-    objective: Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"] = "non-saturating"
+    objective: Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"] = "hinge"
     """Adversarial objective."""
-    discriminator: Literal["residual", "projected"] = "residual"
+    discriminator: Literal["residual", "projected"] = "projected"
     """residual: trained from scratch; projected: heads on the features of a frozen pretrained network."""
     projected_size: int = Field(64, ge=32)
     """Rows that images are enlarged to before the pretrained network (projected only)."""
@@ -32,19 +32,19 @@ class TrainingConfig(BaseModel):
     """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected only)."""
     spectral: bool = False
     """Spectral normalisation in the residual discriminator; the projected one always has it."""
-    batch: int = Field(8, ge=2)
+    batch: int = Field(16, ge=2)
     """Images per step, over all processes."""
     learning_rate: float = Field(2e-3, gt=0)
     """Of both networks; equalised learning rates want it about ten times larger than other GANs."""
     beta2: float = Field(0.99, ge=0, lt=1)
     """Second moment of Adam; the first is 0."""
-    reconstruction: float = Field(0.0, ge=0)
+    reconstruction: float = Field(5.0, ge=0)
     """Weight of the reconstruction term: an encoder is trained along, and the generator must reproduce real images from
     its codes. Short trainings gain most from it."""
     critic_steps: int = Field(1, ge=1)
     """Steps of the discriminator for one of the generator; the WGAN papers take 5."""
-    r1: float = Field(0.5, ge=0)
-    """gamma of the R1 penalty, which is gamma / 2 x E |grad D|^2."""
+    r1: float = Field(0.0, ge=0)
+    """gamma of the R1 penalty, which is gamma / 2 x E |grad D|^2; a residual discriminator wants about 0.5."""
     r1_every: int = Field(16, ge=1)
     """Steps between two R1 penalties, each of which then counts that many times (lazy regularisation)."""
     augment: tuple[str, ...] = ("brightness", "saturation", "contrast", "translation")

@@ -25,18 +25,8 @@ from flows.cli import app
 from mgi.generators import load
 from mgi.images import to_uint8
 
-SMALL = (
-    "--resolution",
-    "32",
-    "--set",
-    "base_channels=16",
-    "--set",
-    "z_dim=16",
-    "--set",
-    "batch=4",
-    "--set",
-    "r1_every=2",
-)
+RESIDUAL = ("--set", "discriminator=residual", "--set", "reconstruction=0", "--set", "r1=0.5", "--set", "r1_every=2")
+SMALL = ("--resolution", "32", "--set", "base_channels=16", "--set", "z_dim=16", "--set", "batch=4", *RESIDUAL)
 QUICK = ("--evaluate-every", "3", "--samples", "16", "--threads", "1")
 
 

@@ -12,7 +12,20 @@ from torch import Tensor
 from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.data import Pictures, loader, split
 
-SMALL: dict[str, Any] = {"resolution": 32, "base_channels": 16, "z_dim": 8, "batch": 4, "r1_every": 2}
+SMALL: dict[str, Any] = {
+    "resolution": 32,
+    "base_channels": 16,
+    "z_dim": 8,
+    "batch": 4,
+    "objective": "non-saturating",
+    "discriminator": "residual",
+    "reconstruction": 0.0,
+    "r1": 0.5,
+    "r1_every": 2,
+}
+
+
+DEFAULTS: dict[str, Any] = {"objective": "hinge", "discriminator": "projected", "reconstruction": 5.0, "r1": 0.0}
 
 
 def pictures(count: int = 24) -> Tensor:
@@ -25,7 +38,14 @@ def train(trainer: Trainer, steps: int, images: Tensor) -> list[Losses]:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"objective": "wgan-gp", "critic_steps": 2}, {"spectral": True, "r1": 0}, {"reconstruction": 2.0}]
+    "changes",
+    [
+        {},
+        {"objective": "wgan-gp", "critic_steps": 2},
+        {"spectral": True, "r1": 0},
+        {"reconstruction": 2.0},
+        DEFAULTS,
+    ],
 )
 def test_a_stopped_run_goes_on_bit_for_bit(changes: dict[str, Any]) -> None:
     config, images = TrainingConfig(**SMALL | changes), pictures()
