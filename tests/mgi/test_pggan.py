@@ -156,3 +156,15 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(GeneratorError, match=message) as caught:
             load(path)
         assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_generator_composes_and_varies() -> None:
+    generator = load("kaokore")
+    z = torch.randn(8, 1, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    images = generator(z[:, 0])
+    assert images.shape == (8, 3, 64, 64)
+    assert torch.isfinite(images).all()
+    assert images.std(dim=0).mean() > 0.15, "all samples look alike"
+    for layer in (2, 5, 8):
+        features = generator.compose(z, torch.ones(8, 1, generator.layer_channels(layer)), layer)
+        torch.testing.assert_close(generator.render(features, layer), images, rtol=1e-3, atol=1e-3)
