@@ -175,6 +175,7 @@ def _run(
     except KeyboardInterrupt:
         if rank == 0:
             _save(store, trainer, best)
+            watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume goes on")
         raise
 
 

@@ -35,7 +35,7 @@ def _train() -> None:
 @guarded
 def generator(
     images: Annotated[Path, typer.Argument(help="Folder of images of one kind, such as aligned faces.")],
-    out_dir: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in all.")] = 30_000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in MODEL.")] = False,
@@ -71,7 +71,7 @@ def generator(
     from tasks.train_generator import TrainingRequest, train_generator
 
     request = TrainingRequest(
-        images, out_dir, config, steps, evaluate_every, samples, licence, threads or usable_cores()
+        images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores()
     )
     with _shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
