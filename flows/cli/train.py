@@ -70,9 +70,7 @@ def generator(
     from tasks.cluster import usable_cores
     from tasks.train_generator import TrainingRequest, train_generator
 
-    request = TrainingRequest(
-        images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores()
-    )
+    request = TrainingRequest(images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores())
     with _shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
     out.print(
