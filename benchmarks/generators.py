@@ -3,8 +3,8 @@
     python -m benchmarks.generators [--resolution 1024] [--repeats 3] [--json FILE]
 
 Random weights of the published sizes, in the public layouts, through the same readers that users' files take. The third
-column is the time of every convolution of one pass, each measured alone (forward, and backward to its input: weights are
-frozen); the ratio is what all the rest costs. The target is at most 1.3, and loading below 2 s.
+column is the time of every convolution of one pass, each measured alone (forward, and backward to its input: weights
+are frozen); the ratio is what all the rest costs. The target is at most 1.3, and loading below 2 s.
 """
 
 from __future__ import annotations
