@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.generators.base import GeneratorError, fuse, require_layer
+from mgi.generators.pixelnorm import pixel_norm
 from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
 
 _KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
 _SLOPE = 0.2
-_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ class PGGAN(nn.Module):
     def _tail(self, x: Tensor, layer: int) -> Tensor:
         for index in range(layer, self.layers):
             x = self._layer(x, index)
-        return F.conv2d(_pixel_norm(x), self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
+        return F.conv2d(pixel_norm(x), self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
 
     def _layer(self, x: Tensor, index: int) -> Tensor:
         weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
-        x = _pixel_norm(x)
+        x = pixel_norm(x)
         if _doubles(index):
             fused = getattr(self, f"fused{index}", None)
             if fused is not None and x.shape[-2] >= FROM_ROWS:
@@ -177,7 +177,3 @@ def _convolution(state: Mapping[str, Tensor], prefix: str, gain: float, name: st
         shapes = f"weight {list(weight.shape)} and bias {list(bias.shape)}"
         raise GeneratorError(f"{name}: {prefix} has {shapes}, expected [O, I, k, k] and [O]; get the checkpoint again")
     return Convolution(weight.float() * (gain / math.sqrt(weight[0].numel())), bias.float())
-
-
-def _pixel_norm(x: Tensor) -> Tensor:
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + _EPSILON)

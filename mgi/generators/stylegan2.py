@@ -85,23 +85,31 @@ class StyleGAN2(StyleBased):
     def _head(self, w: Tensor, layer: int) -> Tensor:
         x = self.const.expand(len(w), -1, -1, -1)
         image = x.new_zeros(len(w), 3, *x.shape[2:])
-        return self._run(torch.cat([self._conv(x, w[:, 0], 0), image], dim=1), 1, layer, w[:, 1:])
+        return torch.cat(self._run(self._conv(x, w[:, 0], 0), image, 1, layer, w[:, 1:]), dim=1)
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """w [B, D] or W+ [B, styles, D] -> images [B, 3, R, R]; features and image are never packed together."""
+        w = self._plus(w)
+        x = self.const.expand(len(w), -1, -1, -1)
+        image = x.new_zeros(len(w), 3, *x.shape[2:])
+        return self._image(*self._run(self._conv(x, w[:, 0], 0), image, 1, self.layers, w[:, 1:]), w[:, -1])
 
     def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
         # w: styles of the layers from layer + 1 on, then that of the last toRGB.
-        features = self._run(features, layer, self.layers, w)
-        x, image = features[:, :-3], features[:, -3:]
-        return average(image + self._rgb(x, w[:, -1], (self.layers - 1) // 2), down)
+        x, image = self._run(features[:, :-3], features[:, -3:], layer, self.layers, w)
+        return average(self._image(x, image, w[:, -1]), down)
 
-    def _run(self, features: Tensor, start: int, stop: int, w: Tensor) -> Tensor:
-        """Layers start + 1 to stop on features with their image; w[:, 0] is the style of the first of them."""
-        x, image = features[:, :-3], features[:, -3:]
+    def _image(self, x: Tensor, image: Tensor, w: Tensor) -> Tensor:
+        return image + self._rgb(x, w, (self.layers - 1) // 2)
+
+    def _run(self, x: Tensor, image: Tensor, start: int, stop: int, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Layers start + 1 to stop on features and the image so far; w[:, 0] is the style of the first of them."""
         for layer in range(start + 1, stop + 1):
             style = w[:, layer - start - 1]
             if layer % 2 == 0:  # a new resolution: the one before is finished and adds to the image
                 image = self._enlarge(image + self._rgb(x, style, layer // 2 - 1))
             x = self._conv(x, style, layer - 1)
-        return torch.cat([x, image], dim=1)
+        return x, image
 
     def _conv(self, x: Tensor, w: Tensor, index: int) -> Tensor:
         prefix = f"conv{index}"
@@ -114,8 +122,9 @@ class StyleGAN2(StyleBased):
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         demodulation = torch.rsqrt(style.square() @ self.get_buffer(f"{prefix}_power").t() + EPSILON)
-        x = x * demodulation[:, :, None, None] + self.get_buffer(f"{prefix}_noise")
-        return F.leaky_relu(x + bias[:, None, None], SLOPE) * _GAIN
+        # The gain commutes with the activation, so it rides on what is added and multiplied before it.
+        x = torch.addcmul(self.get_buffer(f"{prefix}_noise"), x, demodulation[:, :, None, None] * _GAIN)
+        return F.leaky_relu_(x.add_(bias[:, None, None]), SLOPE)
 
     def _rgb(self, x: Tensor, w: Tensor, index: int) -> Tensor:
         prefix = f"rgb{index}"
@@ -136,6 +145,7 @@ class StyleGAN2(StyleBased):
         self.register_buffer(f"{prefix}_power", weight.square().sum(dim=(2, 3)))
         self.register_buffer(f"{prefix}_style_weight", module.style.weight.float().contiguous())
         self.register_buffer(f"{prefix}_style_bias", module.style.bias.float().clone())
-        self.register_buffer(f"{prefix}_bias", module.bias.float().clone())
+        gain = 1.0 if module.noise is None else _GAIN  # toRGB has no activation
+        self.register_buffer(f"{prefix}_bias", module.bias.float() * gain)
         if module.noise is not None:
-            self.register_buffer(f"{prefix}_noise", module.noise.float().clone())
+            self.register_buffer(f"{prefix}_noise", module.noise.float() * gain)

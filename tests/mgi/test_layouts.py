@@ -12,6 +12,7 @@ from torch import nn
 
 from mgi.generators import GeneratorError, load
 from mgi.generators.conversion import convert_checkpoint
+from mgi.generators.pixelnorm import pixel_norm, plain_pixel_norm
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -149,3 +150,11 @@ def test_conversion_keeps_every_number(name: str, tmp_path: Path) -> None:
     convert_checkpoint(target, again)
     assert torch.equal(load(again)(z), load(target)(z))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_pixel_norm_equals_its_plain_twin() -> None:
+    x = torch.randn(2, 5, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight = torch.randn(2, 5, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(pixel_norm(x), plain_pixel_norm(x))
+    fast, plain = (torch.autograd.grad((norm(x) * weight).sum(), x)[0] for norm in (pixel_norm, plain_pixel_norm))
+    torch.testing.assert_close(fast, plain, rtol=1e-6, atol=1e-7)
