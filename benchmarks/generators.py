@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benchmarks.translate import best
 from mgi.generators import load
 from mgi.memory import keep_freed_memory
 
@@ -101,17 +102,6 @@ def recorded(calls: list[Call]) -> Iterator[None]:
             setattr(F, name, original)
 
 
-def best_of(repeats: int, run: Callable[[], None]) -> float:
-    """Shortest seconds of a few runs after one that warms up: other work on the machine only ever adds."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def measure(state: dict[str, Tensor], folder: Path, repeats: int) -> dict[str, float]:
     """Seconds to load, of a pass, and of its convolutions alone."""
     path = folder / "generator.safetensors"
@@ -127,7 +117,7 @@ def measure(state: dict[str, Tensor], folder: Path, repeats: int) -> dict[str, f
     calls: list[Call] = []
     with recorded(calls):
         generator(z)
-    whole_s = best_of(repeats, whole)
+    whole_s = best(whole, repeats)
     alone_s = 0.0
     for function, (x, *others), options in calls:
         x = x.requires_grad_()
@@ -136,7 +126,7 @@ def measure(state: dict[str, Tensor], folder: Path, repeats: int) -> dict[str, f
         def one(function=function, x=x, others=others, options=options, gradient=gradient) -> None:
             torch.autograd.grad(function(x, *others, **options), x, gradient)
 
-        alone_s += best_of(repeats, one)
+        alone_s += best(one, repeats)
     return {"load_s": load_s, "forward_backward_s": whole_s, "convolutions_s": alone_s, "ratio": whole_s / alone_s}
 
 

@@ -184,7 +184,7 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None) -> RunCon
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(validation_line(error)) from None
 
 
 def _read_profile(profile: str) -> dict[str, Any]:
@@ -217,17 +217,19 @@ def _assign(data: dict[str, Any], key: str, value: Any) -> None:
         target = target.setdefault(section, {})
         if not isinstance(target, dict):
             raise ConfigError(f"cannot set {key}: {section} is a value, not a section")
-    target[last] = _parse_value(value) if isinstance(value, str) else value
+    target[last] = parse_value(value) if isinstance(value, str) else value
 
 
-def _parse_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """A value given as text, read as TOML where it parses."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _one_line(error: ValidationError) -> str:
+def validation_line(error: ValidationError) -> str:
+    """What pydantic refused, in one line."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "configuration"
     if first["type"] == "extra_forbidden":

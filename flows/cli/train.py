@@ -13,7 +13,7 @@ from rich.progress import TimeRemainingColumn as Eta
 
 from flows.cli.common import err, guarded, out
 from flows.settings import parse_assignments
-from mgi.config import ConfigError
+from mgi.config import ConfigError, parse_value, validation_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,18 +83,13 @@ def generator(
 
 
 def _config(resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
-    import tomllib
-
     from pydantic import ValidationError
 
     from mgi.training.config import TrainingConfig
 
     values: dict[str, Any] = {"resolution": resolution, "objective": objective, "seed": seed}
     for key, text in parse_assignments(assignments).items():
-        try:
-            values[key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key] = text
+        values[key] = parse_value(text)
     try:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
@@ -103,7 +98,7 @@ def _config(resolution: int, objective: str, seed: int, assignments: list[str]) 
         if first["type"] == "extra_forbidden":
             known = ", ".join(TrainingConfig.model_fields)
             raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
-        raise ConfigError(f"{field}: {first['msg']}, found {first['input']!r}") from None
+        raise ConfigError(validation_line(error)) from None
 
 
 class _Bars:

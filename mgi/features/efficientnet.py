@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mgi.features.base import FeatureError, require_layers
+from mgi.features.vgg import fold_input
 
 _EPSILON = 1e-3
 _BLOCKS = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 """(repeats, stride of the first) of each stage; kernels and widths are read from the tensors."""
 _ENDS = {"stride4": 2, "stride8": 4, "stride16": 10, "stride32": 15}
 """Layer -> index of the last block before the next halving."""
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,11 @@ class EfficientNetLite0(nn.Module):
         super().__init__()
         self.name = name
         strides = [stride if number == 0 else 1 for repeats, stride in _BLOCKS for number in range(repeats)]
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
-        # ((x + 1) / 2 - mean) / std = (x + 1 - 2 mean) / (2 std)
-        self.register_buffer("offset", 1 - 2 * mean)
         self._count = 0
         try:
-            self._stem = self._fold(tensors, "_conv_stem", "_bn0", stride=2, scale=1 / (2 * std))
+            offset, stem = fold_input(tensors["_conv_stem.weight"].float(), "torchvision-rgb", name)
+            self.register_buffer("offset", offset)
+            self._stem = self._fold({**tensors, "_conv_stem.weight": stem}, "_conv_stem", "_bn0", stride=2)
             self._steps = [self._block(tensors, f"_blocks.{index}.", stride) for index, stride in enumerate(strides)]
         except KeyError as error:
             raise FeatureError(f"{name}: tensor {error.args[0]} is missing; fetch the weights again") from None
@@ -115,14 +114,12 @@ class EfficientNetLite0(nn.Module):
         stride: int = 1,
         groups: int = 1,
         active: bool = True,
-        scale: Tensor | None = None,
     ) -> _Step:
         factor = tensors[f"{norm}.weight"].float() * (tensors[f"{norm}.running_var"].float() + _EPSILON).rsqrt()
         weight = tensors[f"{convolution}.weight"].float() * factor.view(-1, 1, 1, 1)
         bias = tensors[f"{norm}.bias"].float() - tensors[f"{norm}.running_mean"].float() * factor
         step = _Step(self._count, stride, groups, active)
         self._count += 1
-        weight = weight if scale is None else weight * scale
         self.register_buffer(f"weight{step.number}", weight.contiguous(memory_format=torch.channels_last))
         self.register_buffer(f"bias{step.number}", bias)
         return step

@@ -48,7 +48,7 @@ class VGG(nn.Module):
             for kind in ("weight", "bias"):
                 if f"conv{block}_{index}.{kind}" not in tensors:
                     raise FeatureError(f"{name}: tensor conv{block}_{index}.{kind} is missing; fetch the weights again")
-        offset, first = _fold_input(tensors["conv1_1.weight"].float(), convention, name)
+        offset, first = fold_input(tensors["conv1_1.weight"].float(), convention, name)
         self.register_buffer("offset", offset)
         for block, index in found:
             weight = first if (block, index) == (1, 1) else tensors[f"conv{block}_{index}.weight"]
@@ -101,7 +101,7 @@ def read_vgg(name: str, path: Path, precision: Precision = "fp32") -> VGG:
     return VGG(name, tensors, convention, precision)
 
 
-def _fold_input(weight: Tensor, convention: str, name: str) -> tuple[Tensor, Tensor]:
+def fold_input(weight: Tensor, convention: str, name: str) -> tuple[Tensor, Tensor]:
     """(offset [1, 3, 1, 1] to add to RGB in [-1, 1], first weight for what that gives)."""
     if convention == "caffe-bgr":
         # 127.5 (x + 1) - mean = 127.5 (x + 1 - mean / 127.5); flipping the input channels turns BGR weights to RGB.

@@ -8,12 +8,12 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mgi.generators import mobile_stylegan
 from mgi.generators.base import Generator, GeneratorError, fuse
@@ -42,8 +42,6 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     from mgi import weights
 
     names = [entry.name for entry in weights.entries() if entry.kind == "generator"]
-    if str(name_or_path).startswith("mobile-stylegan"):
-        return mobile_stylegan.load(weights.path(str(name_or_path)), str(device))
     if str(name_or_path) in names:
         return _load_file(weights.path(str(name_or_path)), device)
     path = Path(name_or_path)
@@ -53,29 +51,37 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     return _load_file(path, device)
 
 
-LAYOUTS: tuple[
-    tuple[str, Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Tensor], str], nn.Module]], ...
-] = (
-    ("PGGAN of mGANprior", is_mganprior, read_mganprior),
-    ("PGGAN of genforce", pggan_layouts.is_genforce, pggan_layouts.read_genforce),
-    ("PGGAN of pytorch_GAN_zoo", pggan_layouts.is_ganzoo, pggan_layouts.read_ganzoo),
-    ("StyleGAN of genforce", stylegan_layouts.is_genforce, stylegan_layouts.read_genforce),
-    ("StyleGAN2 of rosinality", stylegan2_layouts.is_rosinality, stylegan2_layouts.read_rosinality),
-    ("StyleGAN2 of stylegan2-ada-pytorch", nvidia.is_stylegan2, nvidia.read_stylegan2),
-    ("PGGAN of TensorFlow", nvidia.is_tensorflow_pggan, nvidia.read_tensorflow_pggan),
-    ("StyleGAN of TensorFlow", nvidia.is_tensorflow_stylegan, nvidia.read_tensorflow_stylegan),
-    ("StyleGAN2 of TensorFlow", nvidia.is_tensorflow_stylegan2, nvidia.read_tensorflow_stylegan2),
-    ("MobileStyleGAN", mobile_stylegan.is_mobile_stylegan, mobile_stylegan.read_mobile_stylegan),
-    ("StyleGAN3", nvidia.is_stylegan3, nvidia.refuse_stylegan3),
-    ("StyleGAN2 of genforce", stylegan2_layouts.is_genforce, stylegan2_layouts.read_genforce),
+class Layout(NamedTuple):
+    """A public checkpoint layout: whether a state dict is of it, and its reader."""
+
+    name: str
+    matches: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Mapping[str, Tensor], str], Any]
+
+
+LAYOUTS = tuple(
+    Layout(*fields)
+    for fields in (
+        ("PGGAN of mGANprior", is_mganprior, read_mganprior),
+        ("PGGAN of genforce", pggan_layouts.is_genforce, pggan_layouts.read_genforce),
+        ("PGGAN of pytorch_GAN_zoo", pggan_layouts.is_ganzoo, pggan_layouts.read_ganzoo),
+        ("StyleGAN of genforce", stylegan_layouts.is_genforce, stylegan_layouts.read_genforce),
+        ("StyleGAN2 of rosinality", stylegan2_layouts.is_rosinality, stylegan2_layouts.read_rosinality),
+        ("StyleGAN2 of stylegan2-ada-pytorch", nvidia.is_stylegan2, nvidia.read_stylegan2),
+        ("PGGAN of TensorFlow", nvidia.is_tensorflow_pggan, nvidia.read_tensorflow_pggan),
+        ("StyleGAN of TensorFlow", nvidia.is_tensorflow_stylegan, nvidia.read_tensorflow_stylegan),
+        ("StyleGAN2 of TensorFlow", nvidia.is_tensorflow_stylegan2, nvidia.read_tensorflow_stylegan2),
+        ("MobileStyleGAN", mobile_stylegan.is_mobile_stylegan, mobile_stylegan.read_mobile_stylegan),
+        ("StyleGAN3", nvidia.is_stylegan3, nvidia.refuse_stylegan3),
+        ("StyleGAN2 of genforce", stylegan2_layouts.is_genforce, stylegan2_layouts.read_genforce),
+    )
 )
-"""(name, whether a state dict is of this layout, its reader)."""
 
 NESTED = ("generator_smooth", "avgG", "g_ema", "state_dict", "generator", "netG")
 """Keys under which training code files a generator's state dict; running averages come first."""
 
 
-def checkpoint_tensors(path: Path) -> tuple[str, dict[str, Tensor]]:
+def checkpoint_tensors(path: Path) -> tuple[Layout, dict[str, Tensor]]:
     """(layout, the generator's own tensors under their public names) of a checkpoint file.
 
     Raises:
@@ -83,10 +89,10 @@ def checkpoint_tensors(path: Path) -> tuple[str, dict[str, Tensor]]:
     """
     state = nvidia.tensors_of(read_pickle(path), path.name) if _is_pickle(path) else _unnested(_read(path))
     tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    for layout, matches, _ in LAYOUTS:
-        if matches(tensors):
+    for layout in LAYOUTS:
+        if layout.matches(tensors):
             return layout, tensors
-    known = ", ".join(layout for layout, _, _ in LAYOUTS if layout != "StyleGAN3")
+    known = ", ".join(layout.name for layout in LAYOUTS if layout.name != "StyleGAN3")
     found = ", ".join(list(state)[:3]) or "nothing"
     raise GeneratorError(f"{path.name}: unknown checkpoint layout; expected one of {known}; found {found}")
 
@@ -98,8 +104,7 @@ def _is_pickle(path: Path) -> bool:
 
 def _load_file(path: Path, device: str | torch.device) -> Any:
     layout, tensors = checkpoint_tensors(path)
-    read = next(read for name, _, read in LAYOUTS if name == layout)
-    return read(tensors, path.name).to(device)
+    return layout.read(tensors, path.name).to(device)
 
 
 def _unnested(state: dict[str, Any]) -> dict[str, Any]:

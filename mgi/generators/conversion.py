@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mgi.generators import GeneratorError, checkpoint_tensors, load
+from mgi.generators import GeneratorError, checkpoint_tensors
 from mgi.weights.canonical import write_safetensors
 
 
@@ -22,15 +22,9 @@ def convert_checkpoint(source: Path, target: Path) -> tuple[str, int]:
     if not source.is_file():
         raise GeneratorError(f"{source} is no file; give a generator's checkpoint")
     layout, tensors = checkpoint_tensors(source)
+    resolution = layout.read(tensors, source.name).resolution  # nothing is written that cannot be used
     with source.open("rb") as file:
         origin = hashlib.file_digest(file, "sha256").hexdigest()
-    # The ending tells `load` how to read it, so the unfinished file has it, too.
-    part = target.with_name(f".{target.stem}.part.safetensors")
-    try:
-        arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
-        write_safetensors(part, arrays, {"layout": layout, "source_sha256": origin})
-        resolution = load(part).resolution
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return layout, resolution
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+    write_safetensors(target, arrays, {"layout": layout.name, "source_sha256": origin})
+    return layout.name, resolution

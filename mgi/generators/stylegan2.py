@@ -83,16 +83,18 @@ class StyleGAN2(StyleBased):
         return int(self.const.shape[-1]) << (layer // 2)
 
     def _head(self, w: Tensor, layer: int) -> Tensor:
-        x = self.const.expand(len(w), -1, -1, -1)
-        image = x.new_zeros(len(w), 3, *x.shape[2:])
-        return torch.cat(self._run(self._conv(x, w[:, 0], 0), image, 1, layer, w[:, 1:]), dim=1)
+        return torch.cat(self._start(w, layer), dim=1)
 
     def synthesize(self, w: Tensor) -> Tensor:
         """w [B, D] or W+ [B, styles, D] -> images [B, 3, R, R]; features and image are never packed together."""
         w = self._plus(w)
+        return self._image(*self._start(w, self.layers), w[:, -1])
+
+    def _start(self, w: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """Features after `layer` layers, and the image so far."""
         x = self.const.expand(len(w), -1, -1, -1)
         image = x.new_zeros(len(w), 3, *x.shape[2:])
-        return self._image(*self._run(self._conv(x, w[:, 0], 0), image, 1, self.layers, w[:, 1:]), w[:, -1])
+        return self._run(self._conv(x, w[:, 0], 0), image, 1, layer, w[:, 1:])
 
     def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
         # w: styles of the layers from layer + 1 on, then that of the last toRGB.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+from mgi.images import to_float
 
 HOLD_OUT_EVERY = 10
 """Every tenth image, in the order of names, is never trained on: the score is a distance from those."""
@@ -29,8 +30,7 @@ class Pictures(Dataset[Tensor]):
 
     def __getitems__(self, indices: Sequence[int]) -> Tensor:
         """A whole batch [B, 3, R, R]: PyTorch's loader prefers this to one call per image."""
-        batch = torch.from_numpy(self.pixels[self.rows[indices]])
-        return batch.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return to_float(self.pixels[self.rows[indices]])
 
 
 def split(count: int) -> tuple[list[int], list[int]]:

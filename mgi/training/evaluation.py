@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mgi.features import Backbone
+from mgi.images import to_float, to_uint8
 from mgi.scoring.frechet import frechet_distance
 from mgi.scoring.gaussian import Gaussian, GaussianAccumulator
 
@@ -42,7 +43,7 @@ def score(
     random = torch.Generator().manual_seed(SAMPLES_SEED)
     z = torch.randn(samples, z_dim, generator=random)
     # 8-bit like the held-out images: what a file would hold is what is judged.
-    images = (_quantised(sample(part)).to(device) for part in z.split(64))
+    images = (to_float(to_uint8(sample(part)), device) for part in z.split(64))
     return relative_frechet(statistics(images, backbone), held_out)
 
 
@@ -52,7 +53,3 @@ def relative_frechet(images: Gaussian, held_out: Gaussian) -> float:
     0 is perfect; 1 is a generator that always makes the mean of the real features.
     """
     return frechet_distance(images, held_out) / float(np.trace(held_out.covariance))
-
-
-def _quantised(images: Tensor) -> Tensor:
-    return images.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)

@@ -19,10 +19,4 @@ def export_generator(path: Path, state: dict[str, Tensor], card: dict[str, str])
         OSError: it cannot be written; an older file is then untouched.
     """
     tensors = {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in state.items()}
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write_safetensors(part, tensors, {"architecture": "pggan", "layout": "mganprior", **card})
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_safetensors(path, tensors, {"architecture": "pggan", "layout": "mganprior", **card})

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.generators.pixelnorm import plain_pixel_norm as pixel_norm
 from mgi.generators.upconv import upsampled_convolution
 
 SLOPE = 0.2
@@ -159,11 +160,6 @@ class Encoder(nn.Module):
         """Images [B, 3, R, R] -> codes [B, D] on the sphere where almost all of N(0, I) lies."""
         codes: Tensor = self.code(self.trunk(images))
         return pixel_norm(codes).flatten(1)
-
-
-def pixel_norm(x: Tensor) -> Tensor:
-    """Every position's feature vector at unit mean square (Karras et al. 2018, section 4.2)."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 def minibatch_deviation(x: Tensor) -> Tensor:

@@ -27,9 +27,11 @@ _DTYPES = {
 def write_safetensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write `tensors`, sorted by name, and `metadata` to `path`, and flush them to the disk.
 
+    The file appears whole or not at all.
+
     Raises:
         ValueError: a tensor has a dtype outside float64, float32, float16, int64, int32, uint8 and bool.
-        OSError: the disk is full or the folder cannot be written.
+        OSError: the disk is full or the folder cannot be written; an older file is then untouched.
     """
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     offset = 0
@@ -44,10 +46,16 @@ def write_safetensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict
         offset += array.nbytes
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name in names:
-            array = np.ascontiguousarray(tensors[name])
-            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                array = np.ascontiguousarray(tensors[name])
+                file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mgi.generators.base import GeneratorError
 from mgi.generators.layouts import stylegan as stylegan_layouts
+from mgi.generators.layouts.pggan import linear_as_convolution
 from mgi.generators.layouts.reading import MAPPING_RATE, Reader
 from mgi.generators.pggan import PGGAN, Convolution, pggan_of
 from mgi.generators.pickles import Network, Persistent
@@ -115,17 +116,15 @@ def _kernel(reader: Reader, key: str) -> Tensor:
     return reader.take(key, None, None, None, None).permute(3, 2, 0, 1)
 
 
-def _dense(
-    reader: Reader, prefix: str, kind: str = "", gain: float = 1.0, rate: float = 1.0, shift: float = 0.0
-) -> Linear:
+def _dense(reader: Reader, prefix: str, kind: str = "", rate: float = 1.0, shift: float = 0.0) -> Linear:
     weight = reader.take(f"{prefix}/{kind}weight", None, None).t()
     bias = reader.take(f"{prefix}/{kind}bias", len(weight))
-    return Linear(weight * (gain * rate / math.sqrt(weight.shape[1])), bias * rate + shift)
+    return Linear(weight * (rate / math.sqrt(weight.shape[1])), bias * rate + shift)
 
 
-def _mapping_of(reader: Reader, gain: float) -> list[Linear]:
+def _mapping_of(reader: Reader) -> list[Linear]:
     numbers = reader.numbers("mapping/Dense", "/weight")
-    return [_dense(reader, f"mapping/Dense{i}", gain=gain, rate=MAPPING_RATE) for i in numbers]
+    return [_dense(reader, f"mapping/Dense{i}", rate=MAPPING_RATE) for i in numbers]
 
 
 def read_tensorflow_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
@@ -151,7 +150,7 @@ def read_tensorflow_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGA
         images.append(modulated(f"synthesis/{size}x{size}/ToRGB", None, mirrored=False))
     const = reader.take("synthesis/4x4/Const/const", 1, None, 4, 4)
     mean = reader.take("dlatent_avg") if "dlatent_avg" in reader.state else None
-    return StyleGAN2(reader.name, _mapping_of(reader, 1.0), const, layers, images, mean)
+    return StyleGAN2(reader.name, _mapping_of(reader), const, layers, images, mean)
 
 
 def read_tensorflow_stylegan(variables: Mapping[str, Tensor], name: str) -> StyleGAN:
@@ -194,8 +193,10 @@ def read_tensorflow_pggan(state: Mapping[str, Tensor], name: str) -> PGGAN:
     channels = weight.shape[1] // 16
     if weight.shape[1] != 16 * channels:
         raise GeneratorError(f"{reader.name}: 4x4/Dense gives {weight.shape[1]} numbers, expected 16 per channel")
-    first = weight.view(len(weight), channels, 4, 4).permute(1, 0, 2, 3).flip(2, 3)
-    layers = [_equalised(first, reader.take("4x4/Dense/bias", channels)), _tensorflow_layer(reader, "4x4/Conv")]
+    layers = [
+        _equalised(linear_as_convolution(weight.t()), reader.take("4x4/Dense/bias", channels)),
+        _tensorflow_layer(reader, "4x4/Conv"),
+    ]
     for size in _sizes(reader, "")[1:]:
         fused = f"{size}x{size}/Conv0_up/weight" in reader.state
         layers.append(_tensorflow_layer(reader, f"{size}x{size}/{'Conv0_up' if fused else 'Conv0'}", fused))

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mgi.generators.base import GeneratorError
+from mgi.generators.layouts.reading import Reader
 from mgi.generators.pggan import PGGAN, Convolution, pggan_of, read_mganprior
 
 _GENFORCE = re.compile(r"(layer|output)(\d+)\.(weight|bias)")
@@ -52,22 +52,22 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
     channels = first.bias.numel() // 16
     if first.bias.numel() != 16 * channels:
         raise GeneratorError(f"{name}: formatLayer gives {first.bias.numel()} numbers, expected 4 x 4 per channel")
-    # The linear layer as PGGAN's 4 x 4 convolution with full padding: pixel (i, j) sees tap (3 - i, 3 - j).
-    weight = first.weight.view(channels, 4, 4, -1).permute(0, 3, 1, 2).flip(2, 3)
     bias = first.bias.view(channels, 4, 4)
-    layers = [Convolution(weight, bias), _scaled(state, "groupScale0.0", name)]
+    layers = [Convolution(linear_as_convolution(first.weight), bias), _scaled(state, "groupScale0.0", name)]
     layers += [_scaled(state, f"scaleLayers.{scale}.{number}", name) for scale in scales for number in (0, 1)]
     return pggan_of(layers, _scaled(state, f"toRGBLayers.{len(scales)}", name), name)
 
 
+def linear_as_convolution(weight: Tensor) -> Tensor:
+    """A first layer [16 C, D] that is linear, as PGGAN's 4 x 4 convolution with full padding [C, D, 4, 4]: pixel (i, j)
+    sees tap (3 - i, 3 - j)."""
+    return weight.reshape(len(weight) // 16, 4, 4, -1).permute(0, 3, 1, 2).flip(2, 3)
+
+
 def _scaled(state: Mapping[str, Tensor], prefix: str, name: str, dimensions: int = 4) -> Convolution:
-    try:
-        weight, bias = state[f"{prefix}.module.weight"].float(), state[f"{prefix}.module.bias"].float()
-    except KeyError as error:
-        raise GeneratorError(f"{name}: tensor {error.args[0]} is missing; the checkpoint is incomplete") from None
+    reader = Reader(state, name)
+    weight, bias = reader.take(f"{prefix}.module.weight"), reader.take(f"{prefix}.module.bias")
     if weight.ndim != dimensions or bias.shape != weight.shape[:1]:
         raise GeneratorError(f"{name}: {prefix} has shapes {list(weight.shape)} and {list(bias.shape)}; get it again")
-    if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-        raise GeneratorError(f"{name}: {prefix} holds NaN or infinity; the checkpoint is damaged, get it again")
     scale = math.sqrt(2 / weight[0].numel())
     return Convolution(weight * scale, bias * scale)

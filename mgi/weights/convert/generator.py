@@ -16,4 +16,4 @@ def convert_generator(checkpoint: Path) -> tuple[dict[str, np.ndarray], dict[str
     from mgi.generators import checkpoint_tensors  # which asks the zoo where files lie
 
     layout, tensors = checkpoint_tensors(checkpoint)
-    return {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}, {"layout": layout}
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}, {"layout": layout.name}
