@@ -58,8 +58,9 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
     from mgi.config import load_config
     from mgi.features import load_backbone
     from mgi.generators import mobile_stylegan
+    from mgi.inversion.latents import detached
     from mgi.inversion.objective import Objective
-    from mgi.inversion.space import LatentSpace
+    from mgi.inversion.spaces import build_space
     from mgi.pairs import Hypothesis
     from mgi.statistics import shipped
     from mgi.statistics.latents import read_latents
@@ -86,16 +87,16 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
     config = load_config("embedded").inversion
     path = shipped("mobile-stylegan-ffhq")
     assert path is not None
-    space = LatentSpace(generator, *read_latents(path))
+    space = build_space(generator, config, *read_latents(path))
     hypothesis = Hypothesis(5, 10)
-    latents = space.start(hypothesis, config, [0])
+    latents = space.start(hypothesis, 0)
     objective = Objective(torch.zeros(1, 3, 256, 256), config, load_backbone(config.perceptual_backbone))
 
     def lane_step(coarse: bool) -> Tensor:
-        trial = latents.clone()
-        for t in trial.tensors():
+        trial = detached(latents)
+        for t in trial.values():
             t.requires_grad_()
-        loss, _ = objective(space.images(trial, 5, 4, coarse=coarse), trial)
+        loss, _ = objective(space.images([trial], 5, 4, coarse=coarse), [trial])
         loss.sum().backward()
         return loss
 

@@ -18,6 +18,8 @@ from platformdirs import user_cache_dir
 from flows.pipeline import Summary, request_of, resume_run, translate_run
 from flows.progress import Observer
 from flows.settings import Settings, Workers
+from storage.run_store import RunStore
+from tasks.unit import Job
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -56,8 +58,8 @@ class Execution:
     prefect: bool
 
 
-def translate(arguments: dict[str, Any], run: str, how: Execution) -> Summary:
-    """Translate into the folder `run`.
+def start(arguments: dict[str, Any], run: str, how: Execution) -> Summary:
+    """Translate or, where `exemplars` is None, invert into the folder `run`.
 
     Args:
         arguments: of `flows.pipeline.request_of`; the flow run's parameters, if there is one.
@@ -67,9 +69,26 @@ def translate(arguments: dict[str, Any], run: str, how: Execution) -> Summary:
     if not how.prefect:
         return translate_run(request_of(**arguments), run, how.workers, how.scheduler, how.observer)
     prepare_environment()
-    from flows.translate import translate as flow
+    from flows import translate as flows
 
-    return _summary(flow(**arguments, out=run, workers=how.workers, scheduler=how.scheduler))
+    arguments = {**arguments, "out": run, "workers": how.workers, "scheduler": how.scheduler}
+    if arguments["exemplars"] is not None:
+        return _summary(flows.translate(**arguments))
+    del arguments["exemplars"]
+    arguments["images"] = arguments.pop("sources")
+    return _summary(flows.invert(**arguments))
+
+
+def write_videos(run: str, count: int, how: Execution) -> None:
+    """Videos of the first pictures of a run that is done."""
+    from tasks.video import write_video
+
+    store = RunStore.open(run)
+    job = Job(str(Path(run).resolve()), store.header["digest"], store.header.get("threads"))
+    for pair_id in job.open().pair_ids()[:count]:
+        path = write_video(job, pair_id)
+        if path is not None:
+            how.observer.say(f"video: {path}")
 
 
 def resume(run: str, how: Execution, retry: bool = False) -> Summary:

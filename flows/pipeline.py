@@ -61,19 +61,22 @@ class Summary:
 
 def request_of(
     sources: str,
-    exemplars: str,
+    exemplars: str | None = None,
     profile: str = "embedded",
     pairing: str = "zip",
     limit: int | None = None,
     seed: int = 0,
     overrides: dict[str, Any] | None = None,
+    method: str | None = None,
 ) -> Request:
-    """The request that a person's arguments make.
+    """The request that a person's arguments make; without exemplars the pictures are inverted as they are.
 
     Raises:
         ConfigError: the profile or an override cannot be used.
     """
-    return Request(sources, exemplars, load_config(profile, overrides), pairing, limit, seed)
+    task = "invert" if exemplars is None else "translate"
+    config = load_config(profile, {**(overrides or {}), "task": task}, method)
+    return Request(sources, exemplars or "", config, pairing, limit, seed)
 
 
 def translate_run(

@@ -44,10 +44,10 @@ class Session:
             self._pool = self._stack.enter_context(opened)
         return self._pool
 
-    def lanes_per_batch(self) -> int:
-        """How many pairs the method inverts at once on this pool's devices."""
+    def schedule(self) -> tuple[int, list[list[str]]]:
+        """How many pairs the method inverts at once on this pool's devices, and which hypotheses together."""
         layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
-        return max(1, int(layout["lanes"]))
+        return max(1, int(layout["lanes"])), layout["groups"]
 
     def close(self) -> None:
         """Stop the workers, if any were started."""

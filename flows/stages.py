@@ -23,20 +23,20 @@ def warp_shard(session: Session, pair_ids: Sequence[str]) -> int:
 
 
 def invert_shard(session: Session, pair_ids: Sequence[str]) -> int:
-    """Invert every hypothesis of the shard's warped pairs, in batches of lanes that share a hypothesis."""
+    """Invert every hypothesis of the shard's warped pairs, a group of hypotheses and a batch of pairs per call."""
     store, computed = session.run.store, 0
     done, warped = store.keys_done(invert.STAGE), store.keys_done(warp.STAGE)
     ready = [pair_id for pair_id in session.alive(pair_ids) if pair_id in warped]
     hypotheses = [hypothesis.id for hypothesis in session.run.config.inversion.all_hypotheses()]
-    calls: list[tuple[str, list[str], bool]] = []
+    calls: list[tuple[list[str], list[str], bool]] = []
     missing = [pair_id for pair_id in ready if any(lane_key(pair_id, id) not in done for id in hypotheses)]
-    size = session.lanes_per_batch() if missing else 1
+    size, groups = session.schedule() if missing else (1, [])
     for start in range(0, len(missing), size):
-        group = missing[start : start + size]
-        for hypothesis in hypotheses:
-            todo = [pair_id for pair_id in group if lane_key(pair_id, hypothesis) not in done]
+        batch = missing[start : start + size]
+        for group in groups:
+            todo = [pair_id for pair_id in batch if any(lane_key(pair_id, id) not in done for id in group)]
             if todo:
-                calls.append((hypothesis, todo, not calls and not done))
+                calls.append((group, todo, not calls and not done))
 
     def lost(call: tuple[Any, ...], reason: str) -> list[Outcome]:
         return invert.publish_lost(session.job, call[0], call[1], reason)

@@ -1,4 +1,5 @@
-"""The flow `translate` as Prefect sees it: one task per stage of a shard, typed parameters, a summary as its artifact.
+"""The flows `translate`, `invert` and `resume` as Prefect sees them: one task per stage of a shard, typed parameters,
+a summary as their artifact.
 
 Prefect only watches. Nothing here decides what is done (the store's markers do), so a run that was started by Prefect
 can be gone on with by `mgi resume` and the other way round, and Prefect's results and caches are off: they would be a
@@ -36,6 +37,7 @@ def translate(
     limit: Annotated[int, Field(ge=1)] | None = None,
     seed: Annotated[int, Field(ge=0)] = 0,
     overrides: dict[str, Any] | None = None,
+    method: str | None = None,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
 ) -> dict[str, Any]:
@@ -50,13 +52,43 @@ def translate(
         limit: at most this many pairs.
         seed: decides random pairings and where every optimisation starts.
         overrides: configuration keys over the profile, such as {"inversion.steps": 40}.
+        method: how warps are inverted, one of `mgi.config.METHODS`; the profile's if not given.
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
 
     Returns:
         `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
     """
-    request = request_of(sources, exemplars, profile, pairing, limit, seed, overrides)
+    request = request_of(sources, exemplars, profile, pairing, limit, seed, overrides, method)
+    return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage))
+
+
+@flow(name="invert", persist_result=False, validate_parameters=True)
+def invert(
+    images: str,
+    out: str,
+    profile: str = "embedded",
+    method: str | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+    overrides: dict[str, Any] | None = None,
+    workers: WorkerCount = "auto",
+    scheduler: str | None = None,
+) -> dict[str, Any]:
+    """Invert a folder of pictures into the run folder `out`.
+
+    Args:
+        images: folder of the pictures.
+        out: folder of the run; one that holds this run already is gone on with.
+        profile: name of a shipped profile, or path of a .toml file.
+        method: one of `mgi.config.METHODS`; the profile's if not given.
+        limit: at most this many pictures.
+        seed: decides starts, masks and rain.
+        overrides: configuration keys over profile and method, such as {"inversion.degradation": "down4"}.
+        workers: local worker processes; 0 computes in the flow's process.
+        scheduler: address of a running Dask scheduler to use instead.
+    """
+    request = request_of(images, None, profile, limit=limit, seed=seed, overrides=overrides, method=method)
     return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage))
 
 

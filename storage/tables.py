@@ -26,9 +26,10 @@ HYPOTHESIS_COLUMNS: dict[str, str] = {
     "num_codes": "Int64",
     "selected": "boolean",
     "guarded": "boolean",
+    "halved": "boolean",
     "failed": "string",
     **dict.fromkeys(RULES, "float64"),
-    **dict.fromkeys(("loss", "l2_before", "l2_after", "vgg_before", "vgg_after", "seconds"), "float64"),
+    **dict.fromkeys(("steps", "loss", "l2_before", "l2_after", "vgg_before", "vgg_after", "seconds"), "float64"),
 }
 
 PAIR_COLUMNS: dict[str, str] = {
@@ -69,7 +70,7 @@ def hypotheses_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             (`failed` is a reason or None). Further keys become columns of numbers where they are numbers.
     """
     table = _typed(rows, HYPOTHESIS_COLUMNS)
-    for flag in ("selected", "guarded"):
+    for flag in ("selected", "guarded", "halved"):
         table[flag] = table[flag].fillna(False)
     return table
 

@@ -39,19 +39,30 @@ class SheetHypothesis(NamedTuple):
     selected: bool = False
     guarded: bool = False
     failed: bool = False
+    halved: bool = False
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One pair. `source`, `exemplar`, `warp`: uint8 [S,S,3]; `result`: uint8 [R,R,3]; `caption`: one line above it."""
+    """One pair. `source`, `exemplar`, `warp`: uint8 [S,S,3]; `result`: uint8 [R,R,3]; `caption`: one line above it.
+
+    A picture that was inverted as it is has no exemplar; `warp` is what was observed of it.
+    """
 
     pair_id: str
     source: np.ndarray
-    exemplar: np.ndarray
+    exemplar: np.ndarray | None
     warp: np.ndarray
     hypotheses: Sequence[SheetHypothesis | tuple[str, np.ndarray | None, float, bool, bool]]
     result: np.ndarray
     caption: str = ""
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What went in, by heading."""
+        if self.exemplar is None:
+            return {"Picture": self.source, "Observed": self.warp}
+        return {"Source": self.source, "Exemplar": self.exemplar, "Warp": self.warp}
 
 
 @dataclass(frozen=True)
@@ -71,13 +82,15 @@ class SheetLayout:
     headings: int = 46
     between: int = 26
     footer: int = 58
+    headings_of_inputs: tuple[str, ...] = ("Source", "Exemplar", "Warp")
 
     @classmethod
-    def for_counts(cls, most: int) -> SheetLayout:
+    def for_counts(cls, most: int, inputs: Sequence[str] = ("Source", "Exemplar", "Warp")) -> SheetLayout:
         """The layout for rows of at most `most` hypotheses: one line of large tiles, or two lines of small ones."""
         if most <= 3:
-            return cls(columns=max(1, most), lines=1, tile=256)
-        return cls(columns=min(5, math.ceil(most / 2)), lines=2, tile=160)
+            return cls(columns=max(1, most), lines=1, tile=256, headings_of_inputs=tuple(inputs))
+        columns = min(5, math.ceil(most / 2))
+        return cls(columns=columns, lines=2, tile=160, headings_of_inputs=tuple(inputs))
 
     @property
     def row_height(self) -> int:
@@ -91,11 +104,9 @@ class SheetLayout:
     def column_x(self) -> dict[str, int]:
         """Left edge of every column, by heading."""
         step = self.input + self.gap
-        tiles = self.margin + 3 * step - self.gap + self.gutter
+        tiles = self.margin + len(self.headings_of_inputs) * step - self.gap + self.gutter
         return {
-            "Source": self.margin,
-            "Exemplar": self.margin + step,
-            "Warp": self.margin + 2 * step,
+            **{heading: self.margin + place * step for place, heading in enumerate(self.headings_of_inputs)},
             "Hypotheses": tiles,
             "Result": tiles + self.hypotheses_width + self.gutter,
         }
@@ -152,7 +163,7 @@ def _pages(rows: Iterator[SheetRow]) -> Iterator[list[SheetRow]]:
 
 def draw_page(rows: Sequence[SheetRow], *, rule: str = "distance", number: int = 1) -> Image.Image:
     """One page of the sheet as an RGB image."""
-    layout = SheetLayout.for_counts(max(len(row.hypotheses) for row in rows))
+    layout = SheetLayout.for_counts(max(len(row.hypotheses) for row in rows), tuple(rows[0].inputs))
     page = Image.new("RGB", layout.page_size(len(rows)), PAPER)
     draw = ImageDraw.Draw(page)
     _draw_headings(draw, layout)
@@ -163,7 +174,8 @@ def draw_page(rows: Sequence[SheetRow], *, rule: str = "distance", number: int =
             draw.line([(layout.margin, y), (page.width - layout.margin, y)], fill=RULE)
         _draw_row(page, draw, row, layout, top)
         top += layout.row_height + layout.between
-    _draw_footer(draw, layout, page.size, rule, number)
+    halved = any(SheetHypothesis(*entry).halved for row in rows for entry in row.hypotheses)
+    _draw_footer(draw, layout, page.size, rule, number, halved)
     return page
 
 
@@ -176,7 +188,12 @@ def best_first(row: SheetRow, room: int) -> tuple[list[SheetHypothesis], int]:
     tiles = [SheetHypothesis(*entry) for entry in row.hypotheses]
     if len(tiles) <= room:
         return tiles, 0
-    ranked = sorted(tiles, key=lambda t: (not t.selected, t.guarded, math.isnan(t.distance), t.distance, t.hypothesis))
+
+    def rank(tile: SheetHypothesis) -> tuple[object, ...]:
+        out = tile.guarded or tile.halved
+        return (not tile.selected, out, math.isnan(tile.distance), tile.distance, tile.hypothesis)
+
+    ranked = sorted(tiles, key=rank)
     return ranked[: room - 1], len(tiles) - (room - 1)
 
 
@@ -192,7 +209,7 @@ def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, layou
     caption = row.caption if row.caption and readable(row.caption) else row.pair_id
     draw_line(draw, (layout.margin, top + 4), caption, 17, FAINT, layout.page_size(1)[0] - 2 * layout.margin)
     top += layout.caption
-    for heading, pixels in (("Source", row.source), ("Exemplar", row.exemplar), ("Warp", row.warp)):
+    for heading, pixels in row.inputs.items():
         page.paste(_fit(pixels, layout.input), (x_of[heading], top + layout.input_offset))
 
     tiles, more = best_first(row, layout.columns * layout.lines)
@@ -219,7 +236,7 @@ def _draw_tile(
         _draw_note(draw, "failed" if tile.failed else "not\nrendered", origin, side)
     else:
         image = _fit(tile.preview, side)
-        page.paste(_faded(image) if tile.guarded else image, origin)
+        page.paste(_faded(image) if tile.guarded or tile.halved else image, origin)
     if tile.guarded and not tile.failed:
         draw.line([(x, y + side - 1), (x + side - 1, y)], fill=GUARDED, width=2)
         draw.rectangle((x, y, x + side - 1, y + side - 1), outline=GUARDED, width=1)
@@ -244,7 +261,9 @@ def _draw_note(draw: ImageDraw.ImageDraw, text: str, origin: tuple[int, int], si
     )
 
 
-def _draw_footer(draw: ImageDraw.ImageDraw, layout: SheetLayout, size: tuple[int, int], rule: str, number: int) -> None:
+def _draw_footer(
+    draw: ImageDraw.ImageDraw, layout: SheetLayout, size: tuple[int, int], rule: str, number: int, halved: bool
+) -> None:
     width, height = size
     y = height - layout.footer + 26
     font = font_for(15)
@@ -254,6 +273,7 @@ def _draw_footer(draw: ImageDraw.ImageDraw, layout: SheetLayout, size: tuple[int
     draw.rectangle((x, y + 1, x + 14, y + 15), outline=GUARDED, width=1)
     draw.line([(x, y + 15), (x + 14, y + 1)], fill=GUARDED, width=2)
     x = _after(draw, (x + 22, y), "outside the fidelity bound, cannot win", font) + 26
+    x = _after(draw, (x, y), "faded: ended early by a rung", font) + 26 if halved else x
     _after(draw, (x, y), f"number under a hypothesis: {rule}, lower is better", font)
     draw.text((width - layout.margin, y), f"page {number}", fill=FAINT, font=font, anchor="ra")
 

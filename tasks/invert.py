@@ -1,4 +1,4 @@
-"""Stage `invert`: optimise hypotheses against warps (one unit per lane; a batch of lanes shares a hypothesis)."""
+"""Stage `invert`: optimise hypotheses against warps (one unit per lane; a call takes a group of hypotheses)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mgi.pairs import Hypothesis, lane_seed
+from mgi.pairs import Hypothesis, lane_seed, observation_seed
 from tasks.heartbeat import Heartbeat
 from tasks.preview import write_preview
 from tasks.unit import INVERT as STAGE
@@ -14,7 +14,7 @@ from tasks.unit import Job, OpenRun, Outcome, lane_key, plain, reason_of
 from tasks.warp import ARRAYS as WARP_ARRAYS
 
 if TYPE_CHECKING:
-    from mgi.methods import LaneResult
+    from mgi.methods import Lane, LaneResult
 
 
 def array_name(name: str, hypothesis_id: str) -> str:
@@ -22,14 +22,17 @@ def array_name(name: str, hypothesis_id: str) -> str:
     return f"{name}/{hypothesis_id}"
 
 
-def invert_lanes(job: Job, hypothesis_id: str, pair_ids: Sequence[str], preview: bool = False) -> list[Outcome]:
-    """Invert one hypothesis for a batch of pairs and publish each lane.
+def invert_lanes(
+    job: Job, hypothesis_ids: Sequence[str], pair_ids: Sequence[str], preview: bool = False
+) -> list[Outcome]:
+    """Invert one group of hypotheses for a batch of pairs and publish each lane.
 
     A lane that fails (its loss became NaN, say) is published as failed, so that it is neither repeated nor chosen.
 
     Args:
         job: the run.
-        hypothesis_id: the hypothesis that all lanes share.
+        hypothesis_ids: hypotheses that the method inverts together; a pair that lacks one of them is computed whole,
+            and what it has already is left as it is.
         pair_ids: the pairs; those already done are skipped.
         preview: also show the first lane in the run's preview picture.
 
@@ -37,39 +40,58 @@ def invert_lanes(job: Job, hypothesis_id: str, pair_ids: Sequence[str], preview:
         One outcome per lane.
     """
     run = job.open()
-    done = {pair for pair in pair_ids if run.store.done(STAGE, lane_key(pair, hypothesis_id)) is not None}
-    outcomes = [Outcome(STAGE, lane_key(pair, hypothesis_id), pair, skipped=True) for pair in pair_ids if pair in done]
-    todo = [pair for pair in pair_ids if pair not in done]
+    lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]
+    done = {lane for lane in lanes if run.store.done(STAGE, lane_key(*lane)) is not None}
+    outcomes = [Outcome(STAGE, lane_key(*lane), lane[0], skipped=True) for lane in lanes if lane in done]
+    todo = [pair for pair in pair_ids if any((pair, hypothesis) not in done for hypothesis in hypothesis_ids)]
     if not todo:
         return outcomes
     start = time.perf_counter()
-    results = _invert(run, Hypothesis.parse(hypothesis_id), todo)
-    seconds = (time.perf_counter() - start) / len(todo)
-    outcomes += [
-        _publish(run, hypothesis_id, pair, result, seconds) for pair, result in zip(todo, results, strict=True)
-    ]
-    if preview and results[0].failed is None:
-        _preview(run, hypothesis_id, todo[0], results[0])
+    results = _invert(run, [Hypothesis.parse(id) for id in hypothesis_ids], todo)
+    seconds = time.perf_counter() - start
+    # A call's time is its lanes' by the steps they took; where nobody counted, in equal parts.
+    steps = {lane: result.measures.get("steps", 0.0) for lane, result in results.items()}
+    total = sum(steps.values())
+    for lane, result in results.items():
+        if lane not in done:
+            share = seconds * (steps[lane] / total if total else 1 / len(results))
+            outcomes.append(_publish(run, lane[1], lane[0], result, share))
+    first = next((lane for lane, result in results.items() if result.failed is None), None)
+    if preview and first is not None:
+        _preview(run, first[1], first[0], results[first])
     return outcomes
 
 
-def _invert(run: OpenRun, hypothesis: Hypothesis, pair_ids: list[str]) -> list[LaneResult]:
-    from mgi.methods import Lane, LaneResult  # imports PyTorch, which only those who compute should wait for
+def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> dict[tuple[str, str], LaneResult]:
+    """{(pair, hypothesis id): result}."""
+    from mgi.methods import LaneResult  # imports PyTorch, which only those who compute should wait for
 
-    lanes = [
-        Lane(pair, run.store.read("warp/warp", run.index(pair)), hypothesis, lane_seed(run.seed, pair, hypothesis.id))
-        for pair in pair_ids
-    ]
+    lanes = [lane for pair in pair_ids for lane in _lanes(run, pair, hypotheses)]
+    names = [(lane.pair_id, lane.hypothesis.id) for lane in lanes]
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the lanes
-    beat = Heartbeat(STAGE, [lane_key(pair, hypothesis.id) for pair in pair_ids])
+    beat = Heartbeat(STAGE, [lane_key(*name) for name in names])
     try:
-        return method.invert(lanes, progress=beat)
+        return dict(zip(names, method.invert(lanes, progress=beat), strict=True))
     except Exception as error:
         reason = reason_of(error)
         if len(pair_ids) == 1:
-            return [LaneResult(arrays={}, measures={}, failed=reason)]
-    # One bad lane must not take the others of its batch with it: each gets its own try.
-    return [result for pair in pair_ids for result in _invert(run, hypothesis, [pair])]
+            return {name: LaneResult(arrays={}, measures={}, failed=reason) for name in names}
+    # One bad pair must not take the others of its batch with it: each gets its own try.
+    return {name: result for pair in pair_ids for name, result in _invert(run, hypotheses, [pair]).items()}
+
+
+def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
+    """All lanes of a pair; they share its arrays."""
+    from mgi.methods import Lane
+
+    index = run.index(pair)
+    seen = run.store.read("warp/warp", index)
+    degraded = run.config.inversion.degradation != "none" and run.config.inversion.observed == "simulated"
+    truth = run.store.read("warp/source", index) if degraded and run.config.task == "invert" else None
+    return [
+        Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, observation_seed(run.seed, pair))
+        for hypothesis in hypotheses
+    ]
 
 
 def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult, seconds: float) -> Outcome:
@@ -82,12 +104,14 @@ def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult,
     return Outcome(STAGE, key, pair_id, seconds, result.failed)
 
 
-def publish_lost(job: Job, hypothesis_id: str, pair_ids: Sequence[str], reason: str) -> list[Outcome]:
+def publish_lost(job: Job, hypothesis_ids: Sequence[str], pair_ids: Sequence[str], reason: str) -> list[Outcome]:
     """Record lanes whose worker died again and again as failed lanes; called by the flow, not by a worker."""
     from mgi.methods import LaneResult
 
-    failed = LaneResult(arrays={}, measures={}, failed=reason)
-    return [_publish(job.open(), hypothesis_id, pair, failed, 0.0) for pair in pair_ids]
+    run, failed = job.open(), LaneResult(arrays={}, measures={}, failed=reason)
+    lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]
+    todo = [lane for lane in lanes if run.store.done(STAGE, lane_key(*lane)) is None]
+    return [_publish(run, hypothesis, pair, failed, 0.0) for pair, hypothesis in todo]
 
 
 def _preview(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult) -> None:

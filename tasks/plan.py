@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from mgi.config import ConfigError, RunConfig
+from mgi.config import ConfigError, RunConfig, planned_steps
 from mgi.pairs import Pair
-from storage.folders import duplicate_stems, make_pairs
+from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.run_store import ArraySpec, RunStore
 
 PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
@@ -26,7 +26,7 @@ SECONDS_PER_LANE_STEP = 1.2
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for: the arguments of `mgi translate` that decide the result."""
+    """What a person asks for: the arguments of `mgi translate` or `mgi invert` that decide the result."""
 
     sources: str
     exemplars: str
@@ -40,7 +40,7 @@ class Request:
         pairing = str(Path(self.pairing).resolve()) if self.pairing.endswith(".csv") else self.pairing
         return {
             "sources": str(Path(self.sources).resolve()),
-            "exemplars": str(Path(self.exemplars).resolve()),
+            "exemplars": str(Path(self.exemplars).resolve()) if self.exemplars else "",
             "pairing": pairing,
             "limit": self.limit,
             "seed": self.seed,
@@ -67,7 +67,7 @@ class Plan:
     @property
     def lane_steps(self) -> int:
         """Optimisation steps of all lanes together."""
-        return self.lanes * self.request.config.inversion.steps
+        return len(self.pairs) * planned_steps(self.request.config.inversion)
 
     @property
     def cpu_hours(self) -> float:
@@ -90,12 +90,11 @@ def make_plan(request: Request) -> Plan:
         storage.folders.InputError: a folder or the pairing cannot be used.
         ConfigError: nothing to do.
     """
-    pairs = [
-        Pair(source, exemplar)
-        for source, exemplar in make_pairs(
-            request.sources, request.exemplars, request.pairing, request.limit, request.seed
-        )
-    ]
+    if request.config.task == "invert":
+        pairs = [Pair(name, "") for name in list_images(request.sources)[: request.limit]]
+        return Plan(request, pairs, duplicate_stems(request.sources))
+    named = make_pairs(request.sources, request.exemplars, request.pairing, request.limit, request.seed)
+    pairs = [Pair(source, exemplar) for source, exemplar in named]
     if not pairs:
         raise ConfigError(f"no pairs: {request.sources} and {request.exemplars} give none with this pairing and limit")
     unique = list(dict.fromkeys(pairs))
@@ -164,7 +163,9 @@ def versions() -> dict[str, str]:
 
 def weight_names(config: RunConfig) -> list[str]:
     """Zoo names of the networks that a configuration uses."""
-    names = [config.generator, config.warp.backbone, config.inversion.perceptual_backbone, config.selection.backbone]
+    names = [config.generator, config.inversion.perceptual_backbone, config.selection.backbone]
+    if config.task == "translate":
+        names.insert(1, config.warp.backbone)
     if config.align.mode != "never":
         names.append("mtcnn-faces")
     return list(dict.fromkeys(names))
@@ -180,6 +181,9 @@ def weight_hashes(config: RunConfig) -> dict[str, str]:
     own = Path(config.generator)
     if config.generator not in known and own.is_file():
         hashes[config.generator] = zoo.sha256_of(own)
+    mask = Path(config.inversion.degradation.partition(":")[2] or ".")
+    if mask.is_file():  # a mask decides pixels as a network does
+        hashes[mask.name] = zoo.sha256_of(mask)
     for file in shipped_files(config.generator):
         hashes[file.name] = zoo.sha256_of(file)
     return hashes

@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mgi.config import ConfigError, RunConfig, load_config
+from mgi.methods.presets import summary as method_summary
 from storage.atomic import write_text
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, pairs_table, summary_table, write_tables
@@ -69,6 +70,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         config=config,
         digest=config.digest(),
         toml=toml_of(config),
+        method=method_summary(config.inversion.method),
         header=store.header,
         inputs=store.header.get("inputs", {}),
         weights=_weights(config, store.header.get("weights") or {}),
@@ -107,10 +109,15 @@ def _card(
             losses.setdefault(id, []).append(curves[id])
         picture = pictures.hypothesis(pair_id, index, id) if lane["failed"] is None else None
         tiles.append({**lane, "picture": picture, "distance": lane.get(config.selection.rule)})
+    if config.task == "invert":
+        names = {"source": pair["source"], "warp": "as observed"}
+    else:
+        names = {"source": pair["source"], "exemplar": pair["exemplar"], "warp": "exemplar warped to the source"}
     return {
         **pair,
-        "inputs": {name: pictures.input(pair_id, index, name) for name in ("source", "exemplar", "warp")},
-        "names": {"source": pair["source"], "exemplar": pair["exemplar"], "warp": "exemplar warped to the source"},
+        "title": f"{pair['source']} + {pair['exemplar']}" if pair["exemplar"] else pair["source"],
+        "inputs": {name: pictures.input(pair_id, index, name) for name in names},
+        "names": names,
         "tiles": tiles,
         "result": pictures.result(pair_id),
         "final": pictures.final(pair_id),
@@ -126,7 +133,7 @@ def _loss(store: RunStore, hypothesis_id: str, index: int) -> np.ndarray:
 
 
 def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
-    source, exemplar, warp = (pictures.read(card["inputs"][name]) for name in ("source", "exemplar", "warp"))
+    source, exemplar, warp = (pictures.read(card["inputs"].get(name)) for name in ("source", "exemplar", "warp"))
     result = pictures.read(card["final"])
     blank = np.full((8, 8, 3), 240, np.uint8)
     tiles = [
@@ -137,17 +144,18 @@ def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
             tile["selected"],
             tile["guarded"],
             tile["failed"] is not None,
+            tile["halved"],
         )
         for tile in card["tiles"]
     ]
     return SheetRow(
         card["pair_id"],
         source if source is not None else blank,
-        exemplar if exemplar is not None else blank,
+        exemplar if exemplar is not None or "exemplar" not in card["inputs"] else blank,
         warp if warp is not None else blank,
         tiles,
         result if result is not None else blank,
-        f"{card['source']}  +  {card['exemplar']}",
+        card["title"].replace(" + ", "  +  "),
     )
 
 
@@ -174,10 +182,13 @@ def _weights(config: RunConfig, hashes: Mapping[str, str]) -> list[dict[str, Any
 def _commands(store: RunStore, config: RunConfig) -> dict[str, str]:
     """Shell commands that go on with this run, and that make it anew elsewhere."""
     inputs, run = store.header.get("inputs", {}), str(store.path)
-    again = ["mgi", "translate", str(inputs.get("sources", "")), str(inputs.get("exemplars", "")), "--out", "NEW_RUN"]
-    again += ["--profile", config.profile]
+    folders = [str(inputs.get("sources", ""))]
+    if config.task == "translate":
+        folders.append(str(inputs.get("exemplars", "")))
+    again = ["mgi", config.task, *folders, "--out", "NEW_RUN", "--profile", config.profile]
+    again += ["--method", config.inversion.method]
     for key in ("pairing", "limit", "seed"):
-        if inputs.get(key) is not None:
+        if inputs.get(key) is not None and not (key == "pairing" and config.task == "invert"):
             again += [f"--{key}", str(inputs[key])]
     for key, value in sorted(_overrides(config).items()):
         again += ["--set", f"{key}={_toml_value(value)}"]
@@ -187,7 +198,8 @@ def _commands(store: RunStore, config: RunConfig) -> dict[str, str]:
 def _overrides(config: RunConfig) -> dict[str, Any]:
     """Keys in which a configuration differs from its profile; none where the profile is not at hand."""
     try:
-        profile = _flat(load_config(config.profile).model_dump(mode="json"))
+        profile = _flat(load_config(config.profile, method=config.inversion.method).model_dump(mode="json"))
+        profile["task"] = config.task
     except (ConfigError, OSError):
         return {}
     return {key: value for key, value in _flat(config.model_dump(mode="json")).items() if profile.get(key) != value}

@@ -73,6 +73,7 @@ def _lane_rows(
             "num_codes": hypothesis.num_codes,
             "selected": choice.get("hypothesis") == hypothesis.id,
             "guarded": hypothesis.id in choice.get("guarded", ()),
+            "halved": measures.get("finished") == 0,
             "failed": payload.get("failed"),
             **measures,
         }

@@ -1,9 +1,10 @@
-"""Stage `warp`: read a pair's images and warp the exemplar to the source (one unit per pair)."""
+"""Stage `warp`: read a pair's images and warp the exemplar to the source, or observe a picture (one unit per pair)."""
 
 from __future__ import annotations
 
 import time
 
+from mgi.pairs import observation_seed
 from storage.images import BadImage, read_image
 from tasks.heartbeat import Heartbeat
 from tasks.preview import write_preview
@@ -11,7 +12,8 @@ from tasks.unit import WARP as STAGE
 from tasks.unit import Job, Outcome, one_line, plain, reason_of
 
 ARRAYS = ("source", "exemplar", "warp")
-"""Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp."""
+"""Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp. Where pictures
+are inverted as they are: the picture, the picture again, and what is observed of it."""
 
 
 def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
@@ -28,25 +30,31 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     run, start = job.open(), time.perf_counter()
     if run.store.done(STAGE, pair_id) is not None:
         return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    inverting = run.config.task == "invert"
     try:
-        source, exemplar = (read_image(path) for path in run.files(pair_id))
+        images = [read_image(path) for path in run.files(pair_id)[: 1 if inverting else 2]]
     except BadImage as error:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, one_line(error))]
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
     try:
-        output = method.warp(source.pixels, exemplar.pixels, progress=Heartbeat(STAGE, [pair_id]))
+        beat = Heartbeat(STAGE, [pair_id])
+        if inverting:
+            output = method.observe(images[0].pixels, observation_seed(run.seed, pair_id))
+        else:
+            output = method.warp(images[0].pixels, images[1].pixels, progress=beat)
     except Exception as error:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     index = run.index(pair_id)
     for name in ARRAYS:
         run.store.write(f"warp/{name}", index, getattr(output, name))
     seconds = time.perf_counter() - start
+    notes = [note for image in images for note in image.notes]
     run.store.publish(
         STAGE,
         pair_id,
         pair_index=index,
         arrays=[f"warp/{name}" for name in ARRAYS],
-        payload={"info": plain(output.info), "notes": [*source.notes, *exemplar.notes], "seconds": seconds},
+        payload={"info": plain(output.info), "notes": notes, "seconds": seconds},
     )
     if preview:
         write_preview(run.store, [output.source, output.exemplar, output.warp])

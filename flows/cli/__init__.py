@@ -7,6 +7,7 @@ import signal
 import typer
 
 from flows.cli.doctor import doctor
+from flows.cli.invert import invert
 from flows.cli.profiles import profiles
 from flows.cli.report import report
 from flows.cli.resume import resume
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (translate, resume, status, report, sample, doctor, profiles):
+for verb in (translate, invert, resume, status, report, sample, doctor, profiles):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")

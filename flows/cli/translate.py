@@ -23,6 +23,14 @@ def translate(
         str | None,
         typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How warps are inverted: mgi, mganprior, single-code, image2stylegan, pulse or stylegan2-projector.  "
+            "[default: the profile's]",
+        ),
+    ] = None,
     pairing: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +64,7 @@ def translate(
         "limit": limit if limit is not None else settings.limit,
         "seed": seed if seed is not None else settings.seed,
         "overrides": {**settings.overrides(), **parse_assignments(assignments or [])},
+        "method": method,
     }
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine
@@ -65,11 +74,11 @@ def translate(
     from tasks.plan import make_plan
 
     if dry_run:
-        _print_plan(make_plan(request_of(**arguments)), out_dir)
+        print_plan(make_plan(request_of(**arguments)), out_dir)
         return 0
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
-        summary = engine.translate(arguments, str(out_dir), how)
+        summary = engine.start(arguments, str(out_dir), how)
     return print_summary(summary)
 
 
@@ -77,12 +86,18 @@ SHOWN = 20
 """Pairs that a dry run lists."""
 
 
-def _print_plan(plan: Plan, run: Path) -> None:
+def print_plan(plan: Plan, run: Path) -> None:
+    """What a command would do."""
     config = plan.request.config
-    out.print(f"profile     {config.profile} ({config.generator}, {config.inversion.steps} steps)", markup=False)
-    out.print(f"pairs       {len(plan.pairs)} ({plan.request.pairing})", markup=False)
+    steps = config.inversion.steps
+    how = f"{config.generator}, {config.inversion.method}, {steps} steps"
+    out.print(f"profile     {config.profile} ({how})", markup=False)
+    if config.task == "invert":
+        out.print(f"pictures    {len(plan.pairs)} (degradation: {config.inversion.degradation})", markup=False)
+    else:
+        out.print(f"pairs       {len(plan.pairs)} ({plan.request.pairing})", markup=False)
     for pair in plan.pairs[:SHOWN]:
-        out.print(f"            {pair.source} + {pair.exemplar}", markup=False)
+        out.print(f"            {pair.source}{f' + {pair.exemplar}' if pair.exemplar else ''}", markup=False)
     if len(plan.pairs) > SHOWN:
         out.print(f"            ... and {len(plan.pairs) - SHOWN} more")
     out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")

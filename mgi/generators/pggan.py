@@ -77,6 +77,11 @@ class PGGAN(nn.Module):
             raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
         return self._tail(self._head(z, self.layers), self.layers)
 
+    def head(self, z: Tensor, layer: int) -> Tensor:
+        """z [B, D] -> features [B, C, h, w] after `layer` layers."""
+        require_layer(self.name, self.layers, layer)
+        return self._head(z, layer)
+
     def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
         """Codes z [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
         require_layer(self.name, self.layers, layer)

@@ -1,68 +1,117 @@
-"""Against what: D(down(y), r) of MGI equation 7, per lane, with the target's features computed once."""
+"""Against what: D(degrade(down(y)), r) of MGI equation 7, per lane, with everything of the targets computed once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import Inversion
+from mgi.degradations import Degradation
 from mgi.features import Backbone
-from mgi.inversion.space import Latents
-from mgi.losses import l1, l2, perceptual
+from mgi.inversion.latents import Latents
+from mgi.losses import geodesic_cross, l1, l2, perceptual
+
+SMALLEST = 64
+"""Rows below which pictures are enlarged before the feature network, whose deeper layers would see next to nothing."""
 
 
 class Objective:
-    """Distance of down-sampled results to the warps, one number per lane.
+    """Distance of degraded results to the observations, one number per lane.
 
     Args:
-        targets: warps [B,3,S,S] in [-1, 1].
+        targets: observations [P, 3, S, S] in [-1, 1], one per picture; smaller than the results under `down`.
         settings: weights, layers and norms.
         backbone: the perceptual network; None where perceptual_weight is 0.
+        degradation: the operator that made the observations; None: none.
     """
 
-    def __init__(self, targets: Tensor, settings: Inversion, backbone: Backbone | None) -> None:
+    def __init__(
+        self,
+        targets: Tensor,
+        settings: Inversion,
+        backbone: Backbone | None,
+        degradation: Degradation | None = None,
+    ) -> None:
         self.settings = settings
-        self._backbone = backbone
-        self._targets = {targets.shape[-1]: targets}
+        self._backbone, self._degradation = backbone, degradation
+        self._largest = targets.shape[-1]
+        self._targets = {self._largest: targets}
         self._features: dict[int, dict[str, Tensor]] = {}
 
-    def __call__(self, images: Tensor, latents: Latents) -> tuple[Tensor, dict[str, Tensor]]:
-        """Images [B,3,s,s] with s dividing S -> (loss [B], its parts by name, each [B])."""
+    def __call__(
+        self, images: Tensor, lanes: Sequence[Latents], pictures: Sequence[int] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss [B] and its parts by name, each [B].
+
+        Args:
+            images: [B, 3, s, s]; s divides S, or S divides s.
+            lanes: what they are the images of.
+            pictures: for each image, the row of its target; None: image i belongs to target i.
+        """
         s = self.settings
-        target = self._target(images.shape[-1])
+        rows = self._rows(pictures, len(images))
+        if self._degradation is not None:
+            images = self._degradation(images, rows)
+        images = _reduce(images, min(self._largest, images.shape[-1]))
+        target = self._pick(self._target(images.shape[-1]), rows)
         parts = {"l2": l2(images, target)}
         loss = s.pixel_weight * parts["l2"]
         if s.l1_weight:
             parts["l1"] = l1(images, target)
             loss = loss + s.l1_weight * parts["l1"]
         if s.perceptual_weight and self._backbone is not None:
-            parts["perceptual"] = self.perceptual(images)
+            parts["perceptual"] = self.perceptual(images, rows)
             loss = loss + s.perceptual_weight * parts["perceptual"]
         if s.prior_weight:
-            count = latents.codes.shape[1] + latents.tail.shape[1]
-            squares = latents.codes.square().mean(2).sum(1) + latents.tail.square().mean(2).sum(1)
-            parts["prior"] = squares / count
+            parts["prior"] = torch.stack([_mean_square(latents) for latents in lanes])
             loss = loss + s.prior_weight * parts["prior"]
+        if s.geodesic_weight:
+            parts["geodesic"] = torch.stack([geodesic_cross(latents["codes"]) for latents in lanes])
+            loss = loss + s.geodesic_weight * parts["geodesic"]
         return loss, parts
 
-    def perceptual(self, images: Tensor) -> Tensor:
-        """The perceptual distance [B] in the configured norm; the target's features are computed once per size."""
+    def perceptual(self, images: Tensor, pictures: Sequence[int] | None = None) -> Tensor:
+        """The perceptual distance [B] of observed images in the configured norm."""
         s = self.settings
         assert self._backbone is not None
         size = min(images.shape[-1], s.perceptual_size)
-        features = self._backbone(_reduce(images, size), s.perceptual_layers)
+        features = self._backbone(_at_least(_reduce(images, size)), s.perceptual_layers)
         if size not in self._features:
             with torch.no_grad():
-                self._features[size] = self._backbone(
-                    _reduce(self._target(images.shape[-1]), size), s.perceptual_layers
-                )
-        return perceptual(features, self._features[size], s.perceptual_norm)
+                target = _at_least(_reduce(self._target(images.shape[-1]), size))
+                self._features[size] = self._backbone(target, s.perceptual_layers)
+        rows = self._rows(pictures, len(images))
+        target_features = {name: self._pick(feature, rows) for name, feature in self._features[size].items()}
+        return perceptual(features, target_features, s.perceptual_norm)
+
+    def _rows(self, pictures: Sequence[int] | None, count: int) -> list[int] | None:
+        """None where image i belongs to target i."""
+        if pictures is None or list(pictures) == list(range(len(self._targets[self._largest]))):
+            return None
+        return list(pictures)
+
+    @staticmethod
+    def _pick(values: Tensor, rows: list[int] | None) -> Tensor:
+        """Rows of the targets' values; a picture that all lanes share is broadcast instead of copied."""
+        if rows is None:
+            return values
+        if len(set(rows)) == 1:
+            return values[rows[0] : rows[0] + 1]
+        return values[rows]
 
     def _target(self, size: int) -> Tensor:
         if size not in self._targets:
-            self._targets[size] = _reduce(self._targets[max(self._targets)], size)
+            self._targets[size] = _reduce(self._targets[self._largest], size)
         return self._targets[size]
+
+
+def _mean_square(latents: Latents) -> Tensor:
+    """Of codes and tail together, in units of the prior: 1 for samples of the generator."""
+    squares = [latents[name].square().mean(1) for name in ("codes", "tail") if name in latents]
+    return torch.cat(squares).mean()
 
 
 def _reduce(images: Tensor, size: int) -> Tensor:
@@ -72,3 +121,9 @@ def _reduce(images: Tensor, size: int) -> Tensor:
     if side % size:
         raise ValueError(f"cannot compare at {size} pixels: {side} is not a multiple of it")
     return F.avg_pool2d(images, side // size)
+
+
+def _at_least(images: Tensor) -> Tensor:
+    if images.shape[-1] >= SMALLEST:
+        return images
+    return F.interpolate(images, size=(SMALLEST, SMALLEST), mode="nearest")

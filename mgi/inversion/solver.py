@@ -1,121 +1,217 @@
-"""How: gradient steps on a batch of lanes that share a hypothesis, each lane independent of the others.
+"""How: gradient steps on lanes, each of which is its own optimisation problem.
 
-The sum over lanes of per-lane means makes every lane's gradient its own, and Adam and SGD act element by element, so a
-lane's path does not depend on its batch. Each lane keeps its best latents; a lane whose loss or gradient stops being
-finite is frozen at its best and the others go on.
+Lanes that compose at the same layer share passes through the networks. The sum over lanes of per-lane losses makes
+every lane's gradient its own, and each lane has its own optimiser, so its path does not depend on the others. A lane
+whose loss or gradient stops being finite is frozen at its best and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from mgi.config import Inversion
+from mgi.inversion.latents import Latents, detached, pack
 from mgi.inversion.objective import Objective
-from mgi.inversion.space import Latents, LatentSpace
+from mgi.inversion.spaces import Space, W
 from mgi.pairs import Hypothesis
 
 Progress = Callable[[int, int, float], None]
 WARM_UP = 5
 """Steps of the `ramp` schedule before the full step size: Adam's first steps are sign steps, as large as any."""
+IMPROVEMENT = 1e-3
+"""Relative improvement of the best loss below which a lane stands still (`inversion.plateau`)."""
 
 
-@dataclass
-class Outcome:
-    """What became of B lanes: best latents, loss per step [B,steps], best loss [B] and the step that reached it."""
+@dataclass(eq=False)
+class LaneState:
+    """One lane on its way.
 
+    Args:
+        hypothesis: composing layer and number of codes.
+        picture: row of its target in the objective.
+        latents: where it starts; taken over and changed in place.
+        seed: of noise added on the way.
+    """
+
+    hypothesis: Hypothesis
+    picture: int
     latents: Latents
-    losses: Tensor
-    best_loss: Tensor
-    best_step: Tensor
-    stopped_at: list[int | None]
-    """First step with a non-finite loss or gradient, per lane."""
+    seed: int = 0
+    best: Latents = field(init=False)
+    best_loss: float = math.inf
+    best_step: int = -1
+    losses: list[float] = field(default_factory=list)
+    lost_at: int | None = None
+    """First step with a loss or gradient that is not finite."""
+    ended: bool = False
+    """It stood still (plateau) or was sorted out (rungs): it takes no more steps."""
+    finished: bool = True
+    """False where rungs sorted it out before its last step."""
+    snapshots: list[Tensor] = field(default_factory=list)
+    optimiser: torch.optim.Optimizer | None = None
+    mark: tuple[float, int] = (math.inf, 0)
+    """Loss and step of the last improvement that counts."""
+
+    def __post_init__(self) -> None:
+        self.best = detached(self.latents)
+
+    @property
+    def active(self) -> bool:
+        """Whether it still takes steps."""
+        return self.lost_at is None and not self.ended
 
 
-def solve(
-    space: LatentSpace,
-    objective: Objective,
-    start: Latents,
-    hypothesis: Hypothesis,
-    settings: Inversion,
-    down: int,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Minimise the objective over latents (MGI equation 7).
+class Solver:
+    """Takes lanes from step to step.
 
     Args:
         space: generator and parametrisation.
-        objective: holds the targets of the same lanes.
-        start: initial latents; not modified.
-        hypothesis: composing layer and number of codes.
+        objective: holds the targets.
         settings: steps, optimiser, schedule.
-        down: factor between the generator's resolution and the warp.
-        progress: called with (step, steps, mean loss) after every step.
+        down: factor between the generator's resolution and the targets.
+        lanes_at_once: how many lanes share a pass; halved for good when the device's memory does not hold them.
     """
-    latents = start.clone()
-    parameters = [t.requires_grad_() for t in latents.tensors() if t.numel()]
-    optimiser, rates = _optimiser(latents, settings)
-    lanes = latents.codes.shape[0]
-    coarse_steps = min(settings.coarse_steps, settings.steps - 1) if space.has_coarse(hypothesis.composing_layer) else 0
-    best, alive = latents.clone(), torch.ones(lanes, dtype=torch.bool, device=latents.codes.device)
-    best_loss = torch.full((lanes,), torch.inf, device=alive.device)
-    best_step = torch.full((lanes,), -1)
-    stopped: list[int | None] = [None] * lanes
-    curve = []
-    for step in range(settings.steps):
-        if step == coarse_steps:
-            best_loss.fill_(torch.inf)  # the two objectives are not comparable: the full one decides
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * _factor(settings, step)
-        images = space.images(latents, hypothesis.composing_layer, down, coarse=step < coarse_steps)
-        loss, _ = objective(images, latents)
-        optimiser.zero_grad(set_to_none=True)
-        torch.where(alive, loss, torch.zeros_like(loss)).sum().backward()
-        finite = torch.isfinite(loss.detach()) & _finite_gradients(parameters)
-        for lane in torch.nonzero(alive & ~finite)[:, 0].tolist():
-            stopped[lane] = step
-        alive = alive & finite
-        better = alive & (loss.detach() < best_loss)
-        best_loss = torch.where(better, loss.detach(), best_loss)
-        best_step[better.cpu()] = step
-        for kept, current in zip(best.tensors(), latents.tensors(), strict=True):
-            kept[better] = current.detach()[better]
-        curve.append(loss.detach().cpu())
-        if not bool(alive.any()):
-            break
-        for parameter in parameters:
-            assert parameter.grad is not None
-            parameter.grad[~alive] = 0  # NaN times zero is NaN: frozen lanes are written, not multiplied
-        optimiser.step()
-        if progress is not None:
-            progress(step + 1, settings.steps, float(loss.detach()[alive].mean()))
-    losses = torch.stack(curve, dim=1)
-    padding = losses.new_full((lanes, settings.steps - losses.shape[1]), torch.nan)
-    return Outcome(best, torch.cat([losses, padding], dim=1), best_loss.cpu(), best_step, stopped)
+
+    def __init__(
+        self, space: Space, objective: Objective, settings: Inversion, down: int, lanes_at_once: int = 1
+    ) -> None:
+        self.space, self.objective, self.settings, self.down = space, objective, settings, down
+        self.lanes_at_once = lanes_at_once
+
+    def coarse_steps(self, layer: int) -> int:
+        """How many of the first steps go through the coarse head."""
+        if not self.space.has_coarse(layer):
+            return 0
+        return min(self.settings.coarse_steps, self.settings.steps - 1)
+
+    def advance(self, lanes: Sequence[LaneState], until: int, progress: Callable[[int, float], None]) -> None:
+        """Take the active lanes from where they are to `until` steps; `progress` gets (lane-steps, mean loss)."""
+        active = sorted((lane for lane in lanes if lane.active), key=_layer)
+        for layer, group in groupby(active, key=_layer):
+            waiting = list(group)
+            while waiting:
+                batch, waiting = waiting[: self.lanes_at_once], waiting[self.lanes_at_once :]
+                for step in range(min(len(lane.losses) for lane in batch), until):
+                    batch = [lane for lane in batch if lane.active]
+                    if not batch:
+                        break
+                    losses = self._step(batch, layer, step)
+                    progress(len(batch), sum(losses) / len(losses))
+
+    def _step(self, lanes: list[LaneState], layer: int, step: int) -> list[float]:
+        coarse = step < self.coarse_steps(layer)
+        for lane in lanes:
+            optimiser = self._optimiser(lane)
+            optimiser.zero_grad(set_to_none=True)
+            factor = schedule_factor(self.settings, step)
+            for group in optimiser.param_groups:
+                group["lr"] = group["rate"] * factor
+            if step == self.coarse_steps(layer) > 0:
+                # The two objectives are not comparable: the full one decides.
+                lane.best_loss, lane.mark = math.inf, (math.inf, step)
+        losses = self._gradients(lanes, layer, coarse, step)
+        for lane, loss in zip(lanes, losses, strict=True):
+            lane.losses.append(loss)
+            if not (math.isfinite(loss) and _finite(lane.latents.values())):
+                lane.lost_at = step
+                continue
+            self._remember(lane, loss, step)
+            assert lane.optimiser is not None
+            lane.optimiser.step()
+            self.space.retract(lane.latents)
+        return losses
+
+    def _gradients(self, lanes: list[LaneState], layer: int, coarse: bool, step: int) -> list[float]:
+        """Loss of every lane, with the gradients left in its tensors; in halves where memory is short."""
+        try:
+            latents = [self._disturbed(lane, step) for lane in lanes]
+            images = self.space.images(latents, layer, self.down, coarse=coarse)
+            loss, _ = self.objective(images, latents, [lane.picture for lane in lanes])
+            loss.sum().backward()
+            return [float(value) for value in loss.detach().cpu()]
+        except torch.OutOfMemoryError:
+            if len(lanes) == 1:
+                raise
+        half = len(lanes) // 2
+        self.lanes_at_once = min(self.lanes_at_once, max(1, half))
+        for lane in lanes:  # what a pass that died has left behind
+            for tensor in lane.latents.values():
+                tensor.grad = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        parts = (lanes[:half], lanes[half:])
+        return [loss for part in parts for loss in self._gradients(part, layer, coarse, step)]
+
+    def _disturbed(self, lane: LaneState, step: int) -> Latents:
+        """The lane's latents with the noise that its settings add at this step."""
+        s = self.settings
+        fade = max(0.0, 1 - step / (0.75 * s.steps)) ** 2
+        if not (s.latent_noise and fade and isinstance(self.space, W)):
+            return lane.latents
+        codes = lane.latents["codes"]
+        _, spread = self.space.statistics(str(codes.device))
+        random = torch.Generator().manual_seed((lane.seed + step) & (2**63 - 1))
+        noise = torch.randn(1, codes.shape[1], generator=random).to(codes)
+        return {"codes": codes + s.latent_noise * spread * fade / math.sqrt(codes.shape[1]) * noise}
+
+    def _remember(self, lane: LaneState, loss: float, step: int) -> None:
+        s = self.settings
+        if loss < lane.best_loss:
+            lane.best_loss, lane.best_step, lane.best = loss, step, detached(lane.latents)
+        if loss < lane.mark[0] * (1 - IMPROVEMENT):
+            lane.mark = (loss, step)
+        elif s.plateau and step - lane.mark[1] >= s.plateau:
+            lane.ended = True
+        if s.snapshots and step in snapshot_steps(s):
+            lane.snapshots.append(pack(lane.latents))
+
+    def _optimiser(self, lane: LaneState) -> torch.optim.Optimizer:
+        if lane.optimiser is None:
+            s = self.settings
+            factors = {"alpha": s.alpha_rate, "tail": s.tail_rate}
+            groups = [
+                {"params": [tensor.requires_grad_()], "rate": s.learning_rate * factors.get(name, 1.0)}
+                for name, tensor in lane.latents.items()
+                if tensor.numel()
+            ]
+            if s.optimizer == "sgd":
+                lane.optimiser = torch.optim.SGD(groups, lr=s.learning_rate)
+            else:
+                lane.optimiser = torch.optim.Adam(groups, lr=s.learning_rate, betas=(0.9, s.beta2))
+        return lane.optimiser
 
 
-def _optimiser(latents: Latents, settings: Inversion) -> tuple[torch.optim.Optimizer, list[float]]:
-    rate = settings.learning_rate
-    rates = [rate, rate * settings.alpha_rate, rate * settings.tail_rate]
-    pairs = [(t, r) for t, r in zip(latents.tensors(), rates, strict=True) if t.numel()]
-    groups = [{"params": [tensor], "lr": r} for tensor, r in pairs]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate), [r for _, r in pairs]
-    return torch.optim.Adam(groups, lr=rate), [r for _, r in pairs]
-
-
-def _factor(settings: Inversion, step: int) -> float:
+def schedule_factor(settings: Inversion, step: int) -> float:
     """Multiple of the step size at a step."""
-    if settings.schedule == "constant":
-        return 1.0
-    rise = min(1.0, (step + 1) / WARM_UP)
-    fall = min(1.0, (settings.steps - step) / (settings.steps / 3))
-    return rise * fall
+    t = step / settings.steps
+    if settings.schedule == "ramp":
+        fall = min(1.0, (settings.steps - step) / (settings.steps / 3))
+        return min(1.0, (step + 1) / WARM_UP) * fall
+    if settings.schedule == "cosine":
+        down = min(1.0, (1 - t) / 0.25)
+        return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, max(t, 0.5 / settings.steps) / 0.05)
+    if settings.schedule == "cycle":
+        if t < 0.9:
+            return (9 * (1 - abs(t / 0.9 - 0.5) * 2) + 1) / 10
+        return 0.1 + (t - 0.9) / 0.1 * (0.001 - 0.1)
+    return 1.0
 
 
-def _finite_gradients(parameters: list[Tensor]) -> Tensor:
-    checks = [torch.isfinite(p.grad).flatten(1).all(1) for p in parameters if p.grad is not None]
-    return torch.stack(checks).all(0)
+def snapshot_steps(settings: Inversion) -> list[int]:
+    """The steps whose latents are kept: the first, the last, and the others evenly between."""
+    count = min(settings.snapshots, settings.steps)
+    return sorted({round(i * (settings.steps - 1) / max(count - 1, 1)) for i in range(count)})
+
+
+def _layer(lane: LaneState) -> int:
+    return lane.hypothesis.composing_layer
+
+
+def _finite(tensors: Iterable[Tensor]) -> bool:
+    return all(bool(torch.isfinite(t.grad).all()) for t in tensors if t.grad is not None)

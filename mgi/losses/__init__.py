@@ -1,6 +1,7 @@
 """Losses, one equation per function; each returns one value per lane, [B]."""
 
 from mgi.losses.contextual import contextual, contextual_similarity
+from mgi.losses.latent import geodesic_cross
 from mgi.losses.perceptual import (
     PerceptualNorm,
     gram,
@@ -15,6 +16,7 @@ __all__ = [
     "PerceptualNorm",
     "contextual",
     "contextual_similarity",
+    "geodesic_cross",
     "gram",
     "gram_distance",
     "l1",

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.losses.pixel import l1, l2
 
-PerceptualNorm = Literal["mganprior", "relative"]
+PerceptualNorm = Literal["mganprior", "relative", "mse", "unit"]
 Pyramid = Mapping[str, Tensor]
 
 _EPSILON = 1e-8
+_PIXEL_DEVIATION = 255 * 0.226
+"""Standard deviation of ImageNet's pixels in 0..255."""
 
 
 def perceptual_mganprior(features: Pyramid, target: Pyramid) -> Tensor:
@@ -36,9 +39,37 @@ def perceptual_relative(features: Pyramid, target: Pyramid) -> Tensor:
     return (_over_layers(l1, features, target) / (magnitude + _EPSILON)).mean(0)
 
 
+def perceptual_mse(features: Pyramid, target: Pyramid) -> Tensor:
+    """sum over layers of mean (phi(x) - phi(r))^2: Image2StyleGAN's distance, all lambda_j = 1 -> [B].
+
+    Features of pixels in 0..255 (`vgg16-imagenet`) are brought to the scale of pixels of unit variance.
+    """
+    return _over_layers(l2, features, target).sum(0) / _PIXEL_DEVIATION**2
+
+
+def perceptual_unit(features: Pyramid, target: Pyramid) -> Tensor:
+    """sum over layers of mean over positions of |u(x) - u(r)|^2, u the feature vector at unit length -> [B].
+
+    LPIPS with all channel weights 1: what can be had of it without its learnt weights.
+    """
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        return (F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(1).mean((1, 2))
+
+    return _over_layers(distance, features, target).sum(0)
+
+
+_NORMS: dict[str, Callable[[Pyramid, Pyramid], Tensor]] = {
+    "mganprior": perceptual_mganprior,
+    "relative": perceptual_relative,
+    "mse": perceptual_mse,
+    "unit": perceptual_unit,
+}
+
+
 def perceptual(features: Pyramid, target: Pyramid, norm: PerceptualNorm) -> Tensor:
     """The perceptual distance that `inversion.perceptual_norm` names -> [B]."""
-    return {"mganprior": perceptual_mganprior, "relative": perceptual_relative}[norm](features, target)
+    return _NORMS[norm](features, target)
 
 
 def gram(features: Tensor) -> Tensor:

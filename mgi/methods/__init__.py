@@ -1,4 +1,4 @@
-"""Methods with a row in a table; `load_method` returns the one that a configuration describes."""
+"""Methods with a row in a table, one file each; `load_method` returns the one that a configuration describes."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def load_method(config: RunConfig, device: str = "auto", threads: int | None = N
     keep_freed_memory()
     import torch
 
-    from mgi.methods.mgi import MultipleGANInversion
+    from mgi.methods.stages import InversionMethod
 
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    return MultipleGANInversion(config, chosen)
+    return InversionMethod(config, chosen)

@@ -34,12 +34,17 @@ class WarpOutput:
 
 @dataclass(frozen=True)
 class Lane:
-    """One hypothesis on one pair: the warp uint8 [S,S,3] to reach and the seed of everything random."""
+    """One hypothesis on one pair: the warp (or observed picture) uint8 [S,S,3] to reach and the seed of its start.
+
+    `truth` is the whole picture where what is seen was degraded, `observation_seed` what drew the degradation.
+    """
 
     pair_id: str
     warp: np.ndarray
     hypothesis: Hypothesis
     seed: int
+    truth: np.ndarray | None = None
+    observation_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,16 @@ class Method(Protocol):
 
     config: RunConfig
     lanes_per_batch: int
-    """How many lanes of one hypothesis `invert` should get at once; 1 on a CPU."""
+    """How many pairs `invert` should get at once; 1 on a CPU."""
+
+    @property
+    def groups(self) -> list[list[Hypothesis]]:
+        """The hypotheses, grouped as `invert` wants them: a group's lanes of one pair come in one call."""
+        ...
+
+    def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
+        """A picture to invert as it is, uint8 [H,W,3] of any size: aligned, and as seen through the degradation."""
+        ...
 
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
         """uint8 [H,W,3] of any size, twice -> aligned and warped."""
@@ -77,7 +91,7 @@ class Method(Protocol):
         ...
 
     def invert(self, lanes: list[Lane], progress: Progress | None = None) -> list[LaneResult]:
-        """Optimise lanes that share a hypothesis; a lane's result does not depend on the others."""
+        """Optimise lanes of one group of hypotheses; a pair's results do not depend on the other pairs."""
         ...
 
     def reference_features(self, warp: np.ndarray, exemplar: np.ndarray) -> Arrays:

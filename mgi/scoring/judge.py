@@ -78,6 +78,13 @@ class Judge:
             "paper": paper_fd(pooled_vector(grid), self.domain.images),
         }
 
+    def domain_distance(self, features: np.ndarray, rule: str) -> float:
+        """Features [K,g,g] -> the distance to the domain under `paper`, else the spatial one: what needs no pair."""
+        grid = features.astype(np.float32)
+        if rule == "paper":
+            return paper_fd(pooled_vector(grid), self.domain.images)
+        return spatial_fd(grid, self.domain.locations)
+
     def select(self, table: list[dict[str, Any]]) -> dict[str, Any]:
         """One pair's rows -> its choice."""
         settings = self.config.selection
@@ -160,4 +167,5 @@ def _plain(choice: Choice) -> dict[str, Any]:
         "value": choice.value,
         "guarded": list(choice.guarded),
         "invalid": list(choice.invalid),
+        "halved": list(choice.halved),
     }

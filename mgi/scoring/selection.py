@@ -13,7 +13,8 @@ from typing import Any
 RULES = ("spatial-fd", "sifid", "set-fid", "paper")
 
 Row = Mapping[str, Any]
-"""`hypothesis` (id), `error` (distance to the warp; smaller is more faithful), and one number per rule."""
+"""`hypothesis` (id), `error` (distance to the warp; smaller is more faithful), one number per rule, and `finished`,
+which is 0 where the search ended it early."""
 
 
 class SelectionError(ValueError):
@@ -24,7 +25,8 @@ class SelectionError(ValueError):
 class Choice:
     """The winner of one pair.
 
-    `guarded` are the ids that the fidelity bound put out, `invalid` those whose error or distance is not a number.
+    `guarded` are the ids that the fidelity bound put out, `invalid` those whose error or distance is not a number,
+    `halved` those that the search ended before their last step.
     """
 
     hypothesis: str
@@ -32,6 +34,7 @@ class Choice:
     value: float
     guarded: tuple[str, ...] = ()
     invalid: tuple[str, ...] = ()
+    halved: tuple[str, ...] = ()
 
 
 def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
@@ -50,12 +53,18 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
     """
     if rule not in RULES:
         raise SelectionError(f"unknown selection rule {rule!r}; use one of {', '.join(RULES)}")
-    candidates, guarded, invalid = _guard(rows, rule, fidelity_bound)
+    # A lane that the search gave up is only good for the table, unless nothing else is left.
+    whole = [row for row in rows if _number(row, "finished") != 0]
+    halved = _ids([row for row in rows if _number(row, "finished") == 0])
+    candidates, guarded, invalid = _guard(whole, rule, fidelity_bound)
+    if not candidates and halved:
+        candidates, guarded, invalid = _guard(rows, rule, fidelity_bound)
+        halved = ()
     if not candidates:
         what = f"in all {len(rows)}, {rule} or the error is missing or not finite" if rows else "there are none"
         raise SelectionError(f"no hypothesis can be selected: {what}; see the reasons in the hypotheses table")
     best = min(candidates, key=lambda row: (_number(row, rule), _number(row, "error"), row["hypothesis"]))
-    return Choice(best["hypothesis"], rule, _number(best, rule), guarded, invalid)
+    return Choice(best["hypothesis"], rule, _number(best, rule), guarded, invalid, halved)
 
 
 def select_set(tables: Sequence[Sequence[Row]], distances: Mapping[str, float], fidelity_bound: float) -> list[Choice]:

@@ -34,6 +34,15 @@ class StubMethod:
         self.config = config
         self.size = config.warp.image_size
 
+    @property
+    def groups(self) -> list[list[Hypothesis]]:
+        hypotheses = list(self.config.inversion.all_hypotheses())
+        return [hypotheses] if self.config.inversion.rungs else [[hypothesis] for hypothesis in hypotheses]
+
+    def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
+        small = np.asarray(Image.fromarray(image).resize((self.size, self.size)))
+        return WarpOutput(source=small, exemplar=small, warp=small, info={"aligned_source": "centre"})
+
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Callable[..., None] | None = None) -> WarpOutput:
         small = [np.asarray(Image.fromarray(image).resize((self.size, self.size))) for image in (source, exemplar)]
         if os.environ.get("STUB_RAISE"):

@@ -1,0 +1,95 @@
+"""`mgi invert`: pictures as they are, through a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.translate import print_plan
+from flows.settings import load_settings, parse_assignments
+
+
+@guarded
+def invert(
+    images: Annotated[Path, typer.Argument(help="Folder of the pictures.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the run; gone on with if there.")],
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="mgi, mganprior, single-code, image2stylegan, pulse or stylegan2-projector.  [default: the profile's]",
+        ),
+    ] = None,
+    degrade: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPERATOR",
+            help="Recover from: down2 to down16 (super-resolution), gray (colorization), mask or mask:FILE "
+            "(inpainting; white is missing), rain.  [default: none, a reconstruction]",
+        ),
+    ] = None,
+    given: Annotated[
+        bool, typer.Option("--given", help="The pictures are degraded already; else it is done to them first.")
+    ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pictures.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, metavar="S", help="Starts, masks and rain.  [default: 0]")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override profile and method; may be repeated."),
+    ] = None,
+    video: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Write the optimisation of the first N pictures as videos.")
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
+) -> int:
+    """Invert IMAGES into the folder RUN: find the latents that reproduce each picture, or what is seen of it.
+
+    Every option can be set by MGI_<OPTION>, every configuration key by MGI_<SECTION>__<KEY> in the environment.
+    """
+    settings = load_settings()
+    where = choose_cluster(workers, scheduler, settings)
+    overrides: dict[str, Any] = {**settings.overrides(), **parse_assignments(assignments or [])}
+    if degrade is not None:
+        overrides["inversion.degradation"] = degrade
+    if given:
+        overrides["inversion.observed"] = "given"
+    if video is not None:
+        overrides.setdefault("inversion.snapshots", SNAPSHOTS)
+    arguments: dict[str, Any] = {
+        "sources": str(images),
+        "exemplars": None,
+        "profile": profile or settings.profile,
+        "limit": limit if limit is not None else settings.limit,
+        "seed": seed if seed is not None else settings.seed,
+        "overrides": overrides,
+        "method": method,
+    }
+    # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
+    from flows import engine
+    from flows.cli.summary import print_summary
+    from flows.pipeline import request_of
+    from flows.progress import show_progress
+    from tasks.plan import make_plan
+
+    if dry_run:
+        print_plan(make_plan(request_of(**arguments)), out_dir)
+        return 0
+    with show_progress(err) as observer:
+        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        summary = engine.start(arguments, str(out_dir), how)
+        if video is not None:
+            engine.write_videos(str(out_dir), video, how)
+    return print_summary(summary)
+
+
+SNAPSHOTS = 24
+"""Latents that a video shows, unless --set inversion.snapshots says otherwise."""

@@ -1,0 +1,156 @@
+"""Degradations as operators: D(y) = keep * grey?(y) + add, and smaller by a factor.
+
+One operator covers the tasks of both papers' inversions: `down` (super-resolution), `gray` (colorization), a mask
+(inpainting), rain (deraining) and none (reconstruction). All of them commute with taking means of cells, but for cells
+that a mask's border crosses; so the cheap steps at low resolution may use them, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, UnidentifiedImageError
+from torch import Tensor
+
+from mgi.config import ConfigError
+from mgi.images import down
+
+FACTORS = (2, 4, 8, 16)
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
+HOLE_SHARE = (0.2, 0.4)
+"""Free-form masks cover between these shares of the picture."""
+STREAKS, STREAK_OPACITY = 160, 0.6
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """The operator for P pictures of S x S pixels.
+
+    Args:
+        size: S.
+        factor: the observation has S / factor rows: exact means of cells.
+        gray: all channels become the luminance.
+        keep: [P, 1, S, S], what remains of each pixel; None: all.
+        add: [P, 1, S, S], what is added to each channel; None: nothing.
+    """
+
+    size: int
+    factor: int = 1
+    gray: bool = False
+    keep: Tensor | None = None
+    add: Tensor | None = None
+
+    def __call__(self, images: Tensor, rows: Sequence[int] | None = None) -> Tensor:
+        """Images [B, 3, s, s] with s dividing S -> observations [B, 3, s', s'], s' = min(s, S / factor).
+
+        Args:
+            rows: for each image, which of the P pictures it is; None: image i is picture i.
+        """
+        if self.gray:
+            weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+            images = (images * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+        if self.keep is not None and self.add is not None:
+            chosen = slice(None) if rows is None else list(rows)
+            ratio = self.keep.shape[-1] // images.shape[-1]
+            images = images * down(self.keep[chosen], ratio) + down(self.add[chosen], ratio)
+        return self.shrink(images)
+
+    def shrink(self, images: Tensor) -> Tensor:
+        """Images [B, 3, s, s] at the size of the observation, min(s, S / factor)."""
+        return down(images, max(1, images.shape[-1] * self.factor // self.size))
+
+
+def parse(spec: str) -> tuple[str, str]:
+    """(kind, argument) of `inversion.degradation`.
+
+    Raises:
+        ConfigError: it is none of none, down2 to down16, gray, rain, mask, mask:FILE.
+    """
+    kind, _, argument = spec.partition(":")
+    if match := re.fullmatch(r"down(\d+)", spec):
+        if int(match[1]) not in FACTORS:
+            raise ConfigError(f"inversion.degradation: factors are {', '.join(map(str, FACTORS))}, found {spec!r}")
+        return "down", match[1]
+    if spec in ("none", "gray", "rain", "mask") or (kind == "mask" and argument):
+        return kind, argument
+    raise ConfigError(
+        f"inversion.degradation: expected none, down2 to down16, gray, rain, mask or mask:FILE, found {spec!r}"
+    )
+
+
+def build(spec: str, size: int, seeds: Sequence[int], device: str | torch.device = "cpu") -> Degradation:
+    """The operator of a specification for pictures of size x size; `seeds` draw each picture's own mask or rain.
+
+    Raises:
+        ConfigError: a bad specification, a size that the factor does not divide, or a mask file that cannot be read.
+    """
+    kind, argument = parse(spec)
+    if kind == "down":
+        factor = int(argument)
+        if size % factor or size // factor < 8:
+            raise ConfigError(f"inversion.degradation: {size} rows cannot be reduced by {factor}; use a smaller factor")
+        return Degradation(size, factor=factor)
+    if kind == "gray":
+        return Degradation(size, gray=True)
+    if kind == "rain":
+        streaks = torch.stack([rain(size, seed) for seed in seeds]).to(device)
+        return Degradation(size, keep=1 - streaks, add=streaks)  # a white streak over what is there
+    if kind == "mask":
+        holes = [_mask_file(argument, size)] * len(seeds) if argument else [free_form(size, seed) for seed in seeds]
+        missing = torch.stack(holes).to(device)
+        return Degradation(size, keep=1 - missing, add=torch.zeros_like(missing))
+    return Degradation(size)
+
+
+def free_form(size: int, seed: int) -> Tensor:
+    """A mask of brush strokes [1, size, size], 1 where the picture is missing; a fifth to two fifths of it."""
+    random = np.random.default_rng(seed)
+    share = random.uniform(*HOLE_SHARE)
+    mask = Image.new("L", (size, size))
+    draw = ImageDraw.Draw(mask)
+    while np.asarray(mask).mean() / 255 < share:
+        width = int(size * random.uniform(0.05, 0.12))
+        point, angle = random.uniform(0, size, 2), random.uniform(0, 2 * np.pi)
+        line = [tuple(point)]
+        for _ in range(random.integers(3, 7)):
+            angle += random.uniform(-1.2, 1.2)
+            stride = size * random.uniform(0.08, 0.2) * np.array([np.cos(angle), np.sin(angle)])
+            point = np.clip(point + stride, 0, size)
+            line.append(tuple(point))
+        draw.line(line, fill=255, width=width, joint="curve")
+        for x, y in line:
+            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).round()[None]
+
+
+def rain(size: int, seed: int) -> Tensor:
+    """Slanted streaks [1, size, size], opacity 0 to 0.6, drawn at twice the size so that they are smooth."""
+    random = np.random.default_rng(seed)
+    big = Image.new("L", (2 * size, 2 * size))
+    draw = ImageDraw.Draw(big)
+    slant = random.uniform(-0.3, 0.3)
+    for _ in range(STREAKS):
+        x, y = random.uniform(-0.3, 1.3) * 2 * size, random.uniform(-0.2, 1.0) * 2 * size
+        length = random.uniform(0.04, 0.14) * 2 * size
+        shade = int(255 * random.uniform(0.4, 1.0))
+        draw.line((x, y, x + slant * length, y + length), fill=shade, width=max(1, size // 128))
+    streaks = np.asarray(big.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
+    return STREAK_OPACITY * torch.from_numpy(streaks)[None]
+
+
+def _mask_file(path: str, size: int) -> Tensor:
+    """White is missing; brought to size x size without grey borders."""
+    try:
+        with Image.open(Path(path)) as picture:
+            mask = np.asarray(picture.convert("L").resize((size, size), Image.Resampling.NEAREST), dtype=np.float32)
+    except (OSError, UnidentifiedImageError) as error:
+        raise ConfigError(f"inversion.degradation: mask {path} cannot be read ({error}); give a picture") from None
+    missing = torch.from_numpy(mask >= 128).float()[None]
+    if not 0 < float(missing.mean()) < 1:
+        raise ConfigError(f"inversion.degradation: mask {path} is all one colour; white pixels are the missing ones")
+    return missing

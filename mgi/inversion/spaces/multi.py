@@ -1,0 +1,113 @@
+"""Multi-code composing (mGANprior, MGI): N codes, fused after L layers with adaptive channel importance.
+
+The codes of all lanes of a batch go through the layers below L together, however many each lane has: nothing is padded,
+so lanes of 10 and of 40 codes cost what they are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mgi.config import Inversion
+from mgi.generators.base import Generator, fuse
+from mgi.inversion.coarse import CoarseHead
+from mgi.inversion.latents import Latents, Shapes, detached, stacked
+from mgi.inversion.prior import LatentPrior
+from mgi.inversion.spaces.base import draw
+from mgi.pairs import Hypothesis
+
+
+class MultiCode:
+    """Codes [N, D] and channel importance alpha [N, C] below L; styles [T, D] for the tail where there are styles.
+
+    Args:
+        generator: any generator.
+        settings: of the inversion.
+        prior: whitening of w for style-based generators; None for generators without styles.
+        head: the coarse head, where the generator has one.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        settings: Inversion,
+        prior: LatentPrior | None = None,
+        head: CoarseHead | None = None,
+    ) -> None:
+        self.generator, self.settings, self.prior, self.head = generator, settings, prior, head
+        self._codes_in_z = settings.space == "multi-z" or prior is None
+
+    def shapes(self, hypothesis: Hypothesis) -> Shapes:
+        """codes, alpha and tail; the tail has no rows where the generator has no styles."""
+        layer, count = hypothesis.composing_layer, hypothesis.num_codes
+        styles = self.generator.tail_styles(layer)
+        tail = min(styles, 1) if self.settings.tail == "single" else styles
+        dimension = self.generator.z_dim
+        channels = self.generator.layer_channels(layer)
+        return {"codes": (count, dimension), "alpha": (count, channels), "tail": (tail, dimension)}
+
+    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
+        """Random codes (or near the mean), alpha at 1/N or 1, the tail at the mean style."""
+        shapes, settings = self.shapes(hypothesis), self.settings
+        codes = draw(*shapes["codes"], seed) * (1.0 if settings.start == "random" else settings.jitter)
+        alpha = torch.full(shapes["alpha"], 1 / hypothesis.num_codes if settings.alpha_start == "1/N" else 1.0)
+        return {
+            "codes": codes.to(device),
+            "alpha": alpha.to(device),
+            "tail": torch.zeros(shapes["tail"], device=device),
+        }
+
+    def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
+        """Compose, then render the tail."""
+        features, styles = self.compose(lanes, layer)
+        if coarse and self.head is not None and styles is not None and layer <= self.head.layer:
+            middle = self.generator.tail_features(features, layer, styles, self.head.layer)  # type: ignore[attr-defined]
+            return self.head(middle, styles if styles.ndim == 2 else styles[:, -1])
+        return self.generator.render(features, layer, styles, down)
+
+    def compose(self, lanes: Sequence[Latents], layer: int) -> tuple[Tensor, Tensor | None]:
+        """Fused features [B, C, h, w] and the tail's styles ([B, D], [B, T, D] or None)."""
+        counts = [len(latents["codes"]) for latents in lanes]
+        codes = torch.cat([latents["codes"] for latents in lanes])
+        if self.prior is None:
+            features = self.generator.head(codes, layer)  # type: ignore[attr-defined]
+        else:
+            w = self.generator.to_w(codes) if self._codes_in_z else self.prior.to_w(codes)  # type: ignore[attr-defined]
+            features = self.generator.head(w, layer)  # type: ignore[attr-defined]
+        if len(set(counts)) == 1:
+            alpha = stacked(lanes, "alpha").to(features.dtype)
+            fused = fuse(features.unflatten(0, (len(lanes), counts[0])), alpha)
+        else:
+            alphas = [latents["alpha"].to(features.dtype) for latents in lanes]
+            each = zip(features.split(counts), alphas, strict=True)
+            fused = torch.cat([fuse(own[None], alpha[None]) for own, alpha in each])
+        if self.prior is None:
+            return fused, None
+        styles = self.prior.to_w(stacked(lanes, "tail"))
+        return fused, styles[:, 0] if styles.shape[1] == 1 else styles
+
+    def has_coarse(self, layer: int) -> bool:
+        """Only below the head's own layer."""
+        return self.head is not None and self.prior is not None and layer <= self.head.layer
+
+    def retract(self, latents: Latents) -> None:
+        """Codes may be anywhere."""
+
+    def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
+        """Every code and every style of the tail moves alike (mGANprior's semantic manipulation)."""
+        moved, step = detached(latents), amount * direction.to(latents["codes"])
+        if step.ndim > 1:  # one direction per style: codes make the first layers, the tail the others
+            tail = step[-len(moved["tail"]) :] if len(moved["tail"]) else step[:0]
+            step = step[0]
+        else:
+            tail = step
+        if self._codes_in_z:
+            moved["codes"] += step
+        elif self.prior is not None:
+            moved["codes"] = self.prior.to_v(self.prior.to_w(moved["codes"]) + step)
+        if self.prior is not None and len(moved["tail"]):
+            moved["tail"] = self.prior.to_v(self.prior.to_w(moved["tail"]) + tail)
+        return moved

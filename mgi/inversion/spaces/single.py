@@ -1,0 +1,173 @@
+"""The spaces of one code: Z, W, W+ and the sphere.
+
+All of them are one code composed at layer 1, written as styles: the first layer's style and one for each that the tail
+reads. So the tail's shortcuts (means of the image, coarse heads) serve them as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.config import Inversion
+from mgi.generators.base import Generator
+from mgi.images import down as average
+from mgi.inversion.coarse import CoarseHead
+from mgi.inversion.latents import Latents, Shapes, detached, stacked
+from mgi.inversion.prior import LatentPrior
+from mgi.inversion.spaces.base import draw, has_styles, require_styles, statistics_of_w
+from mgi.pairs import Hypothesis
+
+
+class SingleCode:
+    """Base of the spaces whose only group is `codes` [rows, D]."""
+
+    prior: LatentPrior | None = None
+
+    def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
+        self.generator, self.settings, self.head = generator, settings, head
+
+    def shapes(self, hypothesis: Hypothesis) -> Shapes:
+        """One row, unless the space says otherwise."""
+        return {"codes": (1, self.generator.z_dim)}
+
+    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
+        """Where a lane begins."""
+        raise NotImplementedError
+
+    def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
+        """The whole synthesis; `layer` says nothing here."""
+        codes = stacked(lanes, "codes")
+        if not has_styles(self.generator):
+            return average(self.generator(codes[:, 0]), down)
+        w = self._styles(codes)
+        features = self.generator.head(w[:, 0], 1)  # type: ignore[attr-defined]
+        tail = w[:, 0] if w.shape[1] == 1 else w[:, -self.generator.tail_styles(1) :]
+        if coarse and self.head is not None:
+            middle = self.generator.tail_features(features, 1, tail, self.head.layer)  # type: ignore[attr-defined]
+            return self.head(middle, w[:, -1])
+        return self.generator.render(features, 1, tail, down)
+
+    def has_coarse(self, layer: int) -> bool:
+        """Wherever there is a head."""
+        return self.head is not None and has_styles(self.generator)
+
+    def retract(self, latents: Latents) -> None:
+        """Codes may be anywhere."""
+
+    def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
+        """Moved in the space itself."""
+        moved, step = detached(latents), amount * direction.to(latents["codes"])
+        moved["codes"] = moved["codes"] + step[-len(moved["codes"]) :] if step.ndim > 1 else moved["codes"] + step
+        return moved
+
+    def _styles(self, codes: Tensor) -> Tensor:
+        """Codes [B, rows, D] -> w [B, rows, D]."""
+        raise NotImplementedError
+
+    def _rows(self) -> int:
+        """Styles of the whole synthesis, which is W+."""
+        return int(self.generator.styles)  # type: ignore[attr-defined]
+
+
+class Z(SingleCode):
+    """z ~ N(0, I), through the mapping network where there is one."""
+
+    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
+        """A random z."""
+        scale = 1.0 if self.settings.start == "random" else self.settings.jitter
+        return {"codes": (scale * draw(1, self.generator.z_dim, seed)).to(device)}
+
+    def _styles(self, codes: Tensor) -> Tensor:
+        return self.generator.to_w(codes)  # type: ignore[attr-defined]
+
+    def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
+        """Moved in z."""
+        return super().edited(latents, direction if direction.ndim == 1 else direction[0], amount)
+
+
+class W(SingleCode):
+    """One w for all layers, from the mean latent or from a random one."""
+
+    def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
+        super().__init__(generator, settings, head)
+        require_styles(generator, settings.space)
+
+    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
+        """The mean w, or a random one, in every row."""
+        rows, dimension = self.shapes(hypothesis)["codes"]
+        if self.settings.start == "random":
+            with torch.no_grad():
+                w = self.generator.to_w(draw(1, dimension, seed).to(device))  # type: ignore[attr-defined]
+        else:
+            w = self.statistics(device)[0][None]
+        return {"codes": w.expand(rows, -1).clone()}
+
+    def statistics(self, device: str) -> tuple[Tensor, float]:
+        """Mean [D] and spread of w, measured once."""
+        if not hasattr(self, "_statistics"):
+            self._statistics = statistics_of_w(self.generator, device)
+        return self._statistics
+
+    def _styles(self, codes: Tensor) -> Tensor:
+        return codes
+
+
+class WPlus(W):
+    """One w for every style that the synthesis reads (Image2StyleGAN)."""
+
+    def shapes(self, hypothesis: Hypothesis) -> Shapes:
+        """As many rows as styles."""
+        return {"codes": (self._rows(), self.generator.z_dim)}
+
+
+class Sphere(SingleCode):
+    """Points on the sphere of radius sqrt(D), where nearly all of N(0, I) lies (PULSE).
+
+    Style-based generators have one point per style, brought to w by the generator's own prior; others have one z.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        settings: Inversion,
+        head: CoarseHead | None = None,
+        to_w: LatentPrior | None = None,
+    ) -> None:
+        super().__init__(generator, settings, head)
+        self._to_w = to_w
+
+    def shapes(self, hypothesis: Hypothesis) -> Shapes:
+        """As many points as styles, or one z."""
+        return {"codes": (self._rows() if self._to_w is not None else 1, self.generator.z_dim)}
+
+    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
+        """One random point for all styles: a sample of the generator's own."""
+        rows, dimension = self.shapes(hypothesis)["codes"]
+        latents = {"codes": draw(1, dimension, seed).expand(rows, -1).clone().to(device)}
+        self.retract(latents)
+        return latents
+
+    def retract(self, latents: Latents) -> None:
+        """Every point back to radius sqrt(D)."""
+        codes = latents["codes"]
+        with torch.no_grad():
+            codes.copy_(F.normalize(codes, dim=1) * math.sqrt(codes.shape[1]))
+
+    def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
+        """Moved in w where there are styles, and not brought back to the sphere: a direction leaves it on purpose."""
+        if self._to_w is None:
+            return super().edited(latents, direction if direction.ndim == 1 else direction[0], amount)
+        moved = detached(latents)
+        step = amount * direction.to(moved["codes"])
+        step = step[-len(moved["codes"]) :] if step.ndim > 1 else step
+        moved["codes"] = self._to_w.to_v(self._to_w.to_w(moved["codes"]) + step)
+        return moved
+
+    def _styles(self, codes: Tensor) -> Tensor:
+        assert self._to_w is not None
+        return self._to_w.to_w(codes)

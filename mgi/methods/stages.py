@@ -1,0 +1,290 @@
+"""The stages of every method: warp or observe, invert, score, select, render.
+
+What one method does differently from another is settings (space, objective, solver); each has its file beside this
+one, which says where they follow its paper. Where the papers are silent, the choice is a named option of `mgi.config`
+and its reason is in docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgi import degradations
+from mgi.alignment.aligner import Aligner
+from mgi.config import ConfigError, RunConfig
+from mgi.correspondence.matching import warp_exemplar
+from mgi.degradations import Degradation
+from mgi.features import Backbone, load_backbone
+from mgi.generators import load as load_generator
+from mgi.images import down as average
+from mgi.images import to_float, to_uint8
+from mgi.inversion.latents import Latents, pack, size_of, unpack
+from mgi.inversion.objective import Objective
+from mgi.inversion.prior import measure_prior
+from mgi.inversion.search import search
+from mgi.inversion.solver import LaneState, Solver, snapshot_steps
+from mgi.inversion.spaces import Space, build_space, check_layer
+from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
+from mgi.pairs import Hypothesis
+from mgi.scoring.judge import Judge
+from mgi.statistics import shipped
+from mgi.statistics.latents import read_latents
+
+PRIOR_SAMPLES = 20_000
+"""Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""
+GPU_PAIRS = 4
+"""Pairs per call on a GPU."""
+BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
+"""Image pixels that share a pass: 4 lanes at 1024 on a GPU (2 GiB of activations each); on a CPU one lane from 512 on,
+where a larger batch computes no faster (docs/inversion.md)."""
+
+
+class InversionMethod:
+    """All methods; see `mgi.methods.base.Method` for the stages.
+
+    Args:
+        config: every setting.
+        device: torch device of all networks.
+    """
+
+    def __init__(self, config: RunConfig, device: str) -> None:
+        self.config, self.device = config, device
+        self.lanes_per_batch = 1 if device == "cpu" else GPU_PAIRS
+        self._backbones: dict[str, Backbone] = {}
+        self._align = Aligner(config.align, config.warp.image_size)
+        generator = load_generator(config.generator, device)
+        set_precision = getattr(generator, "set_precision", None)
+        if config.inversion.precision == "bf16" and set_precision is not None:
+            set_precision("bf16")
+        check_layer(config.inversion, generator.layers, config.generator)
+        self.generator = generator
+        self.size = self._working_size(generator.resolution)
+        self.down = generator.resolution // self.size
+        self.lanes_at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // generator.resolution**2)
+        self.space: Space = self._space()
+        self.judge = Judge(config, self.generator, self._backbone(config.selection.backbone), device, self.size)
+
+    # ------------------------------------------------------------------ stages
+
+    @property
+    def groups(self) -> list[list[Hypothesis]]:
+        """Hypotheses that have to be inverted by the same call: all where rungs compare them, else each alone."""
+        hypotheses = list(self.config.inversion.all_hypotheses())
+        return [hypotheses] if self.config.inversion.rungs else [[hypothesis] for hypothesis in hypotheses]
+
+    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
+        """Align both to the template where a face is found, then warp (equations 1-6)."""
+        start = time.perf_counter()
+        aligned_source, how_source = self._align(source, "source")
+        aligned_exemplar, how_exemplar = self._align(exemplar, "exemplar")
+        warped = warp_exemplar(
+            to_float(aligned_source, self.device),
+            to_float(aligned_exemplar, self.device),
+            self._backbone(self.config.warp.backbone),
+            self.config.warp,
+        )
+        info: dict[str, float | str] = {
+            "aligned_source": how_source,
+            "aligned_exemplar": how_exemplar,
+            "seconds": time.perf_counter() - start,
+        }
+        return WarpOutput(aligned_source, aligned_exemplar, to_uint8(warped)[0], info)
+
+    def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
+        """A picture to invert: aligned where a face is found, and as it is observed through the degradation."""
+        start = time.perf_counter()
+        aligned, how = self._align(image, "picture")
+        operator = self._degradation([seed])
+        # A picture that is given degraded passes unchanged: grey stays grey, holes stay holes, squares stay squares.
+        observed = operator(to_float(aligned, self.device))
+        # Kept at the size of the picture: every pixel of a smaller observation as a square of its own.
+        shown = observed.repeat_interleave(aligned.shape[0] // observed.shape[-1], 2)
+        shown = shown.repeat_interleave(aligned.shape[1] // observed.shape[-1], 3)
+        info: dict[str, float | str] = {"aligned_source": how, "seconds": time.perf_counter() - start}
+        return WarpOutput(aligned, aligned, to_uint8(shown)[0], info)
+
+    def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:
+        """latents (packed), features for the score, the loss of every step, and latents on the way if asked for."""
+        settings = self.config.inversion
+        size = size_of(self.space.shapes(hypothesis))
+        arrays: dict[str, tuple[tuple[int, ...], str]] = {
+            "latents": ((size,), "float32"),
+            "features": (self.judge.feature_shape, "float16"),
+            "loss": ((settings.steps,), "float32"),
+        }
+        if settings.snapshots:
+            arrays["way"] = ((len(snapshot_steps(settings)), size), "float32")
+        return arrays
+
+    def invert(self, lanes: list[Lane], progress: Progress | None = None) -> list[LaneResult]:
+        """Equation 7 for every lane, then one render to measure what was reached."""
+        settings = self.config.inversion
+        began = time.perf_counter()
+        pictures = list(dict.fromkeys(lane.pair_id for lane in lanes))
+        first = {pair_id: next(lane for lane in lanes if lane.pair_id == pair_id) for pair_id in pictures}
+        seen = self._reduced_to_size(to_float(np.stack([first[p].warp for p in pictures]), self.device))
+        operator = self._degradation([first[p].observation_seed for p in pictures])
+        backbone = self._backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
+        objective = Objective(operator.shrink(seen), settings, backbone, operator)
+        states = [
+            LaneState(
+                lane.hypothesis,
+                pictures.index(lane.pair_id),
+                self.space.start(lane.hypothesis, lane.seed, self.device),
+                lane.seed,
+            )
+            for lane in lanes
+        ]
+        starts = [self._measure(self._image(state, state.latents), operator, seen, state.picture) for state in states]
+        solver = Solver(self.space, objective, settings, self.down, self.lanes_at_once)
+        search(solver, states, settings, self._scores, progress)
+        steps = sum(len(state.losses) for state in states)
+        optimised = time.perf_counter() - began
+        results = []
+        for lane, state, start in zip(lanes, states, starts, strict=True):
+            if state.best_step < 0:
+                results.append(LaneResult({}, {}, failed=f"the loss is not finite since step {state.lost_at}"))
+                continue
+            image = self._image(state, state.best)
+            end = self._measure(image, operator, seen, state.picture)
+            measures = {
+                "loss": state.best_loss,
+                "best_step": float(state.best_step),
+                "steps": float(len(state.losses)),
+                "finished": float(state.finished),
+                **{f"{name}_before": value for name, value in start.items()},
+                **{f"{name}_after": value for name, value in end.items()},
+                **self._against_truth(image, first[lane.pair_id].truth),
+                # Of one call: each lane's share by the steps it took.
+                "seconds": optimised * len(state.losses) / max(steps, 1),
+            }
+            results.append(LaneResult(self._arrays(state, image), measures))
+        return results
+
+    def reference_features(self, warp: np.ndarray, exemplar: np.ndarray) -> Arrays:
+        """Score features of the warp and the exemplar."""
+        images = self._reduced_to_size(to_float(np.stack([warp, exemplar]), self.device))
+        of_warp, of_exemplar = self.judge.features(images)
+        return {"warp": of_warp, "exemplar": of_exemplar}
+
+    def score(self, hypotheses: list[ScoreInput]) -> list[dict[str, float]]:
+        """Every rule's distance for every hypothesis."""
+        return [self.judge.distances(h.features, h.reference) for h in hypotheses]
+
+    def select(self, table: list[dict[str, Any]]) -> dict[str, Any]:
+        """The winner of one pair under the configured rule and guard."""
+        return self.judge.select(table)
+
+    def select_set(self, tables: list[list[dict[str, Any]]], features: LaneFeatures) -> list[dict[str, Any]]:
+        """One ranking for all pairs, and each pair's choice by it (rule set-fid)."""
+        return self.judge.select_set(tables, features)
+
+    @torch.no_grad()
+    def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
+        """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3]."""
+        size = self.config.warp.image_size * (factor or self.config.upsampling)
+        down = max(1, self.generator.resolution // size)
+        return to_uint8(self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, down))[0]
+
+    @torch.no_grad()
+    def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
+        """The image at the warp's size or, where that is smaller, the generator's, uint8 [S,S,3]."""
+        image = self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, self.down)
+        return to_uint8(image)[0]
+
+    # ------------------------------------------------------------------ parts
+
+    def _latents(self, arrays: Arrays, hypothesis: Hypothesis) -> Latents:
+        packed = torch.from_numpy(np.array(arrays["latents"], dtype=np.float32)).to(self.device)
+        return unpack(packed, self.space.shapes(hypothesis))
+
+    @torch.no_grad()
+    def _image(self, state: LaneState, latents: Latents) -> Tensor:
+        """[1, 3, S, S] at the size of comparison."""
+        return self.space.images([latents], state.hypothesis.composing_layer, self.down)
+
+    def _arrays(self, state: LaneState, image: Tensor) -> Arrays:
+        settings = self.config.inversion
+        losses = np.full(settings.steps, np.nan, np.float32)
+        losses[: len(state.losses)] = state.losses
+        arrays = {
+            "latents": pack(state.best).cpu().numpy(),
+            "features": self.judge.features(image)[0],
+            "loss": losses,
+        }
+        if settings.snapshots:
+            count = len(snapshot_steps(settings))
+            way = [*state.snapshots, *[pack(state.best)] * (count - len(state.snapshots))]
+            arrays["way"] = torch.stack(way[:count]).cpu().numpy()
+        return arrays
+
+    def _scores(self, states: Sequence[LaneState]) -> list[float]:
+        """Distances to the domain, for rungs; rules that need a pair's own pictures or the whole set use spatial-fd."""
+        rule = self.config.selection.rule
+        images = [self._image(state, state.best) for state in states]
+        return [self.judge.domain_distance(self.judge.features(image)[0], rule) for image in images]
+
+    @torch.no_grad()
+    def _measure(self, image: Tensor, operator: Degradation, seen: Tensor, picture: int) -> dict[str, float]:
+        """Distances of an image to what was observed of a picture."""
+        target = operator.shrink(seen[picture : picture + 1])
+        degraded = operator(image, [picture])
+        return {"l2": float((degraded - target).square().mean()), "vgg": self._vgg_distance(degraded, target)}
+
+    @torch.no_grad()
+    def _against_truth(self, image: Tensor, truth: np.ndarray | None) -> dict[str, float]:
+        """PSNR in dB and VGG distance to the whole picture, where what was observed is less than that."""
+        if truth is None:
+            return {}
+        whole = self._reduced_to_size(to_float(truth, self.device))
+        error = (image.clamp(-1, 1) - whole).square().mean()
+        return {"true_psnr": float(10 * torch.log10(4 / error)), "true_vgg": self._vgg_distance(image, whole)}
+
+    def _vgg_distance(self, image: Tensor, target: Tensor) -> float:
+        ruler = self.config.inversion.model_copy(update={"perceptual_norm": "relative"})
+        return float(Objective(target, ruler, self._backbone(ruler.perceptual_backbone)).perceptual(image))
+
+    def _degradation(self, seeds: Sequence[int]) -> Degradation:
+        """The operator for pictures of the warp's size; smaller images may pass through it, too."""
+        settings = self.config.inversion
+        if settings.observed == "given" and settings.degradation == "rain":
+            raise ConfigError("inversion.degradation = rain must be simulated: where given streaks are is not known")
+        return degradations.build(settings.degradation, self.config.warp.image_size, seeds, self.device)
+
+    def _backbone(self, name: str) -> Backbone:
+        if name not in self._backbones:
+            self._backbones[name] = load_backbone(name, self.device, self.config.inversion.precision)
+        return self._backbones[name]
+
+    def _space(self) -> Space:
+        settings = self.config.inversion
+        path = shipped(self.config.generator)
+        if path is not None:
+            prior, head = read_latents(path)
+            return build_space(self.generator, settings, prior.to(self.device), head.to(self.device))
+        to_w = getattr(self.generator, "to_w", None)
+        if to_w is None or settings.space in ("z", "w", "w+"):
+            return build_space(self.generator, settings)
+        prior = measure_prior(lambda z: to_w(z.to(self.device)).cpu(), self.generator.z_dim, PRIOR_SAMPLES)
+        return build_space(self.generator, settings, prior.to(self.device))
+
+    def _working_size(self, resolution: int) -> int:
+        """Rows at which results are compared with warps: the smaller of both. Features want more pixels than a small
+        generator makes, so a warp may be larger than the images; it is then averaged down."""
+        size = self.config.warp.image_size
+        if max(resolution, size) % min(resolution, size):
+            raise ConfigError(
+                f"warp.image_size = {size} neither divides the resolution {resolution} of {self.config.generator} "
+                f"nor is a multiple of it; set it to {resolution} or half or twice that"
+            )
+        return min(size, resolution)
+
+    def _reduced_to_size(self, images: Tensor) -> Tensor:
+        return average(images, images.shape[-1] // self.size)
+

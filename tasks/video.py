@@ -1,0 +1,50 @@
+"""The way of an inversion as a small moving picture, rendered from the latents that the run kept of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mgi.pairs import Hypothesis
+from storage.atomic import write_bytes
+from tasks.invert import array_name
+from tasks.unit import SELECT, Job
+
+FRAME_MS, LAST_MS = 120, 1500
+SIDE = 256
+
+
+def write_video(job: Job, pair_id: str) -> Path | None:
+    """Write `RUN/videos/ID.webp`: what was observed on the left, the chosen hypothesis on its way on the right.
+
+    Returns:
+        Its path; None where the pair has no result.
+
+    Raises:
+        KeyError: the run kept no latents on the way (`inversion.snapshots` was 0).
+    """
+    run = job.open()
+    choice = run.store.done(SELECT, pair_id)
+    if choice is None:
+        return None
+    path = Path(job.run) / "videos" / f"{pair_id}.webp"
+    if path.is_file():
+        return path
+    hypothesis, index = Hypothesis.parse(choice["hypothesis"]), run.index(pair_id)
+    way = run.store.read(array_name("way", hypothesis.id), index)
+    seen = _square(run.store.read("warp/warp", index))
+    method = run.method()
+    frames = [np.concatenate([seen, _square(method.preview({"latents": row}, hypothesis))], axis=1) for row in way]
+    pictures = [Image.fromarray(frame) for frame in frames]
+    buffer = io.BytesIO()
+    durations = [FRAME_MS] * (len(pictures) - 1) + [LAST_MS]
+    pictures[0].save(buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=85)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def _square(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
