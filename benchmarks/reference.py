@@ -7,10 +7,11 @@ step, fp32, plain modules. Only benchmarks and tests import this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 
@@ -27,7 +28,7 @@ class Layer(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor, up: bool, padding: int, gain: float, act: bool = True) -> None:
         super().__init__()
         self.norm, self.up, self.padding, self.act = PixelNorm(), up, padding, act
-        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.weight, self.bias = nn.Parameter(weight.float()), nn.Parameter(bias.float())
         self.scale = gain / weight[0].numel() ** 0.5
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,6 +104,45 @@ class ReferenceVGG(nn.Module):
         return result
 
 
+def vgg_of() -> ReferenceVGG:
+    """The shipped VGG-16 in plain modules."""
+    from mgi import weights
+
+    return ReferenceVGG(load_file(weights.path("vgg16-imagenet")))
+
+
+def mobile_step(layer: int, count: int) -> Callable[[], float]:
+    """A step of the same formulation through MobileStyleGAN's plain modules: codes w in a loop, one style for the tail,
+    images of 1024 pixels averaged to 256, gradients of every weight."""
+    from mgi.generators import load
+
+    generator, vgg = load("mobile-stylegan-ffhq"), vgg_of()
+    generator.fast = False
+    for buffer in generator.buffers():
+        buffer.requires_grad_(buffer.is_floating_point())
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        codes = generator.to_w(torch.randn(count, generator.z_dim, generator=random))
+    tail = codes.mean(0, keepdim=True).requires_grad_()
+    codes.requires_grad_()
+    alpha = torch.full((count, generator.layer_channels(layer), 1, 1), 1 / count).requires_grad_()
+    target = torch.rand(1, 3, 256, 256, generator=random) * 2 - 1
+    optimiser = torch.optim.Adam([codes, alpha, tail], lr=0.05)
+
+    def step() -> float:
+        fused: Tensor | float = 0.0
+        for n in range(count):
+            fused = fused + generator.head(codes[n : n + 1], layer) * alpha[n]
+        image = F.avg_pool2d(generator.render(fused, layer, tail), 4)
+        loss = F.mse_loss(image, target) + 1e-3 * F.l1_loss(vgg(image), vgg(target))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())
+
+    return step
+
+
 class ReferenceInversion:
     """One lane under the published loss: MSE + 0.001 x L1 of VGG-16 relu3_3 of down(y) against the target.
 
@@ -144,4 +184,4 @@ class ReferenceInversion:
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
-        return float(loss)
+        return float(loss.detach())
