@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.generators.base import GeneratorError, fuse, require_layer
+from mgi.generators.noise import Noise, refuse_noise
 from mgi.generators.pixelnorm import SLOPE, activated_pixel_norm, pixel_norm
 from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
@@ -76,16 +77,32 @@ class PGGAN(nn.Module):
             raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
         return self._image(pixel_norm(z)[:, :, None, None], 0)
 
-    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
+    def noise_shapes(self, start_layer: int = 0) -> dict[int, tuple[int, int]]:
+        """Nothing: a PGGAN has no noise."""
+        return {}
+
+    def compose(
+        self,
+        codes: Tensor,
+        alpha: Tensor,
+        layer: int,
+        mask: Tensor | None = None,
+        space: str = "z",
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Codes z [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
+        refuse_noise(self.name, noise)
         require_layer(self.name, self.layers, layer)
         if space != "z":
             raise GeneratorError(f"{self.name} has the latent space z only, found {space!r}; invert in z")
         features = self._head(codes.flatten(0, 1), layer).unflatten(0, codes.shape[:2])
         return fuse(features, alpha, mask)
 
-    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
-        """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down]; `w` must be None."""
+    def render(
+        self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1, noise: Noise | None = None
+    ) -> Tensor:
+        """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down]; no w, no noise."""
+        refuse_noise(self.name, noise)
         require_layer(self.name, self.layers, layer)
         if w is not None:
             raise GeneratorError(f"{self.name} has no styles; render it without w")
