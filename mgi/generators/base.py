@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -36,23 +37,45 @@ class Generator(Protocol):
         """How many styles the tail after `layer` layers reads; 0 where the generator has no styles."""
         ...
 
+    def noise_shapes(self, start_layer: int = 0) -> dict[int, tuple[int, int]]:
+        """Rows and columns of the noise map of every layer after `start_layer`; empty where there is no noise."""
+        ...
+
     def __call__(self, z: Tensor) -> Tensor:
         """z ~ N(0, 1) [B, D] -> images [B, 3, R, R], trained to lie in [-1, 1] but not clipped."""
         ...
 
-    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
+    def compose(
+        self,
+        codes: Tensor,
+        alpha: Tensor,
+        layer: int,
+        mask: Tensor | None = None,
+        space: str = "z",
+        noise: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
         """Features of all codes at a layer, fused (`fuse`): codes [B, N, D], alpha [B, N, C] -> [B, C, h, w].
 
         Codes are of latent space `z`, or `w` where the generator has one; mask bool [B, N] is False for padding.
+        `noise`: see `render`; the codes of an image share its maps.
         """
         ...
 
-    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
+    def render(
+        self,
+        features: Tensor,
+        layer: int,
+        w: Tensor | None = None,
+        down: int = 1,
+        noise: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
         """The tail: features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down].
 
         Args:
             w: one style [B, D] or one per reader [B, tail_styles(layer), D]; None where the generator has none.
             down: the image's down x down means, for which a generator may know a shorter way than rendering all of it.
+            noise: layer -> map of unit variance [B, 1, h, w] or [1, 1, h, w], instead of the stored one; gradients
+                reach it. None: all stored. A generator without noise refuses it with GeneratorError.
         """
         ...
 

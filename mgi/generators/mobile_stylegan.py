@@ -24,82 +24,12 @@ from torch import Tensor, nn
 
 from mgi.generators import fused
 from mgi.generators.base import GeneratorError, fuse
-
-SLOPE = fused.SLOPE
-
-
-class Affine(nn.Module):
-    """Style from w: [..., D] -> [..., C]. Always float32, whatever the features are."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.register_buffer("weight", tensors["weight"])
-        self.register_buffer("bias", tensors["bias"])
-
-    def forward(self, w: Tensor) -> Tensor:
-        return F.linear(w, self.weight, self.bias)
+from mgi.generators.mobile_blocks import SLOPE, Affine, Block, SeparableConv, inverse_haar, noise_strength, under
+from mgi.generators.noise import Noise, WithNoise, per_code
+from mgi.generators.styled import plus, truncated
 
 
-class SeparableConv(nn.Module):
-    """Modulate, 3x3 depthwise, 1x1 pointwise, noise, bias, leaky ReLU: [B,C,H,W] x [B,D] -> [B,O,H,W]."""
-
-    depthwise: Tensor
-    pointwise: Tensor
-    bias: Tensor
-    noise: Tensor
-
-    def __init__(self, tensors: dict[str, Tensor], haar_ordered: bool) -> None:
-        super().__init__()
-        self.affine = Affine(_under(tensors, "affine"))
-        out_channels = tensors["bias"].numel()
-        # The second convolution of a block feeds a wavelet transform only: its channels are stored in the order that
-        # the transform reads fastest. `MobileStyleGAN` restores the public order wherever features are handed out.
-        order = fused.haar_order(out_channels) if haar_ordered else torch.arange(out_channels)
-        self.register_buffer("depthwise", tensors["depthwise"])
-        self.register_buffer("pointwise", tensors["pointwise"][order, :, 0, 0].contiguous())
-        self.register_buffer("bias", tensors["bias"][order].contiguous())
-        self.register_buffer("noise", tensors["noise"])
-
-    def forward(self, x: Tensor, w: Tensor, fast: bool) -> Tensor:
-        style = self.affine(w).to(x.dtype)
-        if fast:
-            return self._fast(x, style)
-        x = F.conv2d(x * style[:, :, None, None], self.depthwise, padding=1, groups=x.shape[1])
-        x = F.conv2d(x, self.pointwise[:, :, None, None])
-        return F.leaky_relu(x + self.noise + self.bias.view(1, -1, 1, 1), SLOPE)
-
-    def _fast(self, x: Tensor, style: Tensor) -> Tensor:
-        b, c, h, wd = x.shape
-        x = fused.DepthwiseConv.apply(x, self.depthwise)
-        weight = self.pointwise * style[:, None, :]  # the style of a channel commutes with its depthwise filter
-        x = x.permute(0, 2, 3, 1).reshape(b, h * wd, c)
-        x = fused.PointwiseActivation.apply(x, weight, self.bias, self.noise.view(-1, 1))
-        return x.view(b, h, wd, -1).permute(0, 3, 1, 2)
-
-
-class Block(nn.Module):
-    """Inverse Haar (doubles H and W, divides C by four), then two separable convolutions."""
-
-    order: Tensor
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.up = Affine(_under(tensors, "up.affine"))
-        self.conv1 = SeparableConv(_under(tensors, "conv1"), haar_ordered=False)
-        self.conv2 = SeparableConv(_under(tensors, "conv2"), haar_ordered=True)
-        self.register_buffer("order", fused.haar_order(self.up.bias.numel()), persistent=False)
-
-    def upsample(self, x: Tensor, w: Tensor, fast: bool) -> Tensor:
-        style = self.up(w)[:, self.order].to(x.dtype)
-        if fast:
-            return fused.StyledInverseHaar.apply(x, style)
-        return inverse_haar(x * style[:, :, None, None])
-
-
-class MobileStyleGAN(nn.Module):
+class MobileStyleGAN(WithNoise, nn.Module):
     """The generator behind the zoo name `mobile-stylegan-ffhq`.
 
     Args:
@@ -111,6 +41,8 @@ class MobileStyleGAN(nn.Module):
     stem_weight: Tensor
     stem_bias: Tensor
     stem_noise: Tensor
+    stem_strength: Tensor
+    name = "mobile-stylegan"
     image_order: Tensor
     image_weight: Tensor
     image_bias: Tensor
@@ -120,20 +52,21 @@ class MobileStyleGAN(nn.Module):
         self.fast = fast
         try:
             depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("mapping."))
-            self._mapping = [Affine(_under(state, f"mapping.{i}")) for i in range(depth)]
+            self._mapping = [Affine(under(state, f"mapping.{i}")) for i in range(depth)]
             self.mapping = nn.ModuleList(self._mapping)
             blocks = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("synthesis.blocks."))
             self.register_buffer("input", state["synthesis.input"])
-            stem = _under(state, "synthesis.conv0")
-            self.stem_affine = Affine(_under(stem, "affine"))
+            stem = under(state, "synthesis.conv0")
+            self.stem_affine = Affine(under(stem, "affine"))
             order = fused.haar_order(stem["bias"].numel())
             self.register_buffer("stem_weight", stem["weight"][order].contiguous())
             self.register_buffer("stem_bias", stem["bias"][order].contiguous())
             self.register_buffer("stem_noise", stem["noise"])
-            self._blocks = [Block(_under(state, f"synthesis.blocks.{i}")) for i in range(blocks)]
+            self.register_buffer("stem_strength", noise_strength(stem["noise"]), persistent=False)
+            self._blocks = [Block(under(state, f"synthesis.blocks.{i}")) for i in range(blocks)]
             self.blocks = nn.ModuleList(self._blocks)
-            image = _under(state, "synthesis.to_image")
-            self.image_affine = Affine(_under(image, "affine"))
+            image = under(state, "synthesis.to_image")
+            self.image_affine = Affine(under(image, "affine"))
             coefficients = fused.haar_order(image["bias"].numel())
             # the last features stay in Haar order; the 1x1 weights and styles that read them follow it
             last = fused.haar_order(image["weight"].shape[1])
@@ -147,6 +80,8 @@ class MobileStyleGAN(nn.Module):
             ) from None
         self.z_dim: int = self._mapping[0].weight.shape[1]
         self.layers: int = 1 + 2 * blocks
+        self.styles: int = 1 + self.tail_styles(1)
+        self._w_mean: Tensor | None = None
         self.resolution: int = self.input.shape[-1] * 2 ** (blocks + 1)
         self.requires_grad_(False)
 
@@ -158,6 +93,17 @@ class MobileStyleGAN(nn.Module):
         for layer in self._mapping:
             w = F.leaky_relu(layer(w), SLOPE)
         return w
+
+    def truncate(self, w: Tensor, psi: float, layers: int | None = None) -> Tensor:
+        """w [B, D] or [B, styles, D] -> W+ [B, styles, D], the first `layers` styles (None: all) pulled to the mean.
+
+        The published network has no mean latent; it is measured at the first call (10,000 samples, seed 0).
+        """
+        if self._w_mean is None:
+            z = torch.randn(10_000, self.z_dim, generator=torch.Generator().manual_seed(0))
+            with torch.no_grad():
+                self._w_mean = self.to_w(z.to(self.input.device)).mean(0)
+        return truncated(self._plus(w), self._w_mean.to(w.device), psi, layers)
 
     def layer_channels(self, layer: int) -> int:
         """C of the features after `layer` convolutions."""
@@ -178,32 +124,51 @@ class MobileStyleGAN(nn.Module):
         """z [B,D] -> images [B,3,R,R] in about [-1, 1]; no truncation, stored noise."""
         return self.synthesize(self.to_w(z))
 
-    def synthesize(self, w: Tensor) -> Tensor:
-        """w [B,D] -> images [B,3,R,R]."""
-        return self.render(self.head(w, 1), 1, w)
+    def synthesize(self, w: Tensor, noise: Noise | None = None) -> Tensor:
+        """w [B,D] or W+ [B,styles,D] -> images [B,3,R,R]; `noise` replaces stored maps, on the slower plain path."""
+        w = self._plus(w)
+        return self.render(self.head(w, 1, noise), 1, w[:, 1:], noise=noise)
 
-    def head(self, w: Tensor, layer: int) -> Tensor:
-        """Features [B,C,H,W] after `layer` convolutions, all styles from one w [B,D]."""
+    def head(self, w: Tensor, layer: int, noise: Noise | None = None) -> Tensor:
+        """Features [B,C,H,W] after `layer` convolutions, from w [B,D] or W+ [B,styles,D]."""
         self._check_layer(layer)
+        w = self._plus(w)
+        noise = self._checked(noise, len(w))
         x = self.input.expand(w.shape[0], -1, -1, -1).to(self.stem_weight.dtype)
-        x = x.contiguous(memory_format=torch.channels_last) * self.stem_affine(w).to(x.dtype)[:, :, None, None]
-        x = F.conv2d(x, self.stem_weight, padding=1) + self.stem_noise + self.stem_bias.view(1, -1, 1, 1)
+        x = x.contiguous(memory_format=torch.channels_last) * self.stem_affine(w[:, 0]).to(x.dtype)[:, :, None, None]
+        added = noise[1].to(x.dtype) * self.stem_strength if 1 in noise else self.stem_noise
+        x = F.conv2d(x, self.stem_weight, padding=1) + added + self.stem_bias.view(1, -1, 1, 1)
         x = F.leaky_relu(x, SLOPE)
-        styles = iter(w.expand(self.tail_styles(1), *w.shape))
-        x = self._run(x, 1, layer, styles)
+        x = self._run(x, 1, layer, iter(w[:, 1:].unbind(1)), noise)
         return self._public_order(x, layer)
 
-    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
+    def compose(
+        self,
+        codes: Tensor,
+        alpha: Tensor,
+        layer: int,
+        mask: Tensor | None = None,
+        space: str = "z",
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Fuse N codes: codes [B,N,D], alpha [B,N,C] -> (sum_n alpha_n F_n) / N of shape [B,C,H,W].
 
-        mask [B,N] marks real codes where lanes of unequal N share a batch; N counts real codes only.
+        Codes are of space `z`, or `w`, then also W+ [B,N,styles,D]. mask [B,N] marks real codes where lanes of unequal
+        N share a batch; N counts real codes only. The codes of a lane share its noise.
         """
-        b, n, d = codes.shape
+        b, n = codes.shape[:2]
         w = self.to_w(codes) if space == "z" else codes
-        features = self.head(w.reshape(b * n, d), layer)
+        features = self.head(w.flatten(0, 1), layer, per_code(noise, n))
         return fuse(features.view(b, n, *features.shape[1:]), alpha.to(features.dtype), mask)
 
-    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
+    def render(
+        self,
+        features: Tensor,
+        layer: int,
+        w: Tensor | None = None,
+        down: int = 1,
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Features after `layer` convolutions -> images [B,3,R/down,R/down].
 
         Args:
@@ -211,11 +176,12 @@ class MobileStyleGAN(nn.Module):
             w: styles of the tail, [B,D] or one per affine [B,tail_styles(layer),D].
             down: area-downsampling of the result. An even factor skips the last wavelet step: the mean of each 2x2
                 block of an orthonormal Haar reconstruction is half its LL coefficient, exactly.
+            noise: maps instead of stored ones; layers that have one take the plain path, which carries their gradient.
         """
         if w is None:
             raise ValueError("expected styles for the tail: one w [B,D] or one per affine; this generator needs them")
         x, styles = self._tail_input(features, layer, w)
-        x = self._run(x, layer, self.layers, styles)
+        x = self._run(x, layer, self.layers, styles, self._checked(noise, len(x)))
         return self._to_image(x, next(styles), down)
 
     def tail_features(self, features: Tensor, layer: int, w: Tensor, until: int) -> Tensor:
@@ -241,15 +207,16 @@ class MobileStyleGAN(nn.Module):
             x = x[:, fused.haar_order(x.shape[1]).to(x.device)]
         return x.contiguous(memory_format=torch.channels_last), iter(w.unbind(1))
 
-    def _run(self, x: Tensor, start: int, stop: int, styles: Iterator[Tensor]) -> Tensor:
+    def _run(self, x: Tensor, start: int, stop: int, styles: Iterator[Tensor], noise: Noise | None = None) -> Tensor:
         """Convolutions start+1 .. stop on features in the internal order."""
         for layer in range(start + 1, stop + 1):
             block = self._blocks[layer // 2 - 1]
+            given = (noise or {}).get(layer)
             if layer % 2 == 0:
                 x = block.upsample(x, next(styles), self.fast)
-                x = block.conv1(x, next(styles), self.fast)
+                x = block.conv1(x, next(styles), self.fast, given)
             else:
-                x = block.conv2(x, next(styles), self.fast)
+                x = block.conv2(x, next(styles), self.fast, given)
         return x
 
     def _to_image(self, x: Tensor, w: Tensor, down: int) -> Tensor:
@@ -280,6 +247,14 @@ class MobileStyleGAN(nn.Module):
                     setattr(module, name, buffer.to(dtype))
         return self
 
+    def _stored_map(self, layer: int) -> Tensor:
+        conv = None if layer == 1 else self._conv(layer)
+        noise, strength = (self.stem_noise, self.stem_strength) if conv is None else (conv.noise, conv.strength)
+        return (noise / strength if strength > 0 else noise).float().reshape(noise.shape[-2:])
+
+    def _plus(self, w: Tensor) -> Tensor:
+        return plus(w, self.styles, self.name)
+
     def _conv(self, layer: int) -> SeparableConv:
         block = self._blocks[layer // 2 - 1]
         return block.conv1 if layer % 2 == 0 else block.conv2
@@ -297,18 +272,6 @@ class MobileStyleGAN(nn.Module):
             raise ValueError(f"expected a composing layer from 1 to {self.layers}, found {layer}")
 
 
-def inverse_haar(x_bchw: Tensor) -> Tensor:
-    """One orthonormal inverse Haar step, plainly: [B, 4C, H, W] as [LL | LH | HL | HH] -> [B, C, 2H, 2W].
-
-    LH changes sign along rows, HL along columns, HH along both.
-    """
-    ll, lh, hl, hh = x_bchw.chunk(4, dim=1)
-    top = torch.stack([ll + lh + hl + hh, ll + lh - hl - hh], dim=-1)
-    bottom = torch.stack([ll - lh + hl - hh, ll - lh - hl + hh], dim=-1)
-    b, c, h, w = ll.shape
-    return torch.stack([top, bottom], dim=3).reshape(b, c, 2 * h, 2 * w) * 0.5
-
-
 def load(path: Path | str, device: str = "cpu", fast: bool = True) -> MobileStyleGAN:
     """Read the safetensors file that `mgi weights fetch mobile-stylegan-ffhq` wrote."""
     with safe_open(str(path), framework="pt") as file:
@@ -324,10 +287,3 @@ def is_mobile_stylegan(state: Mapping[str, object]) -> bool:
 def read_mobile_stylegan(state: Mapping[str, Tensor], name: str) -> MobileStyleGAN:
     """From the tensors that `mgi weights fetch` and `mgi weights convert` write."""
     return MobileStyleGAN(dict(state)).eval()
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    found = {name[len(prefix) + 1 :]: t for name, t in tensors.items() if name.startswith(prefix + ".")}
-    if not found:
-        raise KeyError(prefix)
-    return found

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.generators.base import GeneratorError, fuse, require_layer
-from mgi.generators.pixelnorm import pixel_norm
+from mgi.generators.noise import Noise, refuse_noise
+from mgi.generators.pixelnorm import SLOPE, activated_pixel_norm, pixel_norm
 from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
 
 _KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
-_SLOPE = 0.2
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class PGGAN(nn.Module):
         self.layers = len(convolutions)
         self.resolution = self._first_size << (self.layers // 2 - 1)
         for index, convolution in enumerate([*convolutions, to_rgb]):
-            weight = convolution.weight.detach().float().contiguous(memory_format=torch.channels_last)
+            weight = _channels_last(convolution.weight.detach().float())
             self.register_buffer(f"weight{index}", weight)
             self.register_buffer(f"bias{index}", convolution.bias.detach().float().clone())
             if _doubles(index) and index < self.layers and weight.shape[-1] == 3:
-                self.register_buffer(f"fused{index}", fused_kernel(weight).contiguous())
+                self.register_buffer(f"fused{index}", _channels_last(fused_kernel(weight)))
 
     def layer_channels(self, layer: int) -> int:
         """Channels after `layer` layers."""
@@ -75,52 +75,77 @@ class PGGAN(nn.Module):
         """z [B, D] -> images [B, 3, R, R]."""
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
-        return self._tail(self._head(z, self.layers), self.layers)
+        return self._image(pixel_norm(z)[:, :, None, None], 0)
 
     def head(self, z: Tensor, layer: int) -> Tensor:
         """z [B, D] -> features [B, C, h, w] after `layer` layers."""
         require_layer(self.name, self.layers, layer)
         return self._head(z, layer)
 
-    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
+    def noise_shapes(self, start_layer: int = 0) -> dict[int, tuple[int, int]]:
+        """Nothing: a PGGAN has no noise."""
+        return {}
+
+    def compose(
+        self,
+        codes: Tensor,
+        alpha: Tensor,
+        layer: int,
+        mask: Tensor | None = None,
+        space: str = "z",
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Codes z [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
+        refuse_noise(self.name, noise)
         require_layer(self.name, self.layers, layer)
         if space != "z":
             raise GeneratorError(f"{self.name} has the latent space z only, found {space!r}; invert in z")
         features = self._head(codes.flatten(0, 1), layer).unflatten(0, codes.shape[:2])
         return fuse(features, alpha, mask)
 
-    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
-        """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down]; `w` must be None."""
+    def render(
+        self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1, noise: Noise | None = None
+    ) -> Tensor:
+        """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down]; no w, no noise."""
+        refuse_noise(self.name, noise)
         require_layer(self.name, self.layers, layer)
         if w is not None:
             raise GeneratorError(f"{self.name} has no styles; render it without w")
         return average(self._tail(features, layer), down)
 
     def _head(self, z: Tensor, layer: int) -> Tensor:
-        x = z[:, :, None, None]
-        for index in range(layer):
-            x = self._layer(x, index)
-        return x
+        x = pixel_norm(z)[:, :, None, None]
+        for index in range(layer - 1):
+            x = activated_pixel_norm(self._convolve(x, index))
+        return F.leaky_relu_(self._convolve(x, layer - 1), SLOPE)
 
-    def _tail(self, x: Tensor, layer: int) -> Tensor:
+    def _tail(self, features: Tensor, layer: int) -> Tensor:
+        return self._image(pixel_norm(features), layer)
+
+    def _image(self, x: Tensor, layer: int) -> Tensor:
+        """The image from what the layer with index `layer` reads: normalised features after `layer` layers."""
         for index in range(layer, self.layers):
-            x = self._layer(x, index)
-        return F.conv2d(pixel_norm(x), self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
+            x = activated_pixel_norm(self._convolve(x, index))
+        return F.conv2d(x, self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
 
-    def _layer(self, x: Tensor, index: int) -> Tensor:
+    def _convolve(self, x: Tensor, index: int) -> Tensor:
+        """Twice the size, where the layer does that, convolution and bias, on normalised features."""
         weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
-        x = pixel_norm(x)
         if _doubles(index):
             fused = getattr(self, f"fused{index}", None)
             if fused is not None and x.shape[-2] >= FROM_ROWS:
-                return F.leaky_relu_(F.conv_transpose2d(x, fused, bias, stride=2, padding=1), _SLOPE)
+                return F.conv_transpose2d(x, fused, bias, stride=2, padding=1)
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         # The first layer turns the latent vector into a 4x4 map: every pixel sees one tap of a fully padded kernel.
         padding = weight.shape[-1] - 1 if index == 0 else weight.shape[-1] // 2
         if bias.ndim > 1:
-            return F.leaky_relu_(F.conv2d(x, weight, padding=padding) + bias, _SLOPE)
-        return F.leaky_relu_(F.conv2d(x, weight, bias, padding=padding), _SLOPE)
+            return F.conv2d(x, weight, padding=padding) + bias
+        return F.conv2d(x, weight, bias, padding=padding)
+
+
+def _channels_last(weight: Tensor) -> Tensor:
+    """In the memory order of the features, or every call of a convolution would copy it there."""
+    return weight.contiguous(memory_format=torch.channels_last)
 
 
 def _doubles(index: int) -> bool:

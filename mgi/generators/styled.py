@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.generators.base import GeneratorError, fuse, require_layer
+from mgi.generators.noise import Noise, WithNoise, per_code
 
 SLOPE = 0.2
 EPSILON = 1e-8
@@ -28,7 +29,7 @@ class Linear:
     bias: Tensor
 
 
-class StyleBased(nn.Module):
+class StyleBased(WithNoise, nn.Module):
     """A frozen style-based generator.
 
     Args:
@@ -72,10 +73,7 @@ class StyleBased(nn.Module):
         mean = self.w_mean
         if not isinstance(mean, Tensor):
             raise GeneratorError(f"{self.name} has no mean latent to truncate towards; leave truncation at 1")
-        w = self._plus(w)
-        pulled = mean + psi * (w - mean)
-        count = self.styles if layers is None else layers
-        return torch.cat([pulled[:, :count], w[:, count:]], dim=1)
+        return truncated(self._plus(w), mean, psi, layers)
 
     # ------------------------------------------------------------------ the way through
 
@@ -85,27 +83,53 @@ class StyleBased(nn.Module):
             raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
         return self.synthesize(self.to_w(z))
 
-    def synthesize(self, w: Tensor) -> Tensor:
-        """w [B, D] or W+ [B, styles, D] -> images [B, 3, R, R]."""
+    def synthesize(self, w: Tensor, noise: Noise | None = None) -> Tensor:
+        """w [B, D] or W+ [B, styles, D] -> images [B, 3, R, R]; `noise` replaces stored maps."""
         w = self._plus(w)
-        return self._tail(self._head(w, self.layers), self.layers, w[:, self.layers - self._late :], 1)
+        noise = self._checked(noise, len(w))
+        features = self._head(w, self.layers, noise)
+        return self._tail(features, self.layers, w[:, self.layers - self._late :], 1, noise)
 
-    def head(self, w: Tensor, layer: int) -> Tensor:
+    def head(self, w: Tensor, layer: int, noise: Noise | None = None) -> Tensor:
         """Features [B, C, h, w] after `layer` layers, from w [B, D] or W+ [B, styles, D]."""
         require_layer(self.name, self.layers, layer)
-        return self._head(self._plus(w), layer)
+        return self._head(self._plus(w), layer, self._checked(noise, len(w)))
 
-    def compose(self, codes: Tensor, alpha: Tensor, layer: int, mask: Tensor | None = None, space: str = "z") -> Tensor:
-        """Codes z or w [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
+    def compose(
+        self,
+        codes: Tensor,
+        alpha: Tensor,
+        layer: int,
+        mask: Tensor | None = None,
+        space: str = "z",
+        noise: Noise | None = None,
+    ) -> Tensor:
+        """Codes z or w [B, N, D], or W+ [B, N, styles, D] -> fused features [B, C, h, w]; see `fuse`.
+
+        Args:
+            alpha: [B, N, C].
+            mask: bool [B, N].
+            space: `z`, or `w` for w and W+.
+            noise: maps of the lanes; a lane's codes share them.
+        """
         w = self.to_w(codes) if space == "z" else codes
-        features = self.head(w.flatten(0, 1), layer)
+        features = self.head(w.flatten(0, 1), layer, per_code(noise, codes.shape[1]))
         return fuse(features.unflatten(0, codes.shape[:2]), alpha.to(features.dtype), mask)
 
-    def render(self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1) -> Tensor:
+    def render(
+        self,
+        features: Tensor,
+        layer: int,
+        w: Tensor | None = None,
+        down: int = 1,
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down].
 
         Args:
             w: the tail's styles, [B, D] or [B, tail_styles(layer), D].
+            down: the image's down x down means.
+            noise: maps instead of stored ones; those of layers up to `layer` have done their work and are not read.
         """
         require_layer(self.name, self.layers, layer)
         if w is None:
@@ -115,7 +139,7 @@ class StyleBased(nn.Module):
             w = w[:, None].expand(-1, count, -1)
         elif w.shape[1] != count:
             raise GeneratorError(f"{self.name}: the tail after layer {layer} reads {count} styles, found {w.shape[1]}")
-        return self._tail(features, layer, w, down)
+        return self._tail(features, layer, w, down, self._checked(noise, len(features)))
 
     def tail_styles(self, layer: int) -> int:
         """How many styles the tail after `layer` layers reads."""
@@ -133,15 +157,26 @@ class StyleBased(nn.Module):
     _late = 0
     """1 where a layer's own style is left to the tail (StyleGAN styles come after the layer), else 0."""
 
-    def _head(self, w: Tensor, layer: int) -> Tensor:
+    def _head(self, w: Tensor, layer: int, noise: Noise) -> Tensor:
         raise NotImplementedError
 
-    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
+    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int, noise: Noise) -> Tensor:
         raise NotImplementedError
 
     def _plus(self, w: Tensor) -> Tensor:
-        if w.ndim == 2:
-            return w[:, None].expand(-1, self.styles, -1)
-        if w.ndim != 3 or w.shape[1] != self.styles:
-            raise GeneratorError(f"{self.name} expects w [B, D] or [B, {self.styles}, D], found {list(w.shape)}")
-        return w
+        return plus(w, self.styles, self.name)
+
+
+def plus(w: Tensor, styles: int, name: str) -> Tensor:
+    """w [B, D] or W+ [B, styles, D] -> W+. Raises GeneratorError for other shapes."""
+    if w.ndim == 2:
+        return w[:, None].expand(-1, styles, -1)
+    if w.ndim != 3 or w.shape[1] != styles:
+        raise GeneratorError(f"{name} expects w [B, D] or [B, {styles}, D], found {list(w.shape)}")
+    return w
+
+
+def truncated(w: Tensor, mean: Tensor, psi: float, layers: int | None) -> Tensor:
+    """W+ with its first `layers` styles (None: all) at `psi` times their distance to the mean."""
+    count = w.shape[1] if layers is None else layers
+    return torch.cat([(mean + psi * (w - mean))[:, :count], w[:, count:]], dim=1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.generators.base import GeneratorError, require_layer
+from mgi.generators.noise import Noise
 from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
 from mgi.generators.upconv import upsampled_convolution
 from mgi.images import down as average
@@ -21,13 +22,14 @@ from mgi.images import down as average
 
 @dataclass(frozen=True)
 class StyledLayer:
-    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], and the
-    stored noise times its strength [O, h, w]; scales folded in."""
+    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], the
+    stored noise of unit variance [h, w] and its strength [O]; scales folded in."""
 
     weight: Tensor | None
     style: Linear
     bias: Tensor
     noise: Tensor
+    strength: Tensor
 
 
 class StyleGAN(StyleBased):
@@ -72,8 +74,11 @@ class StyleGAN(StyleBased):
                 self.register_buffer(f"weight{index}", weight)
             self.register_buffer(f"style_weight{index}", layer.style.weight.float().contiguous())
             self.register_buffer(f"style_bias{index}", layer.style.bias.float().clone())
+            self.register_buffer(f"bias{index}", layer.bias.float().clone())
+            self.register_buffer(f"noise{index}", layer.noise.float())
+            self.register_buffer(f"strength{index}", layer.strength.float().clone())
             # Noise and bias are two constants that meet the same sum.
-            self.register_buffer(f"shift{index}", layer.noise.float() + layer.bias.float()[:, None, None])
+            self.register_buffer(f"shift{index}", self._shift(layer.noise.float(), index))
 
     def layer_channels(self, layer: int) -> int:
         """C of the features after `layer` layers."""
@@ -85,16 +90,27 @@ class StyleGAN(StyleBased):
         require_layer(self.name, self.layers, layer)
         return int(self.const.shape[-1]) << ((layer - 1) // 2)
 
-    def _head(self, w: Tensor, layer: int) -> Tensor:
-        x = F.leaky_relu(self.const + self.get_buffer("shift0"), SLOPE).expand(len(w), -1, -1, -1)
-        return self._run(x, 1, layer, w)
+    def _shift(self, noise: Tensor, index: int) -> Tensor:
+        """What a map [..., h, w] and the bias add: [..., O, h, w]."""
+        strength, bias = self.get_buffer(f"strength{index}"), self.get_buffer(f"bias{index}")
+        return noise * strength[:, None, None] + bias[:, None, None]
 
-    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
+    def _added(self, noise: Noise, index: int) -> Tensor:
+        return self._shift(noise[index + 1], index) if index + 1 in noise else self.get_buffer(f"shift{index}")
+
+    def _stored_map(self, layer: int) -> Tensor:
+        return self.get_buffer(f"noise{layer - 1}")
+
+    def _head(self, w: Tensor, layer: int, noise: Noise) -> Tensor:
+        x = F.leaky_relu(self.const + self._added(noise, 0), SLOPE).expand(len(w), -1, -1, -1)
+        return self._run(x, 1, layer, w, noise)
+
+    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int, noise: Noise) -> Tensor:
         # w: styles of the layers from `layer` on, whose own style has not been applied yet.
-        x = self._styled(self._run(features, layer, self.layers, w), w[:, -1], self.layers - 1)
+        x = self._styled(self._run(features, layer, self.layers, w, noise), w[:, -1], self.layers - 1)
         return average(F.conv2d(x, self.rgb_weight, self.rgb_bias), down)
 
-    def _run(self, x: Tensor, start: int, stop: int, w: Tensor) -> Tensor:
+    def _run(self, x: Tensor, start: int, stop: int, w: Tensor, noise: Noise) -> Tensor:
         """Layers start + 1 to stop; w[:, 0] is the style of layer `start`."""
         for layer in range(start + 1, stop + 1):
             x = self._styled(x, w[:, layer - 1 - start], layer - 2)
@@ -105,7 +121,7 @@ class StyleGAN(StyleBased):
                 x = F.conv2d(x, self.blur.expand(x.shape[1], -1, -1, -1), padding=1, groups=x.shape[1])
             else:
                 x = F.conv2d(x, weight, padding=1)
-            x = F.leaky_relu(x + self.get_buffer(f"shift{layer - 1}"), SLOPE)
+            x = F.leaky_relu(x + self._added(noise, layer - 1), SLOPE)
         return x
 
     def _styled(self, x: Tensor, w: Tensor, index: int) -> Tensor:

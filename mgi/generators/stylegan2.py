@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.generators.base import GeneratorError, require_layer
+from mgi.generators.noise import Noise
 from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
 from mgi.images import down as average
 
@@ -27,13 +28,14 @@ _BLUR = (1.0, 3.0, 3.0, 1.0)
 class Modulated:
     """One modulated convolution: weight [O, I, k, k] and style with their scales folded in, bias [O].
 
-    `noise` [h, w] is the stored noise times its strength; None for toRGB.
+    `noise` [h, w] is the stored noise of unit variance, `strength` one number; both None for toRGB.
     """
 
     weight: Tensor
     style: Linear
     bias: Tensor
     noise: Tensor | None = None
+    strength: Tensor | None = None
 
 
 class StyleGAN2(StyleBased):
@@ -82,38 +84,38 @@ class StyleGAN2(StyleBased):
         require_layer(self.name, self.layers, layer)
         return int(self.const.shape[-1]) << (layer // 2)
 
-    def _head(self, w: Tensor, layer: int) -> Tensor:
-        return torch.cat(self._start(w, layer), dim=1)
+    def _head(self, w: Tensor, layer: int, noise: Noise) -> Tensor:
+        return torch.cat(self._start(w, layer, noise), dim=1)
 
-    def synthesize(self, w: Tensor) -> Tensor:
+    def synthesize(self, w: Tensor, noise: Noise | None = None) -> Tensor:
         """w [B, D] or W+ [B, styles, D] -> images [B, 3, R, R]; features and image are never packed together."""
         w = self._plus(w)
-        return self._image(*self._start(w, self.layers), w[:, -1])
+        return self._image(*self._start(w, self.layers, self._checked(noise, len(w))), w[:, -1])
 
-    def _start(self, w: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    def _start(self, w: Tensor, layer: int, noise: Noise) -> tuple[Tensor, Tensor]:
         """Features after `layer` layers, and the image so far."""
         x = self.const.expand(len(w), -1, -1, -1)
         image = x.new_zeros(len(w), 3, *x.shape[2:])
-        return self._run(self._conv(x, w[:, 0], 0), image, 1, layer, w[:, 1:])
+        return self._run(self._conv(x, w[:, 0], 0, noise), image, 1, layer, w[:, 1:], noise)
 
-    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int) -> Tensor:
+    def _tail(self, features: Tensor, layer: int, w: Tensor, down: int, noise: Noise) -> Tensor:
         # w: styles of the layers from layer + 1 on, then that of the last toRGB.
-        x, image = self._run(features[:, :-3], features[:, -3:], layer, self.layers, w)
+        x, image = self._run(features[:, :-3], features[:, -3:], layer, self.layers, w, noise)
         return average(self._image(x, image, w[:, -1]), down)
 
     def _image(self, x: Tensor, image: Tensor, w: Tensor) -> Tensor:
         return image + self._rgb(x, w, (self.layers - 1) // 2)
 
-    def _run(self, x: Tensor, image: Tensor, start: int, stop: int, w: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, image: Tensor, start: int, stop: int, w: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Layers start + 1 to stop on features and the image so far; w[:, 0] is the style of the first of them."""
         for layer in range(start + 1, stop + 1):
             style = w[:, layer - start - 1]
             if layer % 2 == 0:  # a new resolution: the one before is finished and adds to the image
                 image = self._enlarge(image + self._rgb(x, style, layer // 2 - 1))
-            x = self._conv(x, style, layer - 1)
+            x = self._conv(x, style, layer - 1, noise)
         return x, image
 
-    def _conv(self, x: Tensor, w: Tensor, index: int) -> Tensor:
+    def _conv(self, x: Tensor, w: Tensor, index: int, noise: Noise) -> Tensor:
         prefix = f"conv{index}"
         weight, bias = self.get_buffer(f"{prefix}_weight"), self.get_buffer(f"{prefix}_bias")
         style = self._style(w, prefix)
@@ -125,8 +127,16 @@ class StyleGAN2(StyleBased):
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         demodulation = torch.rsqrt(style.square() @ self.get_buffer(f"{prefix}_power").t() + EPSILON)
         # The gain commutes with the activation, so it rides on what is added and multiplied before it.
-        x = torch.addcmul(self.get_buffer(f"{prefix}_noise"), x, demodulation[:, :, None, None] * _GAIN)
+        added = self._added(noise[index + 1], prefix) if index + 1 in noise else self.get_buffer(f"{prefix}_added")
+        x = torch.addcmul(added, x, demodulation[:, :, None, None] * _GAIN)
         return F.leaky_relu_(x.add_(bias[:, None, None]), SLOPE)
+
+    def _added(self, noise: Tensor, prefix: str) -> Tensor:
+        """What a map adds before the activation, whose gain is folded in."""
+        return noise * self.get_buffer(f"{prefix}_strength") * _GAIN
+
+    def _stored_map(self, layer: int) -> Tensor:
+        return self.get_buffer(f"conv{layer - 1}_noise")
 
     def _rgb(self, x: Tensor, w: Tensor, index: int) -> Tensor:
         prefix = f"rgb{index}"
@@ -149,5 +159,7 @@ class StyleGAN2(StyleBased):
         self.register_buffer(f"{prefix}_style_bias", module.style.bias.float().clone())
         gain = 1.0 if module.noise is None else _GAIN  # toRGB has no activation
         self.register_buffer(f"{prefix}_bias", module.bias.float() * gain)
-        if module.noise is not None:
-            self.register_buffer(f"{prefix}_noise", module.noise.float() * gain)
+        if module.noise is not None and module.strength is not None:
+            self.register_buffer(f"{prefix}_noise", module.noise.float())
+            self.register_buffer(f"{prefix}_strength", module.strength.float().reshape(()))
+            self.register_buffer(f"{prefix}_added", self._added(module.noise.float(), prefix))

@@ -12,7 +12,12 @@ from torch import nn
 
 from mgi.generators import GeneratorError, load
 from mgi.generators.conversion import convert_checkpoint
-from mgi.generators.pixelnorm import pixel_norm, plain_pixel_norm
+from mgi.generators.pixelnorm import (
+    activated_pixel_norm,
+    pixel_norm,
+    plain_activated_pixel_norm,
+    plain_pixel_norm,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -158,3 +163,31 @@ def test_pixel_norm_equals_its_plain_twin() -> None:
     torch.testing.assert_close(pixel_norm(x), plain_pixel_norm(x))
     fast, plain = (torch.autograd.grad((norm(x) * weight).sum(), x)[0] for norm in (pixel_norm, plain_pixel_norm))
     torch.testing.assert_close(fast, plain, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 0.0])
+def test_activated_pixel_norm_equals_its_plain_twin(size: float) -> None:
+    """Positions where epsilon counts, and positions of zeros, lie among ordinary ones; any memory layout."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 3, 4, dtype=torch.float64, generator=random)
+    x[0, :, 1] *= size
+    weight = torch.randn(x.shape, dtype=torch.float64, generator=random)
+    found = []
+    for norm, layout in (
+        (plain_activated_pixel_norm, torch.contiguous_format),
+        (activated_pixel_norm, torch.channels_last),
+        (activated_pixel_norm, torch.contiguous_format),
+    ):
+        leaf = x.clone(memory_format=layout).requires_grad_()
+        y = norm(leaf * 1)  # the fast one writes over what it gets
+        found.append((y.detach(), *torch.autograd.grad((y * weight).sum(), leaf)))
+    for fast in found[1:]:
+        torch.testing.assert_close(fast[0], found[0][0], rtol=1e-5, atol=1e-8)
+        torch.testing.assert_close(fast[1], found[0][1], rtol=1e-5, atol=1e-5)
+
+
+def test_activated_pixel_norm_has_an_exact_gradient() -> None:
+    x = torch.randn(1, 4, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[..., 0] *= 1e-2
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: activated_pixel_norm(x * 1), (x,), eps=1e-8, atol=1e-4, rtol=1e-4)

@@ -74,9 +74,10 @@ def read_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
         for kind in ("conv0", "conv1") if size > sizes[0] else ("conv1",):
             prefix = f"{block}.{kind}"
             weight = reader.take(f"{prefix}.weight", None, None, 3, 3)  # demodulated, so it has no scale
-            noise = reader.take(f"{prefix}.noise_const", size, size) * reader.take(f"{prefix}.noise_strength")
+            noise = reader.take(f"{prefix}.noise_const", size, size)
+            strength = reader.take(f"{prefix}.noise_strength")
             bias = reader.take(f"{prefix}.bias", len(weight))
-            layers.append(Modulated(weight, reader.linear(f"{prefix}.affine"), bias, noise))
+            layers.append(Modulated(weight, reader.linear(f"{prefix}.affine"), bias, noise, strength))
         weight = reader.take(f"{block}.torgb.weight", 3, None, 1, 1)
         style = reader.linear(f"{block}.torgb.affine")
         images.append(Modulated(weight / math.sqrt(weight.shape[1]), style, reader.take(f"{block}.torgb.bias", 3)))
@@ -133,21 +134,21 @@ def read_tensorflow_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGA
     layers: list[Modulated] = []
     images: list[Modulated] = []
 
-    def modulated(prefix: str, noise: Tensor | None, mirrored: bool) -> Modulated:
+    def modulated(prefix: str, noise: Tensor | None, strength: Tensor | None, mirrored: bool) -> Modulated:
         weight = _kernel(reader, f"{prefix}/weight")
         weight = weight / math.sqrt(weight[0].numel())
         if mirrored:  # a transposed convolution sees its kernel the other way round
             weight = weight.flip(2, 3)
         style = _dense(reader, prefix, "mod_", shift=1.0)
-        return Modulated(weight, style, reader.take(f"{prefix}/bias", len(weight)), noise)
+        return Modulated(weight, style, reader.take(f"{prefix}/bias", len(weight)), noise, strength)
 
     for size in _sizes(reader, "synthesis/"):
         for kind in ("Conv0_up", "Conv1") if size > 4 else ("Conv",):
             prefix = f"synthesis/{size}x{size}/{kind}"
             noise = reader.take(f"synthesis/noise{len(layers)}", 1, 1, size, size)[0, 0]
             strength = reader.take(f"{prefix}/noise_strength")
-            layers.append(modulated(prefix, noise * strength, mirrored=kind == "Conv0_up"))
-        images.append(modulated(f"synthesis/{size}x{size}/ToRGB", None, mirrored=False))
+            layers.append(modulated(prefix, noise, strength, mirrored=kind == "Conv0_up"))
+        images.append(modulated(f"synthesis/{size}x{size}/ToRGB", None, None, mirrored=False))
     const = reader.take("synthesis/4x4/Const/const", 1, None, 4, 4)
     mean = reader.take("dlatent_avg") if "dlatent_avg" in reader.state else None
     return StyleGAN2(reader.name, _mapping_of(reader), const, layers, images, mean)

@@ -54,5 +54,5 @@ def _layer(reader: Reader, prefix: str, index: int) -> StyledLayer:
         if index % 2 == 0 and size >= _MIRRORED_FROM:
             weight = weight.flip(2, 3)
     strength = reader.take(f"{prefix}.apply_noise.weight", len(bias))
-    noise = reader.take(f"{prefix}.apply_noise.noise", 1, 1, None, None)[0] * strength[:, None, None]
-    return StyledLayer(weight, reader.linear(f"{prefix}.style"), bias, noise)
+    noise = reader.take(f"{prefix}.apply_noise.noise", 1, 1, None, None)[0, 0]
+    return StyledLayer(weight, reader.linear(f"{prefix}.style"), bias, noise, strength)

@@ -30,7 +30,8 @@ def read_rosinality(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
             weight,
             reader.linear(f"{prefix}.conv.modulation"),
             reader.take(bias).flatten(),
-            None if strength is None or noise is None else reader.take(noise, 1, 1, None, None)[0, 0] * strength,
+            None if noise is None else reader.take(noise, 1, 1, None, None)[0, 0],
+            strength,
         )
 
     blocks = reader.numbers("convs.", ".conv.weight")
@@ -56,12 +57,11 @@ def read_genforce(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
 
     def modulated(prefix: str, noisy: bool) -> Modulated:
         weight = _scaled(reader.take(f"{prefix}.weight", None, None, None, None))
-        noise = None
-        if noisy:
-            noise = reader.take(f"{prefix}.noise", 1, 1, None, None)[0, 0] * reader.take(f"{prefix}.noise_strength")
+        noise = reader.take(f"{prefix}.noise", 1, 1, None, None)[0, 0] if noisy else None
+        strength = reader.take(f"{prefix}.noise_strength") if noisy else None
         # Styles are stored around 0 there and used around 1.
         style = reader.linear(f"{prefix}.style", shift=1.0)
-        return Modulated(weight, style, reader.take(f"{prefix}.bias", weight.shape[0]), noise)
+        return Modulated(weight, style, reader.take(f"{prefix}.bias", weight.shape[0]), noise, strength)
 
     layers = [modulated(f"synthesis.layer{i}", noisy=True) for i in reader.numbers("synthesis.layer", ".weight")]
     # Its upsampling convolutions run over mirrored kernels.
