@@ -73,6 +73,12 @@ class Inversion(_Section):
     space: Literal["multi", "multi-z", "z", "w", "w+", "sphere"] = "multi"
     """What is optimised. multi: N codes fused at layer L, in z or, where there are styles, in whitened w; multi-z: the
     same with codes in z; z, w, w+: one code, one style, one style per layer; sphere: points on the sphere (PULSE)."""
+    noise: Literal["stored", "fresh", "optimised"] = "stored"
+    """Noise maps of style-based generators: the checkpoint's, drawn for each lane, or optimised from there."""
+    noise_rows: int = Field(64, ge=4)
+    """Maps with more rows than this stay the stored ones."""
+    noise_weight: float = Field(0.0, ge=0)
+    """Weight of the autocorrelation of optimised maps, which keeps pictures out of them (StyleGAN2's projector)."""
     degradation: str = "none"
     """What the result is compared through: none, down2 to down16, gray, rain, mask (free-form), or mask:FILE (white
     pixels are missing)."""

@@ -12,7 +12,8 @@ from mgi.config import Inversion
 from mgi.degradations import Degradation
 from mgi.features import Backbone
 from mgi.inversion.latents import Latents
-from mgi.losses import geodesic_cross, l1, l2, perceptual
+from mgi.inversion.spaces.noise import noise_groups
+from mgi.losses import geodesic_cross, l1, l2, noise_autocorrelation, perceptual
 
 SMALLEST = 64
 """Rows below which pictures are enlarged before the feature network, whose deeper layers would see next to nothing."""
@@ -71,6 +72,9 @@ class Objective:
         if s.geodesic_weight:
             parts["geodesic"] = torch.stack([geodesic_cross(latents["codes"]) for latents in lanes])
             loss = loss + s.geodesic_weight * parts["geodesic"]
+        if s.noise_weight:
+            parts["noise"] = torch.stack([noise_autocorrelation(noise_groups(latents)) for latents in lanes])
+            loss = loss + s.noise_weight * parts["noise"].to(loss)
         return loss, parts
 
     def perceptual(self, images: Tensor, pictures: Sequence[int] | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from mgi.config import Inversion
 from mgi.inversion.latents import Latents, detached, pack
 from mgi.inversion.objective import Objective
 from mgi.inversion.spaces import Space, W
+from mgi.inversion.spaces.noise import PREFIX as NOISE
 from mgi.pairs import Hypothesis
 
 Progress = Callable[[int, int, float], None]
@@ -158,7 +159,7 @@ class Solver:
         _, spread = self.space.statistics(str(codes.device))
         random = torch.Generator().manual_seed((lane.seed + step) & (2**63 - 1))
         noise = torch.randn(1, codes.shape[1], generator=random).to(codes)
-        return {"codes": codes + s.latent_noise * spread * fade / math.sqrt(codes.shape[1]) * noise}
+        return {**lane.latents, "codes": codes + s.latent_noise * spread * fade / math.sqrt(codes.shape[1]) * noise}
 
     def _remember(self, lane: LaneState, loss: float, step: int) -> None:
         s = self.settings
@@ -178,7 +179,7 @@ class Solver:
             groups = [
                 {"params": [tensor.requires_grad_()], "rate": s.learning_rate * factors.get(name, 1.0)}
                 for name, tensor in lane.latents.items()
-                if tensor.numel()
+                if tensor.numel() and not (name.startswith(NOISE) and s.noise == "fresh")
             ]
             if s.optimizer == "sgd":
                 lane.optimiser = torch.optim.SGD(groups, lr=s.learning_rate)

@@ -1,7 +1,7 @@
 """Losses, one equation per function; each returns one value per lane, [B]."""
 
 from mgi.losses.contextual import contextual, contextual_similarity
-from mgi.losses.latent import geodesic_cross
+from mgi.losses.latent import geodesic_cross, noise_autocorrelation
 from mgi.losses.perceptual import (
     PerceptualNorm,
     gram,
@@ -21,6 +21,7 @@ __all__ = [
     "gram_distance",
     "l1",
     "l2",
+    "noise_autocorrelation",
     "perceptual",
     "perceptual_mganprior",
     "perceptual_relative",

@@ -6,7 +6,8 @@ cross loss (weight 0.05), no feature network; spherical gradient descent with Ad
 steps (`inversion.budget = published`).
 
 Not as published: the Gaussian fit whitens along principal directions instead of each dimension alone; all styles start
-at one point, so that the start is a face of the generator's; no early stop at a target error. Without `--degrade downF`
+at one point, so that the start is a face of the generator's; stored noise (`--set inversion.noise=optimised` optimises
+the first maps, as published); no early stop at a target error. Without `--degrade downF`
 nothing is scaled down and PULSE is an inversion under pixels only.
 """
 
@@ -26,6 +27,7 @@ def settings(degradation: str) -> dict[str, Any]:
         "perceptual_weight": 0.0,
         "geodesic_weight": 0.05,
         "prior_weight": 0.0,
+        "noise": "stored",
         "optimizer": "adam",
         "learning_rate": 0.4,
         "schedule": "cycle",

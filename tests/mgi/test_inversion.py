@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mgi.config import Inversion
+from mgi.config import ConfigError, Inversion
 from mgi.generators import load
 from mgi.generators.base import GeneratorError
 from mgi.generators.styled import Linear
@@ -291,6 +291,31 @@ def test_noise_on_w_fades_out_and_depends_on_the_lane_alone(styled) -> None:
     assert torch.equal(noisy, solver._disturbed(twin, 0)["codes"])
     assert not torch.equal(noisy, solver._disturbed(other, 0)["codes"])
     assert solver._disturbed(lane, 10) is lane.latents
+
+
+@pytest.mark.parametrize(("name", "first"), [("multi", 4), ("w+", 1)])
+def test_noise_maps_are_a_lanes_own_where_asked(styled, name: str, first: int) -> None:
+    """Fresh maps stay, optimised ones move and keep mean 0 and variance 1, larger ones are the stored ones."""
+    warps, hypothesis = targets(styled, 1), HYPOTHESIS if name == "multi" else Hypothesis(1, 1)
+    for noise in ("fresh", "optimised"):
+        config = settings(space=name, start="mean", noise=noise, noise_weight=0.1, noise_rows=8, steps=3)
+        space = build_space(styled, config, prior_of(styled))
+        names = [group for group in space.shapes(hypothesis) if group.startswith("noise")]
+        assert names == [f"noise{layer:02d}" for layer in range(first, 4)], "the layers of 16 x 16 are left alone"
+        (lane,) = lanes_of(space, [3], hypothesis)
+        before = {group: lane.latents[group].clone() for group in names}
+        search(Solver(space, Objective(warps, config, None), config, 1), [lane], config)
+        assert not space.has_coarse(1)
+        for group in names:
+            moved = not torch.allclose(lane.latents[group], before[group], atol=1e-3)
+            assert moved == (noise == "optimised")
+            assert abs(float(lane.latents[group].mean())) < 1e-6
+            assert float(lane.latents[group].square().mean()) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_generator_without_noise_says_so(generator) -> None:
+    with pytest.raises(ConfigError, match="this generator has no noise"):
+        build_space(generator, settings(noise="fresh"))
 
 
 def test_schedules() -> None:

@@ -67,3 +67,34 @@ def test_a_lane_does_not_depend_on_the_others(name: str) -> None:
 
     x, y = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6)
     torch.testing.assert_close(loss(x, y)[1:2], loss(x[1:2], y[1:2]))
+
+
+def test_feature_norms_of_the_baselines_by_hand() -> None:
+    features = {"a": torch.tensor([[[[3.0]], [[4.0]]]]), "b": torch.tensor([[[[1.0]], [[0.0]]]])}
+    target = {"a": torch.tensor([[[[6.0]], [[8.0]]]]), "b": torch.tensor([[[[0.0]], [[1.0]]]])}
+    # Squared differences 9 and 16, 1 and 1, in units of ImageNet's pixels.
+    assert losses.perceptual(features, target, "mse").item() == pytest.approx((12.5 + 1) / (255 * 0.226) ** 2)
+    # The first layer has the same direction; the second one at a right angle: |u - v|^2 = 2.
+    assert losses.perceptual(features, target, "unit").item() == pytest.approx(2.0, abs=1e-6)
+
+
+def test_geodesic_cross_loss_by_hand() -> None:
+    same = torch.ones(3, 8)
+    assert losses.geodesic_cross(same).item() == pytest.approx(0, abs=1e-6)
+    right = torch.eye(2, 8) * torch.tensor([[1.0], [5.0]])  # lengths do not count
+    # Two of the four ordered pairs are at pi / 2; D / 8 = 1.
+    assert losses.geodesic_cross(right).item() == pytest.approx((torch.pi / 2) ** 2 / 2, rel=1e-3)
+    points = torch.randn(4, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(losses.geodesic_cross, (points,))
+
+
+def test_noise_autocorrelation_tells_noise_from_pictures() -> None:
+    random = torch.Generator().manual_seed(0)
+    white = torch.randn(64, 64, generator=random)
+    picture = torch.linspace(-1, 1, 64).expand(64, 64) * 3**0.5
+    assert losses.noise_autocorrelation([white]) < 0.02
+    assert losses.noise_autocorrelation([picture]) > 1
+    assert losses.noise_autocorrelation([]).item() == 0
+    total = losses.noise_autocorrelation([white, picture])
+    parts = losses.noise_autocorrelation([white]) + losses.noise_autocorrelation([picture])
+    torch.testing.assert_close(total, parts)

@@ -17,6 +17,7 @@ from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
 from mgi.inversion.spaces.base import draw
+from mgi.inversion.spaces.noise import NoiseMaps
 from mgi.pairs import Hypothesis
 
 
@@ -38,6 +39,7 @@ class MultiCode:
         head: CoarseHead | None = None,
     ) -> None:
         self.generator, self.settings, self.prior, self.head = generator, settings, prior, head
+        self.noise = NoiseMaps(generator, settings)
         self._codes_in_z = settings.space == "multi-z" or prior is None
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
@@ -47,7 +49,8 @@ class MultiCode:
         tail = min(styles, 1) if self.settings.tail == "single" else styles
         dimension = self.generator.z_dim
         channels = self.generator.layer_channels(layer)
-        return {"codes": (count, dimension), "alpha": (count, channels), "tail": (tail, dimension)}
+        groups = {"codes": (count, dimension), "alpha": (count, channels), "tail": (tail, dimension)}
+        return groups | self.noise.shapes(layer)
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
         """Random codes (or near the mean), alpha at 1/N or 1, the tail at the mean style."""
@@ -58,15 +61,16 @@ class MultiCode:
             "codes": codes.to(device),
             "alpha": alpha.to(device),
             "tail": torch.zeros(shapes["tail"], device=device),
+            **self.noise.start(seed, hypothesis.composing_layer, device),
         }
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
-        """Compose, then render the tail."""
+        """Compose, then render the tail; noise of the layers below the composition is the stored one."""
         features, styles = self.compose(lanes, layer)
         if coarse and self.head is not None and styles is not None and layer <= self.head.layer:
             middle = self.generator.tail_features(features, layer, styles, self.head.layer)  # type: ignore[attr-defined]
             return self.head(middle, styles if styles.ndim == 2 else styles[:, -1])
-        return self.generator.render(features, layer, styles, down)
+        return self.generator.render(features, layer, styles, down, noise=self.noise.maps(lanes, layer))
 
     def compose(self, lanes: Sequence[Latents], layer: int) -> tuple[Tensor, Tensor | None]:
         """Fused features [B, C, h, w] and the tail's styles ([B, D], [B, T, D] or None)."""
@@ -90,11 +94,12 @@ class MultiCode:
         return fused, styles[:, 0] if styles.shape[1] == 1 else styles
 
     def has_coarse(self, layer: int) -> bool:
-        """Only below the head's own layer."""
-        return self.head is not None and self.prior is not None and layer <= self.head.layer
+        """Only below the head's own layer, which was fitted to the stored noise."""
+        return self.head is not None and self.prior is not None and layer <= self.head.layer and not self.noise.used
 
     def retract(self, latents: Latents) -> None:
-        """Codes may be anywhere."""
+        """Codes may be anywhere; noise stays noise."""
+        self.noise.retract(latents)
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Every code and every style of the tail moves alike (mGANprior's semantic manipulation)."""

@@ -20,44 +20,49 @@ from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
 from mgi.inversion.spaces.base import draw, has_styles, require_styles, statistics_of_w
+from mgi.inversion.spaces.noise import NoiseMaps
 from mgi.pairs import Hypothesis
 
 
 class SingleCode:
-    """Base of the spaces whose only group is `codes` [rows, D]."""
+    """Base of the spaces whose codes are [rows, D]."""
 
     prior: LatentPrior | None = None
 
     def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
         self.generator, self.settings, self.head = generator, settings, head
+        self.noise = NoiseMaps(generator, settings)
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
-        """One row, unless the space says otherwise."""
-        return {"codes": (1, self.generator.z_dim)}
+        """codes, and noise maps where they are the lane's own."""
+        return {"codes": (self._rows(), self.generator.z_dim), **self.noise.shapes(0)}
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """Where a lane begins."""
-        raise NotImplementedError
+        """The codes of `_start`, and noise from the lane's seed."""
+        latents = {"codes": self._start(seed, device), **self.noise.start(seed, 0, device)}
+        self.retract(latents)
+        return latents
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """The whole synthesis; `layer` says nothing here."""
         codes = stacked(lanes, "codes")
         if not has_styles(self.generator):
             return average(self.generator(codes[:, 0]), down)
-        w = self._styles(codes)
-        features = self.generator.head(w[:, 0], 1)  # type: ignore[attr-defined]
+        w, noise = self._styles(codes), self.noise.maps(lanes, 0)
+        features = self.generator.head(w[:, 0], 1, noise)  # type: ignore[attr-defined]
         tail = w[:, 0] if w.shape[1] == 1 else w[:, -self.generator.tail_styles(1) :]
         if coarse and self.head is not None:
             middle = self.generator.tail_features(features, 1, tail, self.head.layer)  # type: ignore[attr-defined]
             return self.head(middle, w[:, -1])
-        return self.generator.render(features, 1, tail, down)
+        return self.generator.render(features, 1, tail, down, noise=noise)
 
     def has_coarse(self, layer: int) -> bool:
-        """Wherever there is a head."""
-        return self.head is not None and has_styles(self.generator)
+        """Wherever there is a head, which was fitted to the stored noise."""
+        return self.head is not None and has_styles(self.generator) and not self.noise.used
 
     def retract(self, latents: Latents) -> None:
-        """Codes may be anywhere."""
+        """Codes may be anywhere; noise stays noise."""
+        self.noise.retract(latents)
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Moved in the space itself."""
@@ -69,18 +74,21 @@ class SingleCode:
         """Codes [B, rows, D] -> w [B, rows, D]."""
         raise NotImplementedError
 
+    def _start(self, seed: int, device: str) -> Tensor:
+        """Where the codes [rows, D] begin."""
+        raise NotImplementedError
+
     def _rows(self) -> int:
-        """Styles of the whole synthesis, which is W+."""
-        return int(self.generator.styles)  # type: ignore[attr-defined]
+        """Rows of `codes`."""
+        return 1
 
 
 class Z(SingleCode):
     """z ~ N(0, I), through the mapping network where there is one."""
 
-    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """A random z."""
+    def _start(self, seed: int, device: str) -> Tensor:
         scale = 1.0 if self.settings.start == "random" else self.settings.jitter
-        return {"codes": (scale * draw(1, self.generator.z_dim, seed)).to(device)}
+        return (scale * draw(1, self.generator.z_dim, seed)).to(device)
 
     def _styles(self, codes: Tensor) -> Tensor:
         return self.generator.to_w(codes)  # type: ignore[attr-defined]
@@ -91,21 +99,20 @@ class Z(SingleCode):
 
 
 class W(SingleCode):
-    """One w for all layers, from the mean latent or from a random one."""
+    """One w for all layers, from the mean of w or from a random one."""
 
     def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
         super().__init__(generator, settings, head)
         require_styles(generator, settings.space)
 
-    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """The mean w, or a random one, in every row."""
-        rows, dimension = self.shapes(hypothesis)["codes"]
+    def _start(self, seed: int, device: str) -> Tensor:
+        rows, dimension = self._rows(), self.generator.z_dim
         if self.settings.start == "random":
             with torch.no_grad():
                 w = self.generator.to_w(draw(1, dimension, seed).to(device))  # type: ignore[attr-defined]
         else:
             w = self.statistics(device)[0][None]
-        return {"codes": w.expand(rows, -1).clone()}
+        return w.expand(rows, -1).clone()
 
     def statistics(self, device: str) -> tuple[Tensor, float]:
         """Mean [D] and spread of w, measured once."""
@@ -120,9 +127,8 @@ class W(SingleCode):
 class WPlus(W):
     """One w for every style that the synthesis reads (Image2StyleGAN)."""
 
-    def shapes(self, hypothesis: Hypothesis) -> Shapes:
-        """As many rows as styles."""
-        return {"codes": (self._rows(), self.generator.z_dim)}
+    def _rows(self) -> int:
+        return int(self.generator.styles)  # type: ignore[attr-defined]
 
 
 class Sphere(SingleCode):
@@ -141,19 +147,16 @@ class Sphere(SingleCode):
         super().__init__(generator, settings, head)
         self._to_w = to_w
 
-    def shapes(self, hypothesis: Hypothesis) -> Shapes:
-        """As many points as styles, or one z."""
-        return {"codes": (self._rows() if self._to_w is not None else 1, self.generator.z_dim)}
+    def _rows(self) -> int:
+        return 1 if self._to_w is None else int(self.generator.styles)  # type: ignore[attr-defined]
 
-    def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """One random point for all styles: a sample of the generator's own."""
-        rows, dimension = self.shapes(hypothesis)["codes"]
-        latents = {"codes": draw(1, dimension, seed).expand(rows, -1).clone().to(device)}
-        self.retract(latents)
-        return latents
+    def _start(self, seed: int, device: str) -> Tensor:
+        # One random point for all styles: a sample of the generator's own.
+        return draw(1, self.generator.z_dim, seed).expand(self._rows(), -1).clone().to(device)
 
     def retract(self, latents: Latents) -> None:
         """Every point back to radius sqrt(D)."""
+        super().retract(latents)
         codes = latents["codes"]
         with torch.no_grad():
             codes.copy_(F.normalize(codes, dim=1) * math.sqrt(codes.shape[1]))
