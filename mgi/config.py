@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mgi.pairs import Hypothesis
 
@@ -154,6 +154,18 @@ class Inversion(_Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of generator and feature network; bf16 pays only where the processor computes it natively."""
 
+    @field_validator("degradation")
+    @classmethod
+    def _known_degradation(cls, value: str) -> str:
+        parse_degradation(value)
+        return value
+
+    @model_validator(mode="after")
+    def _rain_is_simulated(self) -> Inversion:
+        if self.degradation == "rain" and self.observed == "given":
+            raise ValueError("rain must be simulated, because where given streaks are is not known")
+        return self
+
     @field_validator("rungs")
     @classmethod
     def _falling(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,6 +184,18 @@ class Inversion(_Section):
         if self.hypotheses:
             return tuple(Hypothesis.parse(text) for text in self.hypotheses)
         return tuple(Hypothesis(layer, codes) for layer in self.composing_layers for codes in self.num_codes)
+
+
+def parse_degradation(spec: str) -> tuple[str, str]:
+    """("down", "4") of "down4", ("mask", "hole.png") of "mask:hole.png"; raises ValueError for what is no operator."""
+    kind, colon, argument = spec.partition(":")
+    if spec in ("none", "gray", "rain", "mask"):
+        return spec, ""
+    if kind == "mask" and argument:
+        return kind, argument
+    if not colon and spec.removeprefix("down") in ("2", "4", "8", "16"):
+        return "down", spec.removeprefix("down")
+    raise ValueError(f"expected none, down2, down4, down8, down16, gray, rain, mask or mask:FILE, found {spec!r}")
 
 
 def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -319,4 +343,6 @@ def validation_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown key {field}; see `mgi profiles` or docs/configuration.md for the keys there are"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "value_error":  # our own words, which say what was found
+        return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"
     return f"{field}: {first['msg']}, found {first['input']!r}{more}"

@@ -7,7 +7,6 @@ that a mask's border crosses; so the cheap steps at low resolution may use them,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ import torch
 from PIL import Image, ImageDraw, UnidentifiedImageError
 from torch import Tensor
 
-from mgi.config import ConfigError
+from mgi.config import ConfigError, parse_degradation
 from mgi.images import down
 
-FACTORS = (2, 4, 8, 16)
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
 HOLE_SHARE = (0.2, 0.4)
 """Free-form masks cover between these shares of the picture."""
@@ -65,31 +63,13 @@ class Degradation:
         return down(images, max(1, images.shape[-1] * self.factor // self.size))
 
 
-def parse(spec: str) -> tuple[str, str]:
-    """(kind, argument) of `inversion.degradation`.
-
-    Raises:
-        ConfigError: it is none of none, down2 to down16, gray, rain, mask, mask:FILE.
-    """
-    kind, _, argument = spec.partition(":")
-    if match := re.fullmatch(r"down(\d+)", spec):
-        if int(match[1]) not in FACTORS:
-            raise ConfigError(f"inversion.degradation: factors are {', '.join(map(str, FACTORS))}, found {spec!r}")
-        return "down", match[1]
-    if spec in ("none", "gray", "rain", "mask") or (kind == "mask" and argument):
-        return kind, argument
-    raise ConfigError(
-        f"inversion.degradation: expected none, down2 to down16, gray, rain, mask or mask:FILE, found {spec!r}"
-    )
-
-
 def build(spec: str, size: int, seeds: Sequence[int], device: str | torch.device = "cpu") -> Degradation:
     """The operator of a specification for pictures of size x size; `seeds` draw each picture's own mask or rain.
 
     Raises:
-        ConfigError: a bad specification, a size that the factor does not divide, or a mask file that cannot be read.
+        ConfigError: a size that the factor does not divide, or a mask file that cannot be read.
     """
-    kind, argument = parse(spec)
+    kind, argument = parse_degradation(spec)
     if kind == "down":
         factor = int(argument)
         if size % factor or size // factor < 8:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from mgi.config import ConfigError, RunConfig, planned_steps
+from mgi.config import ConfigError, RunConfig, parse_degradation, planned_steps
 from mgi.pairs import Pair
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.run_store import ArraySpec, RunStore
@@ -90,6 +90,9 @@ def make_plan(request: Request) -> Plan:
         storage.folders.InputError: a folder or the pairing cannot be used.
         ConfigError: nothing to do.
     """
+    kind, mask = parse_degradation(request.config.inversion.degradation)
+    if kind == "mask" and mask and not Path(mask).is_file():
+        raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture whose white is missing")
     if request.config.task == "invert":
         pairs = [Pair(name, "") for name in list_images(request.sources)[: request.limit]]
         return Plan(request, pairs, duplicate_stems(request.sources))
@@ -181,7 +184,7 @@ def weight_hashes(config: RunConfig) -> dict[str, str]:
     own = Path(config.generator)
     if config.generator not in known and own.is_file():
         hashes[config.generator] = zoo.sha256_of(own)
-    mask = Path(config.inversion.degradation.partition(":")[2] or ".")
+    mask = Path(parse_degradation(config.inversion.degradation)[1])
     if mask.is_file():  # a mask decides pixels as a network does
         hashes[mask.name] = zoo.sha256_of(mask)
     for file in shipped_files(config.generator):

@@ -253,8 +253,6 @@ class InversionMethod:
     def _degradation(self, seeds: Sequence[int]) -> Degradation:
         """The operator for pictures of the warp's size; smaller images may pass through it, too."""
         settings = self.config.inversion
-        if settings.observed == "given" and settings.degradation == "rain":
-            raise ConfigError("inversion.degradation = rain must be simulated: where given streaks are is not known")
         return degradations.build(settings.degradation, self.config.warp.image_size, seeds, self.device)
 
     def _backbone(self, name: str) -> Backbone:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mgi.config import ConfigError
-from mgi.degradations import build, free_form, parse, rain
+from mgi.config import ConfigError, Inversion, parse_degradation
+from mgi.degradations import build, free_form, rain
 from mgi.images import down
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -75,15 +75,11 @@ def test_a_mask_file_is_white_where_pixels_are_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("blur", "expected none, down2"),
-        ("down3", "factors are 2, 4, 8, 16"),
-        ("down", "expected none, down2"),
-        ("mask:", "expected none, down2"),
         ("mask:missing.png", "missing.png cannot be read"),
         ("down16", "64 rows cannot be reduced by 16"),
     ],
 )
-def test_bad_specifications_are_one_line(spec: str, expected: str) -> None:
+def test_what_does_not_fit_is_one_line(spec: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected) as caught:
         build(spec, 64, [1])
     assert "\n" not in str(caught.value)
@@ -95,7 +91,12 @@ def test_a_mask_of_one_colour_is_refused(tmp_path: Path) -> None:
         build(f"mask:{tmp_path / 'black.png'}", 64, [1])
 
 
-def test_parse_gives_kind_and_argument() -> None:
-    assert parse("down4") == ("down", "4")
-    assert parse("mask:a:b.png") == ("mask", "a:b.png")
-    assert parse("gray") == ("gray", "")
+def test_specifications_are_parsed_when_they_are_set() -> None:
+    assert parse_degradation("down4") == ("down", "4")
+    assert parse_degradation("mask:a:b.png") == ("mask", "a:b.png")
+    assert parse_degradation("gray") == ("gray", "")
+    for spec in ("blur", "down3", "down", "mask:", "down2:x", "gray:x"):
+        with pytest.raises(ValueError, match="expected none, down2"):
+            Inversion(degradation=spec)
+    with pytest.raises(ValueError, match="must be simulated"):
+        Inversion(degradation="rain", observed="given")

@@ -1,0 +1,134 @@
+"""`mgi invert`: usage, plan, a whole run on the stub, rungs, videos."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
+from runs import make_inputs
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_inputs(tmp_path_factory.mktemp("inputs"), 2)
+
+
+@pytest.fixture(autouse=True)
+def stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MGI_PROFILE", "MGI_WORKERS", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+
+
+def invert(inputs: Path, run: Path, *more: str | Path) -> Result:
+    arguments = ["invert", inputs / "sources", "--out", run, "--profile", inputs / "stub.toml", "--workers", "0", *more]
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (("--method", "pix2pix"), "unknown method 'pix2pix'"),
+        (("--degrade", "blur"), "expected none, down2, down4"),
+        (("--degrade", "mask:missing.png"), "missing.png"),
+        (("--degrade", "rain", "--given"), "must be simulated"),
+        (("--set", 'inversion.rungs=["2"]'), "expected STEPS:KEPT"),
+        (("--video", "0"), "--video"),
+    ],
+)
+def test_usage_errors_are_one_line_and_code_2(
+    inputs: Path, tmp_path: Path, more: tuple[str, ...], expected: str
+) -> None:
+    result = invert(inputs, tmp_path / "run", *more)
+
+    assert result.exit_code == 2, result.output
+    assert expected in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_names_method_and_degradation(inputs: Path, tmp_path: Path) -> None:
+    result = invert(inputs, tmp_path / "run", "--method", "pulse", "--degrade", "down4", "--dry-run")
+
+    assert result.exit_code == 0, result.output
+    assert "pulse" in result.stdout and "degradation: down4" in result.stdout
+    assert "L01N01" in result.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_pictures_has_no_exemplars(inputs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = invert(inputs, run, "--method", "mganprior", "--seed", "3")
+
+    assert result.exit_code == 0, result.output
+    header = json.loads((run / "run.json").read_text())
+    assert header["config"]["task"] == "invert"
+    assert header["config"]["inversion"]["method"] == "mganprior"
+    assert header["inputs"]["exemplars"] == ""
+    pairs = pd.read_csv(run / "tables" / "pairs.csv")
+    assert list(pairs["state"]) == ["done", "done"]
+    assert pairs["exemplar"].isna().all()
+    assert len(list((run / "final").glob("*.png"))) == 2
+    page = (run / "report.html").read_text()
+    assert "mgi invert" in page and "--method mganprior" in page and "as observed" in page
+    again = invert(inputs, run, "--method", "mganprior", "--seed", "3")
+    assert "nothing to compute" in again.output
+    other = invert(inputs, run, "--method", "pulse", "--seed", "3")
+    assert other.exit_code == 2 and "holds another run" in other.output
+
+
+def test_rungs_invert_a_pairs_hypotheses_in_one_call(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stub_method import StubMethod
+
+    calls: list[list[str]] = []
+    original = StubMethod.invert
+
+    def counted(self, lanes, progress=None):  # type: ignore[no-untyped-def]
+        calls.append([lane.hypothesis.id for lane in lanes])
+        return original(self, lanes, progress)
+
+    monkeypatch.setattr(StubMethod, "invert", counted)
+    more = ("--set", 'inversion.hypotheses=["L04N03", "L05N03"]', "--set", 'inversion.rungs=["2:1"]')
+    assert invert(inputs, tmp_path / "run", *more).exit_code == 0
+    assert calls == [["L04N03", "L05N03"]] * 2
+
+
+def test_a_pair_that_lacks_one_lane_of_its_group_keeps_the_others(inputs: Path, tmp_path: Path) -> None:
+    more = ("--set", 'inversion.hypotheses=["L04N03", "L05N03"]', "--set", 'inversion.rungs=["2:1"]', "--limit", "1")
+    run = tmp_path / "run"
+    assert invert(inputs, run, *more).exit_code == 0
+    markers = sorted((run / "done" / "invert").glob("*.json"))
+    before = markers[0].stat().st_mtime_ns
+    markers[1].unlink()
+    result = invert(inputs, run, *more)
+    assert "1 invert" in result.output, result.output
+    assert markers[1].is_file() and markers[0].stat().st_mtime_ns == before
+
+
+def test_videos_show_the_way(inputs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = invert(inputs, run, "--video", "1")
+
+    assert result.exit_code == 0, result.output
+    (video,) = (run / "videos").glob("*.webp")
+    with Image.open(video) as picture:
+        assert picture.n_frames > 1
+        assert picture.size == (512, 256)
+
+
+def test_translate_takes_a_method(inputs: Path, tmp_path: Path) -> None:
+    arguments = ["translate", inputs / "sources", inputs / "exemplars", "--out", tmp_path / "run", "--dry-run"]
+    arguments += ["--profile", "quick", "--method", "single-code"]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "single-code" in result.stdout and "L01N01" in result.stdout
