@@ -1,0 +1,103 @@
+"""Every method on real weights and a real picture, at few steps: nearer to its target than where it began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgi.config import METHODS, load_config
+from mgi.generators.base import GeneratorError
+from mgi.methods import Lane, Method, load_method
+from mgi.pairs import lane_seed
+from mgi.weights import WeightsMissing, path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAINTING = ROOT / "examples" / "exemplars" / "kaokore-00007733.jpg"
+FACE = ROOT / "examples" / "sources" / "generated-a.jpg"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def weights() -> None:
+    try:
+        for name in ("mobile-stylegan-ffhq", "vgg16-imagenet", "mtcnn-faces"):
+            path(name)
+    except WeightsMissing as error:
+        pytest.skip(str(error))
+
+
+def invert(profile: str, method: str, picture: Path, **settings: Any) -> tuple[Method, list[Any]]:
+    overrides = {f"inversion.{key}": value for key, value in settings.items()}
+    chosen = load_method(load_config(profile, {"task": "invert", "align.mode": "never", **overrides}, method))
+    seen = chosen.observe(np.asarray(Image.open(picture).convert("RGB")), seed=1)
+    whole = seen.source if settings.get("degradation", "none") != "none" else None
+    lanes = [
+        Lane("picture", seen.warp, h, lane_seed(0, "picture", h.id), whole, 1)
+        for group in chosen.groups
+        for h in group
+    ]
+    return chosen, chosen.invert(lanes)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("image2stylegan", "stylegan2-projector")])
+def test_methods_that_need_no_styles_on_a_painting(method: str) -> None:
+    more = {"hypotheses": ["L05N04"]} if method in ("mgi", "mganprior") else {}
+    _, results = invert("quick", method, PAINTING, steps=8, **more)
+    for result in results:
+        assert result.failed is None
+        assert result.measures["l2_after"] < 0.95 * result.measures["l2_before"]
+        assert np.isfinite(result.arrays["loss"]).all()
+
+
+@pytest.mark.parametrize("method", ["image2stylegan", "stylegan2-projector"])
+def test_methods_of_w_say_that_a_generator_has_none(method: str) -> None:
+    expected = "no latent space w" if method == "image2stylegan" else "has no noise|no latent space w"
+    with pytest.raises((GeneratorError, ValueError), match=expected):
+        load_method(load_config("quick", {"task": "invert"}, method))
+
+
+@pytest.mark.parametrize("method", ["image2stylegan", "stylegan2-projector", "pulse"])
+def test_methods_of_styles_on_a_face(method: str) -> None:
+    more = {"degradation": "down8"} if method == "pulse" else {}
+    chosen, (result,) = invert("embedded", method, FACE, steps=5, coarse_steps=4, **more)
+    assert result.failed is None
+    assert result.measures["vgg_after"] < result.measures["vgg_before"]
+    hypothesis = chosen.groups[0][0]
+    picture = chosen.render(result.arrays, hypothesis)
+    assert picture.shape == (1024, 1024, 3) and picture.std() > 20
+    if method == "pulse":
+        assert 5 < result.measures["true_psnr"] < 40
+
+
+@pytest.mark.parametrize("degradation", ["down2", "gray", "mask", "rain"])
+def test_degradations_on_a_painting(degradation: str) -> None:
+    _, (result,) = invert(
+        "quick", "mgi", PAINTING, steps=8, hypotheses=["L05N04"], degradation=degradation, snapshots=3
+    )
+    assert result.measures["l2_after"] < 0.95 * result.measures["l2_before"]
+    assert result.measures["true_psnr"] > 8
+    assert result.arrays["way"].shape == (3, result.arrays["latents"].size)
+    assert (result.arrays["way"][0] != result.arrays["way"][2]).any()
+
+
+def test_rungs_change_nothing_for_who_survives() -> None:
+    hypotheses = ["L04N04", "L05N04", "L06N06"]
+    _, whole = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses)
+    chosen, halved = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses, rungs=["3:1"])
+    finished = [number for number, result in enumerate(halved) if result.measures["finished"]]
+    assert len(finished) == 1
+    for number, (full, short) in enumerate(zip(whole, halved, strict=True)):
+        assert short.measures["steps"] == (6 if number in finished else 3)
+        np.testing.assert_allclose(short.arrays["loss"][:3], full.arrays["loss"][:3], rtol=1e-3)
+    rows = [
+        {"hypothesis": id, **result.measures, "spatial-fd": float(place), "sifid": 1.0, "paper": 1.0}
+        for place, (id, result) in enumerate(zip(hypotheses, halved, strict=True))
+    ]
+    choice = chosen.select(rows)
+    assert choice["hypothesis"] == hypotheses[finished[0]]
+    assert len(choice["halved"]) == 2
