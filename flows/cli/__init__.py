@@ -6,7 +6,9 @@ import signal
 
 import typer
 
+from flows.cli.directions import directions
 from flows.cli.doctor import doctor
+from flows.cli.edit import edit
 from flows.cli.invert import invert
 from flows.cli.profiles import profiles
 from flows.cli.report import report
@@ -26,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (translate, invert, resume, status, report, sample, doctor, profiles):
+for verb in (translate, invert, edit, resume, status, report, sample, doctor, profiles):
     app.command()(verb)
+app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mgi.config import RunConfig
+from mgi.directions import Direction
 from mgi.pairs import Hypothesis
 
 Progress = Callable[[int, int, float], None]
@@ -119,4 +120,10 @@ class Method(Protocol):
 
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
         """Latents -> a small picture uint8 [S,S,3]."""
+        ...
+
+    def edit(
+        self, arrays: Arrays, hypothesis: Hypothesis, direction: Direction, amount: float, factor: int | None = None
+    ) -> np.ndarray:
+        """Latents moved by `amount` along a direction -> the image as `render` makes it, uint8 [R,R,3]."""
         ...

@@ -20,6 +20,7 @@ from mgi.alignment.aligner import Aligner
 from mgi.config import ConfigError, RunConfig
 from mgi.correspondence.matching import warp_exemplar
 from mgi.degradations import Degradation
+from mgi.directions import Direction, LatentSpace, require_fit
 from mgi.features import Backbone, load_backbone
 from mgi.generators import load as load_generator
 from mgi.images import down as average
@@ -30,6 +31,7 @@ from mgi.inversion.prior import measure_prior
 from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space, build_space, check_layer
+from mgi.inversion.spaces.base import has_styles
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
@@ -188,8 +190,7 @@ class InversionMethod:
     @torch.no_grad()
     def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
         """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3]."""
-        size = self.config.warp.image_size * (factor or self.config.upsampling)
-        down = max(1, self.generator.resolution // size)
+        down = self._down(factor)
         return to_uint8(self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, down))[0]
 
     @torch.no_grad()
@@ -198,7 +199,36 @@ class InversionMethod:
         image = self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, self.down)
         return to_uint8(image)[0]
 
+    @torch.no_grad()
+    def edit(
+        self, arrays: Arrays, hypothesis: Hypothesis, direction: Direction, amount: float, factor: int | None = None
+    ) -> np.ndarray:
+        """A lane moved by `amount` x direction, then as `render`; an amount of 0 is the lane itself, bit by bit.
+
+        Raises:
+            ConfigError: the direction does not fit the generator or the space of the lane.
+        """
+        styles = getattr(self.generator, "styles", 1 + self.generator.tail_styles(1))
+        require_fit(direction, self.generator.z_dim, styles, self._edit_space())
+        latents = self._latents(arrays, hypothesis)
+        if amount:
+            latents = self.space.edited(latents, torch.from_numpy(direction.vector).to(self.device), amount)
+        return to_uint8(self.space.images([latents], hypothesis.composing_layer, self._down(factor)))[0]
+
     # ------------------------------------------------------------------ parts
+
+    def _down(self, factor: int | None) -> int:
+        """By how much the generator's image is reduced to warp.image_size x factor."""
+        size = self.config.warp.image_size * (factor or self.config.upsampling)
+        return max(1, self.generator.resolution // size)
+
+    def _edit_space(self) -> LatentSpace:
+        """Where lanes are moved: w, or z where the codes are kept in z or the generator has no styles."""
+        if not has_styles(self.generator) or self.config.inversion.space == "z":
+            return "z"
+        if self.config.inversion.space == "multi-z":
+            raise ConfigError("codes in z under a tail of styles share no direction; invert with inversion.space=multi")
+        return "w"
 
     def _latents(self, arrays: Arrays, hypothesis: Hypothesis) -> Latents:
         packed = torch.from_numpy(np.array(arrays["latents"], dtype=np.float32)).to(self.device)
@@ -285,4 +315,3 @@ class InversionMethod:
 
     def _reduced_to_size(self, images: Tensor) -> Tensor:
         return average(images, images.shape[-1] // self.size)
-

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from mgi.config import RunConfig
+from mgi.directions import Direction, require_fit
 from mgi.methods import Lane, LaneResult, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
 
@@ -105,6 +106,18 @@ class StubMethod:
 
     def preview(self, arrays: dict[str, np.ndarray], hypothesis: Hypothesis) -> np.ndarray:
         return self.render(arrays, hypothesis, factor=1)
+
+    def edit(
+        self,
+        arrays: dict[str, np.ndarray],
+        hypothesis: Hypothesis,
+        direction: Direction,
+        amount: float,
+        factor: int | None = None,
+    ) -> np.ndarray:
+        require_fit(direction, hypothesis.num_codes, 0, "z")
+        moved = arrays["latents"] + np.float32(amount) * direction.vector
+        return self.render({"latents": moved.astype(np.float32)}, hypothesis, factor)
 
 
 def _maybe_die(pair_id: str) -> None:

@@ -1,0 +1,103 @@
+"""`mgi directions`: where directions for `mgi edit` come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import guarded, out
+from flows.cli.edit import space_option
+from mgi.config import ConfigError
+
+directions = typer.Typer(
+    help="Make directions for `mgi edit`: from labelled samples, or from samples alone.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+GeneratorArgument = Annotated[
+    str, typer.Argument(metavar="GENERATOR", help="A generator of `mgi weights list`, or a checkpoint file.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
+
+
+@directions.command()
+@guarded
+def sample(
+    generator: GeneratorArgument,
+    folder: OutOption,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many samples.")] = 500,
+    seed: SeedOption = 0,
+) -> int:
+    """Write latents.npz and numbered pictures of it, to be labelled by eye in a CSV file: index,label."""
+    from tasks.directions import write_samples
+
+    for path in write_samples(generator, count, seed, folder, _device()):
+        out.print(path, markup=False)
+    return 0
+
+
+@directions.command()
+@guarded
+def fit(
+    latents: Annotated[Path, typer.Argument(metavar="LATENTS.npz", help="Of `mgi directions sample`.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="Columns index,label: two classes or numbers.")],
+    path: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="Where the direction goes.")],
+    space: Annotated[
+        str | None, typer.Option(metavar="z|w", help="Where the boundary lies.  [default: w where there is one]")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Numbers above it are positive.  [default: their median]")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="The class to point to.  [default: the one that sorts last]")
+    ] = None,
+) -> int:
+    """Learn a direction from labels: the normal of a linear boundary between two classes (InterfaceGAN)."""
+    from tasks.directions import fit_direction
+
+    if path.suffix != ".npy":
+        raise ConfigError(f"{path}: expected a file name that ends in .npy")
+    found = fit_direction(latents, labels, path, space_option(space), threshold, positive)
+    boundary, (negative, positives) = found.boundary, found.counts
+    out.print(
+        f"{path}  in {found.space}, from {found.negative} ({negative}) to {found.positive} ({positives})", markup=False
+    )
+    out.print(
+        f"held-out accuracy {boundary.accuracy:.3f}, mean of both classes {boundary.balanced:.3f} (guessing: 0.5)",
+        markup=False,
+    )
+    out.print(f"samples spread by {boundary.spread:.3g} along it: `mgi edit --scale` is in the same unit", markup=False)
+    return 0
+
+
+@directions.command()
+@guarded
+def ganspace(
+    generator: GeneratorArgument,
+    folder: OutOption,
+    components: Annotated[int, typer.Option(min=1, max=512, help="How many.")] = 10,
+    count: Annotated[int, typer.Option("-n", "--count", min=2, max=1_000_000, help="How many samples.")] = 10_000,
+    layer: Annotated[
+        int | None,
+        typer.Option(min=1, help="Generators without styles: layer of the features.  [default: the last at 8 x 8]"),
+    ] = None,
+    seed: SeedOption = 0,
+) -> int:
+    """Find directions without labels: principal components of w, or of features at a layer (GANSpace)."""
+    from tasks.directions import write_components
+
+    for path, known in write_components(generator, components, count, folder, seed, layer, _device()):
+        share, linear = known["explained_variance"], known["linear_in_latent"]
+        note = f", {linear:.0%} of it linear in z" if known["space"] == "z" else ""
+        out.print(f"{path}  {share:.1%} of the variance{note}", markup=False)
+    return 0
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

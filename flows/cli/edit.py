@@ -1,0 +1,67 @@
+"""`mgi edit`: inverted pictures moved along a direction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from flows.cli.common import err, guarded, out
+from mgi.config import ConfigError
+
+
+@guarded
+def edit(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run of `mgi translate` or `mgi invert`.")],
+    path: Annotated[
+        Path,
+        typer.Option("--direction", metavar="FILE.npy", help="A vector of the generator's w, or z where it has no w."),
+    ],
+    scale: Annotated[
+        str, typer.Option(metavar="A..B", help="From where to where, in multiples of the direction; or one number.")
+    ] = "-3..3",
+    steps: Annotated[int, typer.Option(min=2, max=99, help="Pictures from A to B.")] = 7,
+    pairs: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="This pair only; may be repeated.  [default: all finished]")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="z|w", help="The direction's space, where no FILE.json says it; refused if it is not RUN's."
+        ),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Write every picture in full size, too.")] = False,
+) -> int:
+    """Move the results of RUN along a direction; a strip of pictures for each goes to RUN/edits/DIRECTION/.
+
+    Pictures that are there stay, unless the direction's file, the scale or the run's choice has changed.
+    """
+    from mgi.directions import read_direction
+    from storage.run_store import RunStore
+    from tasks.edit import Edit, amounts_of, edit_pair, finished_pairs
+    from tasks.unit import Job
+
+    store = RunStore.open(folder)
+    what = Edit(read_direction(path, space_option(space)), amounts_of(scale, steps), full)
+    generator = store.header["config"]["generator"]
+    if what.direction.generator not in (None, generator):
+        err.print(
+            f"mgi: warning: direction {what.direction.name} was made for {what.direction.generator}, "
+            f"this run's generator is {generator}",
+            markup=False,
+        )
+    job = Job(str(Path(folder).resolve()), store.header["digest"], store.header.get("threads"))
+    chosen = finished_pairs(job, pairs, limit)
+    for pair_id in chosen:
+        written, computed = edit_pair(job, pair_id, what)
+        out.print(f"{written}{'' if computed else '  (was there)'}", markup=False)
+    return 0
+
+
+def space_option(text: str | None) -> Literal["z", "w"] | None:
+    """`--space`, checked."""
+    if text not in (None, "z", "w"):
+        raise ConfigError(f"--space {text}: expected z or w")
+    return cast("Literal['z', 'w'] | None", text)

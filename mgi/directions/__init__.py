@@ -1,0 +1,9 @@
+"""Directions in a generator's latent space: the vectors that `mgi edit` moves inverted latents along.
+
+`files` reads and checks them, `boundary` learns them from labelled latents (InterfaceGAN), `ganspace` finds them in
+samples (GANSpace). Only `files` is imported here: the others bring PyTorch.
+"""
+
+from mgi.directions.files import Direction, LatentSpace, direction_bytes, read_direction, require_fit, sidecar_of
+
+__all__ = ["Direction", "LatentSpace", "direction_bytes", "read_direction", "require_fit", "sidecar_of"]

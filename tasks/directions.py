@@ -1,0 +1,277 @@
+"""Files of directions: samples to label, labels to a boundary, components with pictures of what each does."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgi.config import ConfigError
+from mgi.directions import LatentSpace, direction_bytes, sidecar_of
+from mgi.directions.boundary import FOLDS, Boundary, fit_boundary
+from mgi.directions.ganspace import Components, components
+from mgi.generators import Generator, load
+from mgi.images import down, to_uint8
+from mgi.inversion.spaces.base import has_styles
+from storage.atomic import write_bytes, write_text
+from tasks.edit import words_of
+from tasks.strips import Cell, has_key, strip, write_keyed
+
+COLUMNS, PAGE = 10, 100
+"""Samples in a row of a contact page, and on a page."""
+SIGMAS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+"""Amounts on a component's strip, in standard deviations."""
+SHOWN = 3
+"""Samples on a component's strip."""
+
+# ---------------------------------------------------------------------- sample
+
+
+def write_samples(name: str, count: int, seed: int, folder: Path, device: str = "cpu") -> Iterator[Path]:
+    """Write `latents.npz` (z [n, D] and, where there are styles, w [n, D]) and numbered contact pages of the images.
+
+    Each sample depends on the seed and its own number only. Pages that are there already are kept.
+
+    Args:
+        name: a generator of the zoo or a checkpoint file.
+        count, seed: how many samples, drawn from which seed.
+        folder: where to.
+        device: where to compute.
+
+    Yields:
+        Each file once it is there.
+    """
+    generator = load(name, device)
+    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    arrays = {"z": z.numpy(), "generator": np.array(name), "seed": np.array(seed)}
+    if has_styles(generator):
+        with torch.inference_mode():
+            w = [generator.to_w(part.to(device)).cpu() for part in z.split(2000)]  # type: ignore[attr-defined]
+        arrays["w"] = torch.cat(w).numpy()
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(folder / "latents.npz", buffer.getvalue())
+    yield folder / "latents.npz"
+    latents = hashlib.sha256(buffer.getvalue()).hexdigest()[:32]
+    for first in range(0, count, PAGE):
+        numbers = range(first, min(first + PAGE, count))
+        path, key = folder / f"samples_{first:05d}.png", f"{latents} {numbers.start} {numbers.stop}"
+        if not has_key(path, key):
+            cells: list[Cell] = [(str(n), picture(generator, z[n].to(device))) for n in numbers]
+            rows = [cells[at : at + COLUMNS] for at in range(0, len(cells), COLUMNS)]
+            write_keyed(path, strip(rows, 128), key, {"mgi:generator": name, "mgi:seed": str(seed)})
+        yield path
+
+
+@torch.inference_mode()
+def picture(generator: Generator, latent: Tensor, space: LatentSpace = "z") -> np.ndarray:
+    """The image of one latent [D], at most 256 x 256, uint8."""
+    image = generator.synthesize(latent[None]) if space == "w" else generator(latent[None])  # type: ignore[attr-defined]
+    return to_uint8(down(image.float(), max(1, image.shape[-1] // 256)))[0]
+
+
+# ---------------------------------------------------------------------- fit
+
+
+class Fit(NamedTuple):
+    """A boundary, the classes on its two sides, and how many labels each has."""
+
+    boundary: Boundary
+    space: LatentSpace
+    negative: str
+    positive: str
+    counts: tuple[int, int]
+
+
+def fit_direction(
+    latents_path: Path,
+    labels_path: Path,
+    target: Path,
+    space: LatentSpace | None = None,
+    threshold: float | None = None,
+    positive: str | None = None,
+) -> Fit:
+    """Write the boundary between two classes of labelled samples as `target` and what is known of it beside it.
+
+    Args:
+        latents_path: `latents.npz` of `write_samples`.
+        labels_path: CSV with the columns index and label; samples without a label are left out.
+        target: the `.npy` to write.
+        space: z or w; None: w where the file has it.
+        threshold: labels are numbers, and positive above it; None: above their median, unless there are just two.
+        positive: the label on the side to which the direction points; None: the one that sorts last.
+
+    Raises:
+        ConfigError: a file cannot be used, or the labels are not two classes of enough samples each.
+    """
+    arrays = read_latents(latents_path)
+    space = space or ("w" if "w" in arrays else "z")
+    if space not in arrays:
+        raise ConfigError(f"{latents_path} has no latents in {space}: the generator has no styles; leave --space away")
+    latents = arrays[space]
+    labels = read_labels(labels_path, len(latents))
+    sides, names = two_classes(list(labels.values()), threshold, positive)
+    boundary = fit_boundary(latents[list(labels)], sides)
+    fit = Fit(boundary, space, *names, (int((~sides).sum()), int(sides.sum())))
+    known = {
+        "kind": "boundary",
+        "space": space,
+        "generator": str(arrays["generator"]),
+        "negative": fit.negative,
+        "positive": fit.positive,
+        "labels": list(fit.counts),
+        "folds": FOLDS,
+        "held_out_accuracy": round(boundary.accuracy, 4),
+        "held_out_balanced_accuracy": round(boundary.balanced, 4),
+        "spread": round(boundary.spread, 6),
+    }
+    _write_direction(target, boundary.normal, known)
+    return fit
+
+
+def read_latents(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of `latents.npz`. Raises ConfigError where it is another file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; `mgi directions sample` writes latents.npz") from None
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+        raise ConfigError(f"{path} is no latents.npz; `mgi directions sample` writes one") from None
+    z = arrays.get("z")
+    if z is None or z.ndim != 2 or "generator" not in arrays:
+        raise ConfigError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected z [n, D] and generator")
+    for name in {"z", "w"} & set(arrays):
+        if arrays[name].ndim != 2 or len(arrays[name]) != len(z) or not np.isfinite(arrays[name]).all():
+            raise ConfigError(f"{path}: {name} is not a finite [{len(z)}, D]; make it again")
+    return arrays
+
+
+def read_labels(path: Path, count: int) -> dict[int, str]:
+    """{sample: label} of a CSV file with the columns index and label. Raises ConfigError, naming the row."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = list(reader)
+    except FileNotFoundError:
+        raise ConfigError(f"labels {path} does not exist; expected a CSV file with the columns index,label") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"labels {path} cannot be read as UTF-8 CSV ({error})") from None
+    if not {"index", "label"} <= set(columns):
+        raise ConfigError(f"labels {path} needs the columns index and label, found {', '.join(columns) or 'none'}")
+    labels: dict[int, str] = {}
+    for line, row in enumerate(rows, 2):
+        index, label = (row["index"] or "").strip(), (row["label"] or "").strip()
+        if not label:
+            continue
+        if not index.isdecimal() or int(index) >= count:
+            raise ConfigError(f"labels {path}, row {line}: index {index or 'missing'}; samples are 0 to {count - 1}")
+        if int(index) in labels:
+            raise ConfigError(f"labels {path}, row {line}: sample {index} has a label already; keep one of them")
+        labels[int(index)] = label
+    return labels
+
+
+def two_classes(
+    labels: list[str], threshold: float | None = None, positive: str | None = None
+) -> tuple[np.ndarray, tuple[str, str]]:
+    """Which labels are on the positive side (bool [n]), and the names of both sides, the negative one first."""
+    distinct = sorted(set(labels), key=lambda text: (_number(text) is None, _number(text) or 0.0, text))
+    if threshold is None and len(distinct) == 2:
+        if positive not in (None, *distinct):
+            raise ConfigError(f"--positive {positive}: the labels are {distinct[0]} and {distinct[1]}")
+        up = positive or distinct[1]
+        return np.array([label == up for label in labels]), (distinct[1 - distinct.index(up)], up)
+    if positive is not None:
+        raise ConfigError("--positive is for two classes; of numbers, the larger ones are positive")
+    numbers = [_number(label) for label in labels]
+    if None in numbers or len(distinct) < 2:
+        shown = ", ".join(distinct[:4]) or "none"
+        raise ConfigError(f"expected labels of two classes, or numbers; found {len(distinct)} different ones: {shown}")
+    values = np.array(numbers, np.float64)
+    cut = float(np.median(values)) if threshold is None else threshold
+    return values > cut, (f"up to {cut:g}", f"above {cut:g}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+# ---------------------------------------------------------------------- ganspace
+
+
+def write_components(
+    name: str, count: int, samples: int, folder: Path, seed: int = 0, layer: int | None = None, device: str = "cpu"
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Write `component_00.npy` and so on, each with a description (.json) and a strip (.png).
+
+    Args:
+        name: a generator of the zoo or a checkpoint file.
+        count: how many components.
+        samples, seed, layer, device: of `mgi.directions.ganspace.components`.
+        folder: where to.
+
+    Yields:
+        Each component's `.npy` and description once all its files are there.
+    """
+    generator = load(name, device)
+    found = components(generator, count, samples, seed, layer, device)
+    examples = _examples(generator, found.space, seed, device)
+    originals = [picture(generator, latent, found.space) for latent in examples]
+    for number, vector in enumerate(found.vectors):
+        path = folder / f"component_{number:02d}.npy"
+        known = _describe(found, number, name, samples, seed)
+        _write_direction(path, vector, known)
+        key = hashlib.sha256(direction_bytes(vector)).hexdigest()[:32]
+        if not has_key(path.with_suffix(".png"), key):
+            step = torch.from_numpy(vector).to(device)
+            rows = [_row(generator, found.space, *pair, step) for pair in zip(examples, originals, strict=True)]
+            write_keyed(path.with_suffix(".png"), strip(rows), key, {"mgi:generator": name})
+        yield path, known
+
+
+def _examples(generator: Generator, space: LatentSpace, seed: int, device: str) -> Tensor:
+    """Latents to show components on: samples that no component was measured on."""
+    z = torch.randn(SHOWN, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1)).to(device)
+    with torch.inference_mode():
+        return generator.to_w(z) if space == "w" else z  # type: ignore[attr-defined]
+
+
+def _row(generator: Generator, space: LatentSpace, latent: Tensor, original: np.ndarray, step: Tensor) -> list[Cell]:
+    make: Callable[[float], np.ndarray] = lambda amount: picture(generator, latent + amount * step, space)  # noqa: E731
+    return [("sample", original) if not amount else (words_of(amount), make(amount)) for amount in SIGMAS]
+
+
+def _describe(found: Components, number: int, name: str, samples: int, seed: int) -> dict[str, Any]:
+    return {
+        "kind": "ganspace",
+        "space": found.space,
+        "generator": name,
+        "component": number,
+        "explained_variance": round(float(found.explained[number]), 6),
+        "linear_in_latent": round(float(found.linear[number]), 4),
+        "layer": found.layer,
+        "samples": samples,
+        "seed": seed,
+    }
+
+
+def _write_direction(path: Path, vector: np.ndarray, known: dict[str, Any]) -> None:
+    """The description first: a direction without one would be taken for any space's."""
+    write_text(sidecar_of(path), json.dumps(known, indent=1) + "\n")
+    write_bytes(path, direction_bytes(vector))

@@ -1,0 +1,139 @@
+"""Inverted pictures moved along a direction: a strip per pair, and full pictures for those who want them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mgi.config import ConfigError
+from mgi.directions import Direction
+from mgi.pairs import Hypothesis
+from tasks.invert import array_name
+from tasks.strips import Cell, has_key, strip, write_keyed
+from tasks.unit import SELECT, Job, OpenRun
+
+FOLDER = "edits"
+STEPS = 7
+"""Amounts between the two ends of a scale, both included."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is done to every pair: a direction, the amounts in rising order, and whether full pictures are wanted."""
+
+    direction: Direction
+    amounts: tuple[float, ...]
+    full: bool = False
+
+    def key(self, job: Job, hypothesis_id: str) -> str:
+        """Changes whenever a picture would: with the direction's file, the amounts, the run or the chosen lane."""
+        said = f"{self.direction.digest} {self.direction.space} {self.amounts} {job.digest} {hypothesis_id}"
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def amounts_of(scale: str, steps: int = STEPS) -> tuple[float, ...]:
+    """The amounts that a scale means; 0, which is the inversion itself, is always among them.
+
+    Raises:
+        ConfigError: not `A..B` with A < B and not a number.
+
+    Example:
+        >>> amounts_of("-3..3", 3), amounts_of("2"), amounts_of("1..2", 2)
+        ((-3.0, 0.0, 3.0), (0.0, 2.0), (0.0, 1.0, 2.0))
+    """
+    first, dots, last = scale.partition("..")
+    try:
+        low, high = float(first), float(last if dots else first)
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high)) or (dots and low >= high):
+        raise ConfigError(f"--scale {scale}: expected A..B with A below B, such as -3..3, or one number")
+    if dots and steps < 2:
+        raise ConfigError(f"--steps {steps}: a scale from {low:g} to {high:g} has at least 2")
+    between = np.linspace(low, high, steps) if dots else np.array([low])
+    between[np.abs(between) < 1e-9 * (high - low)] = 0  # the middle of -0.3..0.3 is not quite 0 in binary
+    return tuple(sorted({0.0, *(float(f"{amount:.6g}") for amount in between)}))
+
+
+def finished_pairs(job: Job, wanted: Sequence[str] | None, limit: int | None) -> list[str]:
+    """Ids of pairs that have a result, in the plan's order.
+
+    Args:
+        job: the run.
+        wanted: these only; None for all.
+        limit: at most so many.
+
+    Raises:
+        ConfigError: an unknown id, one without a result, or no result in the whole run.
+    """
+    run = job.open()
+    known, done = run.pair_ids(), run.store.keys_done(SELECT)
+    for pair_id in wanted or ():
+        if pair_id not in known:
+            raise ConfigError(f"{job.run} has no pair {pair_id}; ids are the names in {job.run}/final, without .png")
+        if pair_id not in done:
+            raise ConfigError(f"pair {pair_id} has no result yet; `mgi resume {job.run}` goes on")
+    finished = [pair_id for pair_id in known if pair_id in done and (not wanted or pair_id in wanted)][:limit]
+    if not finished:
+        raise ConfigError(f"{job.run} holds no result to edit yet; `mgi resume {job.run}` goes on")
+    return finished
+
+
+def strip_path(run: str | Path, direction: Direction, pair_id: str) -> Path:
+    """Where a pair's strip is."""
+    return Path(run) / FOLDER / direction.name / f"{pair_id}.png"
+
+
+def full_path(run: str | Path, direction: Direction, pair_id: str, amount: float) -> Path:
+    """Where a full picture is."""
+    return Path(run) / FOLDER / direction.name / pair_id / f"{words_of(amount)}.png"
+
+
+def edit_pair(job: Job, pair_id: str, edit: Edit) -> tuple[Path, bool]:
+    """Write a pair's pictures, unless they are there and still right.
+
+    Returns:
+        The strip's path, and whether anything was computed.
+
+    Raises:
+        ConfigError: the direction does not fit the run, or the pair has no result.
+    """
+    run = job.open()
+    choice = run.store.done(SELECT, pair_id)
+    if choice is None:
+        raise ConfigError(f"pair {pair_id} has no result; `mgi resume {job.run}` makes it")
+    key = edit.key(job, choice["hypothesis"])
+    path = strip_path(job.run, edit.direction, pair_id)
+    singles = {amount: full_path(job.run, edit.direction, pair_id, amount) for amount in edit.amounts if edit.full}
+    if all(has_key(file, key) for file in (*singles.values(), path)):
+        return path, False
+    hypothesis, method = Hypothesis.parse(choice["hypothesis"]), run.method()
+    arrays = {"latents": run.store.read(array_name("latents", hypothesis.id), run.index(pair_id))}
+    facts = {"mgi:pair": pair_id, "mgi:direction": edit.direction.name, "mgi:hypothesis": hypothesis.id}
+    cells = seen(run, pair_id)
+    for amount in edit.amounts:
+        image = method.edit(arrays, hypothesis, edit.direction, amount, None if edit.full else 1)
+        if edit.full:
+            write_keyed(singles[amount], image, key, {**facts, "mgi:amount": words_of(amount)})
+        cells.append(("inversion" if amount == 0 else words_of(amount), image))
+    write_keyed(path, strip([cells]), key, facts)  # last: it says that the others are there
+    return path, True
+
+
+def words_of(amount: float) -> str:
+    """An amount as people write it: -1.5, 0, +2."""
+    return f"{amount:+g}" if amount else "0"
+
+
+def seen(run: OpenRun, pair_id: str) -> list[Cell]:
+    """What was given and, where it is something else, what was inverted: a warp or a degraded picture."""
+    source, warp = (run.store.read(f"warp/{name}", run.index(pair_id)) for name in ("source", "warp"))
+    cells: list[Cell] = [("picture" if run.config.task == "invert" else "source", source)]
+    if not np.array_equal(source, warp):
+        cells.append(("seen" if run.config.task == "invert" else "warp", warp))
+    return cells
