@@ -25,8 +25,8 @@ class Observer(Protocol):
     def begin(self, stage: str, total: int, done: int) -> None:
         """A stage has `total` units, `done` of them from before."""
 
-    def beat(self, stage: str, key: str, fraction: float) -> None:
-        """A running unit is this far; may come from another thread."""
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
+        """A running unit is this far, at this loss (0: it has none); may come from another thread."""
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """A unit ended."""
@@ -40,7 +40,7 @@ class Silent:
 
     def begin(self, stage: str, total: int, done: int) -> None: ...
 
-    def beat(self, stage: str, key: str, fraction: float) -> None: ...
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None: ...
 
     def finish(self, stage: str, key: str, failed: str | None) -> None: ...
 
@@ -80,6 +80,7 @@ class Bars:
             TimeElapsedColumn(),
             TextColumn("ETA"),
             Eta(),
+            TextColumn("{task.fields[loss]}"),
             console=console,
             speed_estimate_period=900,
         )
@@ -88,10 +89,13 @@ class Bars:
 
     def begin(self, stage: str, total: int, done: int) -> None:
         self._counts[stage] = Count(total, done)
-        self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=STAGES.get(stage, ""))
+        unit = STAGES.get(stage, "")
+        self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=unit, loss="")
 
-    def beat(self, stage: str, key: str, fraction: float) -> None:
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
         self._counts[stage].beat(key, fraction)
+        if loss:
+            self.progress.update(self._tasks[stage], loss=f"loss {loss:.4g}")
         self._show(stage)
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
@@ -115,12 +119,14 @@ class Lines:
         self._counts: dict[str, Count] = {}
         self._began: dict[str, tuple[float, float]] = {}
         self._next: dict[str, float] = {}
+        self._loss: dict[str, float] = {}
 
     def begin(self, stage: str, total: int, done: int) -> None:
         self._counts[stage] = Count(total, done)
 
-    def beat(self, stage: str, key: str, fraction: float) -> None:
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
         self._counts[stage].beat(key, fraction)
+        self._loss[stage] = loss
         self._show(stage)
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
@@ -141,7 +147,9 @@ class Lines:
         self._next[stage] = now + LINE_PERIOD
         rate = (count.value - before) / (now - start) if now > start else 0.0
         eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
-        self.say(f"{stage}: {count.value:.1f} of {count.total} {STAGES.get(stage, '')}{eta}".replace(".0 of", " of"))
+        loss = f", loss {self._loss[stage]:.4g}" if self._loss.get(stage) and not complete else ""
+        counted = f"{stage}: {count.value:.1f} of {count.total} {STAGES.get(stage, '')}".replace(".0 of", " of")
+        self.say(counted + eta + loss)
 
 
 def _duration(seconds: float) -> str:

@@ -98,8 +98,8 @@ class Session:
                 "unit", stage=outcome.stage, key=outcome.key, seconds=round(outcome.seconds, 3), failed=outcome.failed
             )
 
-    def _beat(self, stage: str, key: str, fraction: float) -> None:
-        self.observer.beat(stage, key, fraction)
+    def _beat(self, stage: str, key: str, fraction: float, loss: float) -> None:
+        self.observer.beat(stage, key, fraction, loss)
 
 
 def count_workers(workers: Workers) -> int:

@@ -182,7 +182,7 @@ def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterat
 
         def on_event(event: tuple[Any, dict[str, Any]]) -> None:
             beat = event[1]
-            listener(beat["stage"], beat["key"], beat["fraction"])
+            listener(beat["stage"], beat["key"], beat["fraction"], beat["loss"])
 
         client.subscribe_topic(TOPIC, on_event)
         try:

@@ -16,13 +16,13 @@ TOPIC = "mgi-heartbeat"
 PERIOD = 0.5
 """Seconds between two beats of a unit; optimisation steps are often faster than anyone looks."""
 
-Listener = Callable[[str, str, float], None]
+Listener = Callable[[str, str, float, float], None]
 _listeners: list[Listener] = []
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener(stage, key, fraction)` for beats of units that run in this process."""
+    """Call `listener(stage, key, fraction, loss)` for beats of units that run in this process."""
     _listeners.append(listener)
     try:
         yield
@@ -38,7 +38,7 @@ class Heartbeat:
         >>> with listening(lambda *beat: seen.append(beat)):
         ...     Heartbeat("invert", ["a.L04N10"])(5, 10, 0.25)
         >>> seen
-        [('invert', 'a.L04N10', 0.5)]
+        [('invert', 'a.L04N10', 0.5, 0.25)]
     """
 
     def __init__(self, stage: str, keys: list[str]) -> None:
@@ -55,9 +55,9 @@ class Heartbeat:
         worker = _dask_worker()
         for key in self.keys:
             if worker is not None:
-                worker.log_event(TOPIC, {"stage": self.stage, "key": key, "fraction": fraction})
+                worker.log_event(TOPIC, {"stage": self.stage, "key": key, "fraction": fraction, "loss": loss})
             for listener in _listeners:
-                listener(self.stage, key, fraction)
+                listener(self.stage, key, fraction, loss)
 
 
 def _dask_worker() -> Any:
