@@ -119,14 +119,15 @@ class Inversion(_Section):
     """Weight of the L1 distance between down4(y) and the warp."""
     perceptual_weight: float = Field(1.0, ge=0)
     """Weight of the perceptual distance."""
-    perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet"] = "vgg16-imagenet"
-    """Feature network of the perceptual distance."""
+    perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "lpips-vgg"] = "vgg16-imagenet"
+    """Feature network of the perceptual distance; lpips-vgg has to be downloaded."""
     perceptual_layers: tuple[str, ...] = ("relu3_3",)
     """Layers of the perceptual distance."""
-    perceptual_norm: Literal["mganprior", "relative", "mse", "unit"] = "mganprior"
+    perceptual_norm: Literal["mganprior", "relative", "mse", "unit", "lpips"] = "mganprior"
     """mganprior: 0.001 x L1 on raw features; relative: L1 divided by the mean magnitude of the target's feature, per
     layer, so that one weight suits every layer; mse: squared differences, summed over layers (Image2StyleGAN); unit:
-    squared differences of features of unit length, summed over layers, which is LPIPS without its learnt weights."""
+    squared differences of features of unit length, summed over layers, which is LPIPS without its learnt weights;
+    lpips: with them (backbone lpips-vgg)."""
     perceptual_size: int = Field(256, ge=32)
     """Images are reduced to this size before the perceptual network; 128 costs a quarter of 256."""
     prior_weight: float = Field(0.0, ge=0)
@@ -159,6 +160,12 @@ class Inversion(_Section):
     def _known_degradation(cls, value: str) -> str:
         parse_degradation(value)
         return value
+
+    @model_validator(mode="after")
+    def _lpips_is_whole(self) -> Inversion:
+        if self.perceptual_norm == "lpips" and self.perceptual_backbone != "lpips-vgg":
+            raise ValueError("perceptual_norm lpips needs perceptual_backbone lpips-vgg, whose layers it weighs")
+        return self
 
     @model_validator(mode="after")
     def _rain_is_simulated(self) -> Inversion:

@@ -9,7 +9,7 @@ from mgi.features.vgg import VGG, read_vgg
 
 __all__ = ["VGG", "Backbone", "FeatureError", "Precision", "load_backbone"]
 
-BACKBONES = ("vgg16-imagenet", "vgg19-imagenet", "inception-fid", "efficientnet-lite0")
+BACKBONES = ("vgg16-imagenet", "vgg19-imagenet", "lpips-vgg", "inception-fid", "efficientnet-lite0")
 
 
 def load_backbone(name: str, device: str | torch.device = "cpu", precision: Precision = "fp32") -> Backbone:
@@ -35,6 +35,10 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
         from mgi.features.inception import InceptionFID
 
         return InceptionFID(load_file(path)).to(device)
+    if name == "lpips-vgg":
+        from mgi.features.lpips import read_lpips
+
+        return read_lpips(path, precision).to(device)
     if name == "efficientnet-lite0":
         from mgi.features.efficientnet import read_efficientnet
 

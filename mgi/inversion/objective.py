@@ -89,7 +89,8 @@ class Objective:
                 self._features[size] = self._backbone(target, s.perceptual_layers)
         rows = self._rows(pictures, len(images))
         target_features = {name: self._pick(feature, rows) for name, feature in self._features[size].items()}
-        return perceptual(features, target_features, s.perceptual_norm)
+        heads = getattr(self._backbone, "heads", None)
+        return perceptual(features, target_features, s.perceptual_norm, heads)
 
     def _rows(self, pictures: Sequence[int] | None, count: int) -> list[int] | None:
         """None where image i belongs to target i."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mgi.losses.pixel import l1, l2
 
-PerceptualNorm = Literal["mganprior", "relative", "mse", "unit"]
+PerceptualNorm = Literal["mganprior", "relative", "mse", "unit", "lpips"]
 Pyramid = Mapping[str, Tensor]
 
 _EPSILON = 1e-8
@@ -67,8 +67,25 @@ _NORMS: dict[str, Callable[[Pyramid, Pyramid], Tensor]] = {
 }
 
 
-def perceptual(features: Pyramid, target: Pyramid, norm: PerceptualNorm) -> Tensor:
-    """The perceptual distance that `inversion.perceptual_norm` names -> [B]."""
+def perceptual_lpips(features: Pyramid, target: Pyramid, heads: Pyramid) -> Tensor:
+    """LPIPS: sum over layers of mean over positions of sum over c of w_c (u(x) - u(r))_c^2 -> [B].
+
+    Args:
+        heads: {layer: w [C]}, the learnt weights of the channels.
+    """
+    total = []
+    for layer, feature in features.items():
+        difference = F.normalize(feature, dim=1, eps=_EPSILON) - F.normalize(target[layer], dim=1, eps=_EPSILON)
+        total.append((difference.square() * heads[layer].view(1, -1, 1, 1)).sum(1).mean((1, 2)))
+    return torch.stack(total).sum(0)
+
+
+def perceptual(features: Pyramid, target: Pyramid, norm: PerceptualNorm, heads: Pyramid | None = None) -> Tensor:
+    """The perceptual distance that `inversion.perceptual_norm` names -> [B]; `heads` are needed for lpips."""
+    if norm == "lpips":
+        if heads is None:
+            raise ValueError("the distance lpips needs the channel weights of the backbone lpips-vgg")
+        return perceptual_lpips(features, target, heads)
     return _NORMS[norm](features, target)
 
 

@@ -46,6 +46,13 @@ BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
 """Image pixels that share a pass: 4 lanes at 1024 on a GPU (2 GiB of activations each); on a CPU one lane from 512 on,
 where a larger batch computes no faster (docs/inversion.md)."""
 
+RULER = {
+    "perceptual_norm": "relative",
+    "perceptual_backbone": "vgg16-imagenet",
+    "perceptual_layers": ("relu1_2", "relu2_2", "relu3_3"),
+}
+"""How `vgg_before`, `vgg_after` and `true_vgg` are measured, whatever a method optimises."""
+
 
 class InversionMethod:
     """All methods; see `mgi.methods.base.Method` for the stages.
@@ -277,7 +284,8 @@ class InversionMethod:
         return {"true_psnr": float(10 * torch.log10(4 / error)), "true_vgg": self._vgg_distance(image, whole)}
 
     def _vgg_distance(self, image: Tensor, target: Tensor) -> float:
-        ruler = self.config.inversion.model_copy(update={"perceptual_norm": "relative"})
+        # One ruler for all methods: what they optimise must not decide how they are measured.
+        ruler = self.config.inversion.model_copy(update=RULER)
         return float(Objective(target, ruler, self._backbone(ruler.perceptual_backbone)).perceptual(image))
 
     def _degradation(self, seeds: Sequence[int]) -> Degradation:

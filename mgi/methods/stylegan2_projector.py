@@ -6,8 +6,9 @@ quarter, 1000 steps (`inversion.budget = published`).
 
 Noise maps are optimised under the autocorrelation loss (weight 1e5) and brought back to mean 0 and variance 1.
 
-Not as published: maps above `inversion.noise_rows` rows stay the stored ones; the perceptual distance is `unit`, LPIPS
-without its learnt channel weights, which no package carries in a form that fits the VGG-16 that ships here.
+Not as published: maps above `inversion.noise_rows` rows stay the stored ones. The published perceptual distance is
+LPIPS, which `inversion.budget = published` takes (`mgi weights fetch lpips-vgg` downloads its network); otherwise it is
+`unit`, LPIPS without its learnt channel weights on the VGG-16 that ships here.
 """
 
 from __future__ import annotations
@@ -38,5 +39,11 @@ def settings(degradation: str) -> dict[str, Any]:
 
 
 def published(degradation: str) -> dict[str, Any]:
-    """1000 steps at 256 pixels."""
-    return {"steps": 1000, "coarse_steps": 0, "perceptual_size": 256}
+    """1000 steps of LPIPS at 256 pixels."""
+    return {
+        "steps": 1000,
+        "coarse_steps": 0,
+        "perceptual_size": 256,
+        "perceptual_backbone": "lpips-vgg",
+        "perceptual_norm": "lpips",
+    }

@@ -209,3 +209,27 @@ def efficientnet_file() -> Path:
         return weights.path("efficientnet-lite0")
     except weights.WeightsMissing as error:
         pytest.skip(str(error))
+
+
+def test_lpips_equals_the_package() -> None:
+    """With random convolutions, for the learnt ones are a download; the learnt heads come with the package."""
+    import warnings
+
+    from mgi.features.lpips import LAYERS, LPIPS, named, read_heads
+    from mgi.losses import perceptual
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision's old arguments, which the package still passes
+        import lpips
+
+        public = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
+    state = {}
+    for name, tensor in public.net.state_dict().items():
+        _, position, kind = name.split(".")
+        state[f"features.{position}.{kind}"] = tensor
+    ours = LPIPS(named(state), read_heads(), "fp32")
+    x, y = torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        expected = public(x, y).flatten()
+        found = perceptual(ours(x, LAYERS), ours(y, LAYERS), "lpips", ours.heads)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
