@@ -20,9 +20,9 @@ from mgi.generators import Generator
 from mgi.inversion.spaces.base import has_styles
 
 SWEEPS = 4
-"""Passes of the subspace iteration over all samples."""
+"""Passes of the iteration over all samples."""
 SPARE = 10
-"""Columns that the subspace has beyond the wanted ones, which make it converge quickly."""
+"""Columns of a block beyond the wanted ones, which make it converge quickly."""
 BATCH_NUMBERS = 2**22
 """Feature values of a batch: 16 MiB."""
 HELD_NUMBERS = 2**28
@@ -122,7 +122,8 @@ def _of_features(generator: Generator, z: Tensor, layer: int, count: int, device
 def top_coordinates(sweep: Callable[[], Iterable[Tensor]], size: int, count: int, device: str = "cpu") -> Tensor:
     """Coordinates [n, K] float64 of centred samples in their first K principal components.
 
-    By subspace iteration, which needs the samples a batch at a time only: Q <- orthonormal(Y' (Y Q)).
+    By block Krylov iteration (Musco and Musco, NeurIPS 2015), which needs the samples a batch at a time only: the
+    columns of Q, (Y'Y) Q, (Y'Y)^2 Q, ... span the components far sooner than the last of these blocks alone.
 
     Args:
         sweep: called without arguments; batches [B, size] of all samples, the same ones each time.
@@ -131,14 +132,15 @@ def top_coordinates(sweep: Callable[[], Iterable[Tensor]], size: int, count: int
         device: of the batches.
     """
     width = min(size, count + SPARE)
-    basis = torch.randn(size, width, generator=torch.Generator().manual_seed(0)).to(device)
+    block = torch.linalg.qr(torch.randn(size, width, generator=torch.Generator().manual_seed(0)))[0].to(device)
+    blocks = [block]
     for _ in range(SWEEPS):
-        basis = torch.linalg.qr(basis)[0]
-        gathered = torch.zeros_like(basis)
+        gathered = torch.zeros_like(block)
         for y in sweep():
-            gathered += y.t() @ (y @ basis)
-        basis = gathered
-    basis = torch.linalg.qr(basis)[0]
+            gathered += y.t() @ (y @ block)
+        block = torch.linalg.qr(gathered)[0]
+        blocks.append(block)
+    basis = torch.linalg.qr(torch.cat(blocks, 1))[0]
     rough = torch.cat([(y @ basis).cpu() for y in sweep()]).double()
     turn = torch.linalg.eigh(rough.t() @ rough)[1]
     return rough @ turn.flip(1)[:, :count]
