@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mgi.pairs import lane_seed
 from storage.images import BadImage, read_image
 from tasks.heartbeat import Heartbeat
 from tasks.preview import write_preview
@@ -11,7 +12,8 @@ from tasks.unit import WARP as STAGE
 from tasks.unit import Job, Outcome, one_line, plain, reason_of
 
 ARRAYS = ("source", "exemplar", "warp")
-"""Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp."""
+"""Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp. Fine-tuned pairs
+also keep `warp/oeft_loss` [P,iterations,4] float32."""
 
 
 def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
@@ -34,18 +36,21 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, one_line(error))]
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
     try:
-        output = method.warp(source.pixels, exemplar.pixels, progress=Heartbeat(STAGE, [pair_id]))
+        beat = Heartbeat(STAGE, [pair_id])
+        output = method.warp(source.pixels, exemplar.pixels, progress=beat, seed=lane_seed(run.seed, pair_id, "oeft"))
     except Exception as error:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     index = run.index(pair_id)
-    for name in ARRAYS:
-        run.store.write(f"warp/{name}", index, getattr(output, name))
+    arrays = {f"warp/{name}": getattr(output, name) for name in ARRAYS}
+    arrays |= {f"warp/{name}": value for name, value in output.arrays.items()}
+    for name, value in arrays.items():
+        run.store.write(name, index, value)
     seconds = time.perf_counter() - start
     run.store.publish(
         STAGE,
         pair_id,
         pair_index=index,
-        arrays=[f"warp/{name}" for name in ARRAYS],
+        arrays=list(arrays),
         payload={"info": plain(output.info), "notes": [*source.notes, *exemplar.notes], "seconds": seconds},
     )
     if preview:

@@ -1,10 +1,12 @@
 """Losses, one equation per function; each returns one value per lane, [B]."""
 
 from mgi.losses.contextual import contextual, contextual_similarity
+from mgi.losses.contrastive import info_nce, info_nce_reference
 from mgi.losses.perceptual import (
     PerceptualNorm,
     gram,
     gram_distance,
+    gram_relative,
     perceptual,
     perceptual_mganprior,
     perceptual_relative,
@@ -17,6 +19,9 @@ __all__ = [
     "contextual_similarity",
     "gram",
     "gram_distance",
+    "gram_relative",
+    "info_nce",
+    "info_nce_reference",
     "l1",
     "l2",
     "perceptual",

@@ -19,7 +19,7 @@ from torch import Tensor
 from mgi import weights
 from mgi.alignment import FaceDetector, align_image, centre_square, face_quad
 from mgi.config import ConfigError, RunConfig
-from mgi.correspondence.matching import warp_exemplar
+from mgi.correspondence.warping import warp_pair
 from mgi.features import Backbone, load_backbone
 from mgi.generators import load as load_generator
 from mgi.images import down as average
@@ -66,23 +66,28 @@ class MultipleGANInversion:
 
     # ------------------------------------------------------------------ stages
 
-    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
-        """Align both to the template where a face is found, then warp (equations 1-6)."""
+    def warp(
+        self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0
+    ) -> WarpOutput:
+        """Align both to the template where a face is found, then warp (equations 1-6), fine-tuned if asked for."""
         start = time.perf_counter()
         aligned_source, how_source = self._align(source, "source")
         aligned_exemplar, how_exemplar = self._align(exemplar, "exemplar")
-        warped = warp_exemplar(
+        warped = warp_pair(
             to_float(aligned_source, self.device),
             to_float(aligned_exemplar, self.device),
             self._backbone(self.config.warp.backbone),
-            self.config.warp,
+            self.config,
+            seed,
+            progress,
         )
         info: dict[str, float | str] = {
+            **warped.info,
             "aligned_source": how_source,
             "aligned_exemplar": how_exemplar,
             "seconds": time.perf_counter() - start,
         }
-        return WarpOutput(aligned_source, aligned_exemplar, to_uint8(warped)[0], info)
+        return WarpOutput(aligned_source, aligned_exemplar, to_uint8(warped.warp)[0], info, warped.arrays)
 
     def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:
         """latents (packed), features for the score, and the loss of every step."""
