@@ -79,7 +79,7 @@ class Oeft(_Section):
     """Weight of L_cont (equation 8); 1 in the paper."""
     perceptual_weight: float = Field(1.0, ge=0)
     """lambda_perc of equation 11, on the Gram distance relative to the exemplar's. Unpublished; ours: docs/oeft.md."""
-    context_weight: float = Field(1.0, ge=0)
+    context_weight: float = Field(0.1, ge=0)
     """lambda_context of equation 11. Unpublished; ours: docs/oeft.md."""
     tau: float = Field(0.07, gt=0)
     """Temperature of equation 7."""

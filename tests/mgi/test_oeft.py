@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, ConfigError, Oeft, Warp, load_config
+from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp, load_config
 from mgi.correspondence import oeft, warp_exemplar
 from mgi.correspondence.augment import affine_matrices, geometric, photometric
 from mgi.correspondence.branches import Branches
 from mgi.correspondence.oeft import FineTuner, fine_tuned_warp
+from mgi.correspondence.warping import warp_pair
 from mgi.features import VGG
 
 SIZE = 64
@@ -26,6 +27,8 @@ FAST = Oeft(
     positions=100,
     image_size=32,
     feature_size=16,
+    perceptual_weight=1.0,
+    context_weight=1.0,
     perceptual_layers=("relu1_1", "relu2_1"),
     context_layers=("relu2_1",),
 )
@@ -213,6 +216,30 @@ def test_profiles_hold_what_the_paper_states() -> None:
         assert (settings.iterations, settings.learning_rate, settings.betas) == (200, 1e-4, (0.5, 0.999))
         assert (settings.tau, settings.augment, settings.shared, settings.contrastive_weight) == (0.07, True, False, 1)
         assert load_config(name).warp.method == "plain"
+
+
+def test_what_a_configuration_asks_for_is_what_is_kept(vgg: VGG, pairs: tuple[Tensor, Tensor]) -> None:
+    source, exemplar = (images[:1] for images in pairs)
+    plain = RunConfig(warp=WARP, oeft=FAST)
+    found = warp_pair(source, exemplar, vgg, plain, seed=4)
+    assert (found.info, found.arrays, plain.warp_arrays()) == ({"warp_method": "plain"}, {}, {})
+    torch.testing.assert_close(found.warp, warp_exemplar(source, exemplar, vgg, WARP))
+
+    tuned = plain.model_copy(update={"warp": WARP.model_copy(update={"method": "oeft"})})
+    found = warp_pair(source, exemplar, vgg, tuned, seed=4)
+    announced = tuned.warp_arrays()
+    assert {name: (value.shape, value.dtype.name) for name, value in found.arrays.items()} == announced
+    assert found.info["warp_method"] == oeft.FINE_TUNED and found.info["oeft_seconds"] > 0
+    assert torch.equal(found.warp, fine_tuned_warp(source, exemplar, vgg, WARP, FAST, [4]).warp)
+
+
+def test_only_a_vgg_is_fine_tuned(pairs: tuple[Tensor, Tensor]) -> None:
+    class Other:
+        name = "other"
+
+    config = RunConfig(warp=WARP.model_copy(update={"method": "oeft"}), oeft=FAST)
+    with pytest.raises(ConfigError, match=r"fine-tunes a VGG, found other; use another warp\.backbone"):
+        warp_pair(*pairs, Other(), config, seed=0)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------ augmentation
