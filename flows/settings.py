@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mgi.config import ConfigError
 
-SECTIONS = ("align", "warp", "inversion", "selection")
+SECTIONS = ("align", "warp", "oeft", "inversion", "selection")
 TOP_LEVEL = ("generator", "upsampling")
 
 Workers = int | Literal["auto"]
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     upsampling: str | None = None
     align: dict[str, Any] = {}
     warp: dict[str, Any] = {}
+    oeft: dict[str, Any] = {}
     inversion: dict[str, Any] = {}
     selection: dict[str, Any] = {}
 

@@ -42,6 +42,8 @@ PAIR_COLUMNS: dict[str, str] = {
     "rule": "string",
     "value": "float64",
     "seconds": "float64",
+    "warp_method": "string",
+    "oeft_seconds": "float64",
     "stage": "string",
     "reason": "string",
 }

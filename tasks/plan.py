@@ -124,6 +124,8 @@ def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None
     """
     size = plan.request.config.warp.image_size
     arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
+    for name, (shape, dtype) in plan.request.config.warp_arrays().items():
+        arrays[f"warp/{name}"] = ArraySpec(shape, dtype)
     for hypothesis, specs in layout["arrays"].items():
         arrays |= {f"{name}/{hypothesis}": ArraySpec(tuple(shape), dtype) for name, (shape, dtype) in specs.items()}
     return RunStore.create(run, header_of(plan, threads), plan.table(), arrays)

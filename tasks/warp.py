@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mgi.pairs import observation_seed
+from mgi.pairs import lane_seed, observation_seed
 from storage.images import BadImage, read_image
 from tasks.heartbeat import Heartbeat
 from tasks.preview import write_preview
@@ -13,7 +13,8 @@ from tasks.unit import Job, Outcome, one_line, plain, reason_of
 
 ARRAYS = ("source", "exemplar", "warp")
 """Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp. Where pictures
-are inverted as they are: the picture, the picture again, and what is observed of it."""
+are inverted as they are: the picture, the picture again, and what is observed of it. Fine-tuned pairs also keep
+`warp/oeft_loss` [P,iterations,4] float32."""
 
 
 def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
@@ -41,19 +42,22 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
         if inverting:
             output = method.observe(images[0].pixels, observation_seed(run.seed, pair_id))
         else:
-            output = method.warp(images[0].pixels, images[1].pixels, progress=beat)
+            seed = lane_seed(run.seed, pair_id, "oeft")
+            output = method.warp(images[0].pixels, images[1].pixels, progress=beat, seed=seed)
     except Exception as error:
         return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     index = run.index(pair_id)
-    for name in ARRAYS:
-        run.store.write(f"warp/{name}", index, getattr(output, name))
+    arrays = {f"warp/{name}": getattr(output, name) for name in ARRAYS}
+    arrays |= {f"warp/{name}": value for name, value in output.arrays.items()}
+    for name, value in arrays.items():
+        run.store.write(name, index, value)
     seconds = time.perf_counter() - start
     notes = [note for image in images for note in image.notes]
     run.store.publish(
         STAGE,
         pair_id,
         pair_index=index,
-        arrays=[f"warp/{name}" for name in ARRAYS],
+        arrays=list(arrays),
         payload={"info": plain(output.info), "notes": notes, "seconds": seconds},
     )
     if preview:

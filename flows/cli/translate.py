@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +31,10 @@ def translate(
             "[default: the profile's]",
         ),
     ] = None,
+    warp: Annotated[
+        Literal["plain", "oeft"] | None,
+        typer.Option(help="plain, or fine-tuned on every pair first: minutes more per pair.  [default: the profile's]"),
+    ] = None,
     pairing: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +56,8 @@ def translate(
 ) -> int:
     """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report.
 
-    Every option can be set by MGI_<OPTION>, every configuration key by MGI_<SECTION>__<KEY> in the environment.
+    Every option can be set by MGI_<OPTION> in the environment (--warp by MGI_WARP__METHOD), every configuration key by
+    MGI_<SECTION>__<KEY>.
     """
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
@@ -63,7 +68,7 @@ def translate(
         "pairing": pairing or settings.pairing,
         "limit": limit if limit is not None else settings.limit,
         "seed": seed if seed is not None else settings.seed,
-        "overrides": {**settings.overrides(), **parse_assignments(assignments or [])},
+        "overrides": {**settings.overrides(), **parse_assignments(assignments or []), **_chosen_warp(warp)},
         "method": method,
     }
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
@@ -80,6 +85,10 @@ def translate(
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
         summary = engine.start(arguments, str(out_dir), how)
     return print_summary(summary)
+
+
+def _chosen_warp(warp: str | None) -> dict[str, str]:
+    return {} if warp is None else {"warp.method": warp}
 
 
 SHOWN = 20

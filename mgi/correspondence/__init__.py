@@ -1,4 +1,5 @@
-"""Matching a source with an exemplar, and warping the exemplar's colours into the source's structure."""
+"""Matching a source with an exemplar, and warping the exemplar's colours into the source's structure; fine-tuning the
+features for one pair first: `mgi.correspondence.oeft`."""
 
 from mgi.correspondence.matching import (
     correlation,

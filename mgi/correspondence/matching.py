@@ -150,6 +150,17 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
     Raises:
         ValueError: pictures of another size, or colours "full" with a feature size that does not divide S.
     """
+    check_pictures(source, exemplar, config)
+    with torch.no_grad():
+        source_unit, target_unit = (
+            hierarchical_features(list(backbone(images, config.layers).values()), config.feature_size, config.centre)
+            for images in (source, exemplar)
+        )
+        return warp_by(source_unit, target_unit, exemplar, config)
+
+
+def check_pictures(source: Tensor, exemplar: Tensor, config: Warp) -> None:
+    """Raise ValueError, which says what to change, where `warp_exemplar` cannot take these pictures."""
     size, image_size = config.feature_size, config.image_size
     for name, images in (("source", source), ("exemplar", exemplar)):
         if images.shape[-2:] != (image_size, image_size):
@@ -160,17 +171,24 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
             "warp.colours = full needs a warp.feature_size that divides warp.image_size, found "
             f"{size} and {image_size}; change one of them or use colours = pooled"
         )
-    with torch.no_grad():
-        source_unit, target_unit = (
-            hierarchical_features(list(backbone(images, config.layers).values()), size, config.centre)
-            for images in (source, exemplar)
-        )
-        if config.colours == "pooled":
-            colours = resize(exemplar, size, "area")
-            warped = soft_warp(source_unit, target_unit, colours, config.temperature, config.patch)
-            return resize(warped, image_size)
-        cells = overlapping_cells(exemplar, size)
-        return blend_cells(soft_warp(source_unit, target_unit, cells, config.temperature, config.patch), image_size)
+
+
+def warp_by(source_unit: Tensor, target_unit: Tensor, exemplar: Tensor, config: Warp) -> Tensor:
+    """The warp that features decide: equation 6 and the colours that `config` asks for.
+
+    Args:
+        source_unit, target_unit: [B, C, size, size] as `hierarchical_features` makes them.
+        exemplar: [B, 3, S, S]; S and `size` need not be the configuration's.
+
+    Returns:
+        The warp, [B, 3, S, S]. Gradients reach the features.
+    """
+    size, image_size = target_unit.shape[-1], exemplar.shape[-1]
+    if config.colours == "pooled":
+        colours = resize(exemplar, size, "area")
+        return resize(soft_warp(source_unit, target_unit, colours, config.temperature, config.patch), image_size)
+    cells = overlapping_cells(exemplar, size)
+    return blend_cells(soft_warp(source_unit, target_unit, cells, config.temperature, config.patch), image_size)
 
 
 def overlapping_cells(images: Tensor, size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +12,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mgi.features.base import FeatureError, Precision, require_layers
+
+Step = tuple[int, int]
+"""(block, index) of a convolution."""
 
 _CONVOLUTION = re.compile(r"conv(\d)_(\d)\.weight")
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -69,20 +72,50 @@ class VGG(nn.Module):
     def forward(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Images [B, 3, H, W] in [-1, 1] -> {layer: float32 [B, C, H / 2^(b-1), W / 2^(b-1)]} after the ReLU."""
         require_layers(self.name, self.layers, layers)
-        found: dict[str, Tensor] = {}
-        x = (images + self.offset).to(self._dtype).contiguous(memory_format=torch.channels_last)
-        last_block = 1
-        for block, index in self._steps:
-            if block != last_block:
-                x, last_block = F.max_pool2d(x, 2), block
-            weight, bias = self.get_buffer(f"weight{block}_{index}"), self.get_buffer(f"bias{block}_{index}")
-            # In place: the backward pass of ReLU needs its output only, that of a frozen convolution neither.
-            x = F.conv2d(x, weight, bias, padding=1).relu_()
-            if (layer := f"relu{block}_{index}") in layers:
-                found[layer] = x.float()
-                if len(found) == len(set(layers)):
-                    break
-        return {layer: found[layer] for layer in layers}
+        found, _ = walk(self.prepare(images), self.steps_to(layers), self.convolve, layers)
+        return {layer: feature.float() for layer, feature in found.items()}
+
+    def steps_to(self, layers: Sequence[str]) -> tuple[Step, ...]:
+        """(block, index) of the convolutions down to the deepest of these layers."""
+        return self._steps[: 1 + max(self.layers.index(layer) for layer in layers)]
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] -> the first convolution's input."""
+        return (images + self.offset).to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def convolution(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Weight [O, I, 3, 3] and bias [O] of a convolution."""
+        block, index = step
+        return self.get_buffer(f"weight{block}_{index}"), self.get_buffer(f"bias{block}_{index}")
+
+    def convolve(self, x: Tensor, step: Step) -> Tensor:
+        """One convolution, before its ReLU."""
+        return F.conv2d(x, *self.convolution(step), padding=1)
+
+
+def walk(
+    x: Tensor, steps: Sequence[Step], convolve: Callable[[Tensor, Step], Tensor], layers: Sequence[str]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Through consecutive convolutions of a VGG, their ReLUs, and the pooling before each block but the first.
+
+    Args:
+        x: input of the first step, or of the pooling before it.
+        steps: (block, index) of the convolutions.
+        convolve: applies one of them.
+        layers: what to keep; those that are not among the steps are left out.
+
+    Returns:
+        {layer: feature}, in the order of `layers`, and the feature where the walk ended.
+    """
+    found: dict[str, Tensor] = {}
+    for block, index in steps:
+        if index == 1 and block > 1:
+            x = F.max_pool2d(x, 2)
+        # In place: the backward pass of ReLU needs its output only, that of a convolution its input.
+        x = convolve(x, (block, index)).relu_()
+        if (layer := f"relu{block}_{index}") in layers:
+            found[layer] = x
+    return {layer: found[layer] for layer in layers if layer in found}, x
 
 
 def read_vgg(name: str, path: Path, precision: Precision = "fp32") -> VGG:

@@ -1,11 +1,13 @@
 """Losses, one equation per function; each returns one value per lane, [B]."""
 
 from mgi.losses.contextual import contextual, contextual_similarity
+from mgi.losses.contrastive import info_nce, info_nce_reference
 from mgi.losses.latent import geodesic_cross, noise_autocorrelation
 from mgi.losses.perceptual import (
     PerceptualNorm,
     gram,
     gram_distance,
+    gram_relative,
     perceptual,
     perceptual_mganprior,
     perceptual_relative,
@@ -19,6 +21,9 @@ __all__ = [
     "geodesic_cross",
     "gram",
     "gram_distance",
+    "gram_relative",
+    "info_nce",
+    "info_nce_reference",
     "l1",
     "l2",
     "noise_autocorrelation",

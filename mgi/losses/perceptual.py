@@ -103,5 +103,19 @@ def gram_distance(features: Pyramid, target: Pyramid) -> Tensor:
     return _over_layers(lambda x, y: l2(gram(x), gram(y)), features, target).sum(0)
 
 
+def gram_relative(features: Pyramid, target: Pyramid) -> Tensor:
+    """mean over layers of |G(x) - G(r)|^2 / |G(r)|^2 (Frobenius norms): equation 9 free of the scale of layers -> [B].
+
+    The squared entries of G grow with the fourth power of the features: by `gram_distance` one layer of the original
+    VGG-16 outweighs another a million times, and no one weight fits two networks.
+    """
+
+    def relative(x: Tensor, y: Tensor) -> Tensor:
+        of_target = gram(y)
+        return l2(gram(x), of_target) / (of_target.square().mean(dim=(1, 2)) + _EPSILON)
+
+    return _over_layers(relative, features, target).mean(0)
+
+
 def _over_layers(distance: Callable[[Tensor, Tensor], Tensor], features: Pyramid, target: Pyramid) -> Tensor:
     return torch.stack([distance(feature, target[layer]) for layer, feature in features.items()])

@@ -25,12 +25,16 @@ class MethodError(ValueError):
 
 @dataclass(frozen=True)
 class WarpOutput:
-    """Stage warp: source, exemplar and warp as uint8 [S,S,3], aligned; info says how they were aligned."""
+    """Stage warp: source, exemplar and warp as uint8 [S,S,3], aligned; info says how they were aligned and warped.
+
+    `arrays` are further ones to keep, as `RunConfig.warp_arrays` announces them.
+    """
 
     source: np.ndarray
     exemplar: np.ndarray
     warp: np.ndarray
     info: dict[str, float | str] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,10 @@ class Method(Protocol):
         """A picture to invert as it is, uint8 [H,W,3] of any size: aligned, and as seen through the degradation."""
         ...
 
-    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
-        """uint8 [H,W,3] of any size, twice -> aligned and warped."""
+    def warp(
+        self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0
+    ) -> WarpOutput:
+        """uint8 [H,W,3] of any size, twice -> aligned and warped; `seed`: the pair's, of everything random."""
         ...
 
     def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:

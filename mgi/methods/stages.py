@@ -18,7 +18,7 @@ from torch import Tensor
 from mgi import degradations
 from mgi.alignment.aligner import Aligner
 from mgi.config import ConfigError, RunConfig
-from mgi.correspondence.matching import warp_exemplar
+from mgi.correspondence.warping import warp_pair
 from mgi.degradations import Degradation
 from mgi.directions import Direction, LatentSpace, require_fit
 from mgi.features import Backbone, load_backbone
@@ -87,23 +87,28 @@ class InversionMethod:
         hypotheses = list(self.config.inversion.all_hypotheses())
         return [hypotheses] if self.config.inversion.rungs else [[hypothesis] for hypothesis in hypotheses]
 
-    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> WarpOutput:
-        """Align both to the template where a face is found, then warp (equations 1-6)."""
+    def warp(
+        self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0
+    ) -> WarpOutput:
+        """Align both to the template where a face is found, then warp (equations 1-6), fine-tuned if asked for."""
         start = time.perf_counter()
         aligned_source, how_source = self._align(source, "source")
         aligned_exemplar, how_exemplar = self._align(exemplar, "exemplar")
-        warped = warp_exemplar(
+        warped = warp_pair(
             to_float(aligned_source, self.device),
             to_float(aligned_exemplar, self.device),
             self._backbone(self.config.warp.backbone),
-            self.config.warp,
+            self.config,
+            seed,
+            progress,
         )
         info: dict[str, float | str] = {
+            **warped.info,
             "aligned_source": how_source,
             "aligned_exemplar": how_exemplar,
             "seconds": time.perf_counter() - start,
         }
-        return WarpOutput(aligned_source, aligned_exemplar, to_uint8(warped)[0], info)
+        return WarpOutput(aligned_source, aligned_exemplar, to_uint8(warped.warp)[0], info, warped.arrays)
 
     def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
         """A picture to invert: aligned where a face is found, and as it is observed through the degradation."""

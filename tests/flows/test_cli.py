@@ -50,6 +50,7 @@ def translate(inputs: Path, run: Path, *more: str | Path) -> Result:
         (("--pairing", "triples"), "unknown pairing 'triples'"),
         (("--pairing", "missing.csv"), "missing.csv does not exist"),
         (("--workers", "two"), "--workers two"),
+        (("--warp", "magic"), "--warp"),
     ],
 )
 def test_usage_errors_are_one_line_and_code_2(

@@ -46,6 +46,13 @@ def test_resize_does_not_alias_when_it_shrinks() -> None:
     assert images.resize(stripes, 8).abs().max() < 0.05
 
 
+@pytest.mark.parametrize("size", [24, (16, 40), (8, 24), 16])
+def test_resize_equals_the_antialiased_kernel_whatever_kernel_it_takes(size: int | tuple[int, int]) -> None:
+    x = torch.randn(2, 3, 16, 16)
+    plain = torch.nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+    torch.testing.assert_close(images.resize(x, size), plain)
+
+
 @pytest.mark.parametrize("height, width", [(5, 8), (8, 5), (6, 6)])
 def test_centre_crop_square(height: int, width: int) -> None:
     x = torch.arange(float(height * width)).view(1, 1, height, width)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mgi import losses
 
@@ -56,13 +57,63 @@ def test_gram_by_hand() -> None:
     assert losses.gram_distance({"a": features}, {"a": 0 * features}).item() == pytest.approx((25 + 1 + 1 + 4) / 4)
 
 
-@pytest.mark.parametrize("name", ["l1", "l2", "mganprior", "relative", "gram_distance", "contextual"])
+def test_relative_gram_distance_by_hand_and_free_of_scale() -> None:
+    features = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
+    target = torch.tensor([[[[1.0, 1.0]], [[0.0, 0.0]]]])  # G = [[1, 0], [0, 0]]
+    found = losses.gram_relative({"a": features}, {"a": target})
+    assert found.item() == pytest.approx(16 + 1 + 1 + 4)
+    torch.testing.assert_close(losses.gram_relative({"a": 50 * features}, {"a": 50 * target}), found)
+    assert losses.gram_relative({"a": features}, {"a": features}).item() == 0
+    assert torch.isfinite(losses.gram_relative({"a": features}, {"a": 0 * target})).all()
+
+
+def unit(*shape: int) -> torch.Tensor:
+    return F.normalize(torch.randn(*shape, dtype=torch.float64), dim=1)
+
+
+def test_info_nce_equals_the_equation() -> None:
+    f, f_warp = unit(2, 5, 3, 4), unit(2, 5, 3, 4)
+    torch.testing.assert_close(losses.info_nce(f, f_warp), losses.info_nce_reference(f, f_warp))
+    torch.testing.assert_close(losses.info_nce(f, f_warp, 0.5), losses.info_nce_reference(f, f_warp, 0.5))
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 12])
+def test_chunks_of_info_nce_change_neither_value_nor_gradient(chunk: int) -> None:
+    f, f_warp = unit(2, 5, 3, 4).requires_grad_(), unit(2, 5, 3, 4).requires_grad_()
+    wanted = losses.info_nce_reference(f, f_warp)
+    found = losses.info_nce(f, f_warp, chunk=chunk)
+    torch.testing.assert_close(found, wanted)
+    weights = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    expected = torch.autograd.grad((weights * wanted).sum(), (f, f_warp))
+    for gradient, other in zip(torch.autograd.grad((weights * found).sum(), (f, f_warp)), expected, strict=True):
+        torch.testing.assert_close(gradient, other)
+
+
+def test_sampled_anchors_of_info_nce_meet_all_negatives() -> None:
+    f, f_warp = unit(2, 5, 3, 4), unit(2, 5, 3, 4)
+    positions = torch.tensor([[0, 7, 11], [4, 2, 9]])
+    logits = torch.einsum("bcn,bcm->bnm", f.flatten(2), f_warp.flatten(2)) / 0.07
+    each = torch.logsumexp(logits, 2) - logits.diagonal(dim1=1, dim2=2)
+    for chunk in (2, 1024):
+        found = losses.info_nce(f, f_warp, positions=positions, chunk=chunk)
+        torch.testing.assert_close(found, each.gather(1, positions).mean(1))
+
+
+def test_info_nce_of_unlike_and_like() -> None:
+    eye = torch.eye(16, dtype=torch.float64).view(1, 16, 4, 4)
+    assert losses.info_nce(eye, eye).item() < 1e-4  # every position is like itself only
+    assert losses.info_nce(torch.zeros_like(eye), eye).item() == pytest.approx(np.log(16))  # a blind guess
+
+
+@pytest.mark.parametrize(
+    "name", ["l1", "l2", "mganprior", "relative", "gram_distance", "gram_relative", "contextual", "info_nce"]
+)
 def test_a_lane_does_not_depend_on_the_others(name: str) -> None:
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if name in ("mganprior", "relative"):
             return losses.perceptual({"a": x}, {"a": y}, name)
-        if name == "gram_distance":
-            return losses.gram_distance({"a": x}, {"a": y})
+        if name.startswith("gram"):
+            return getattr(losses, name)({"a": x}, {"a": y})
         return getattr(losses, name)(x, y)
 
     x, y = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6)

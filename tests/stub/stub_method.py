@@ -44,7 +44,9 @@ class StubMethod:
         small = np.asarray(Image.fromarray(image).resize((self.size, self.size)))
         return WarpOutput(source=small, exemplar=small, warp=small, info={"aligned_source": "centre"})
 
-    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Callable[..., None] | None = None) -> WarpOutput:
+    def warp(
+        self, source: np.ndarray, exemplar: np.ndarray, progress: Callable[..., None] | None = None, seed: int = 0
+    ) -> WarpOutput:
         small = [np.asarray(Image.fromarray(image).resize((self.size, self.size))) for image in (source, exemplar)]
         if os.environ.get("STUB_RAISE"):
             raise ValueError(os.environ["STUB_RAISE"])

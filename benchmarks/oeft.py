@@ -1,0 +1,285 @@
+"""What fine-tuning on each pair does to the warp: `python -m benchmarks.oeft RESULTS.jsonl --kind NAME=FOLDER ...`.
+
+Pairs are neighbours in each folder's order (the last picture goes with the first). For every variant and pair the warp
+is measured before the first iteration (the plain warp) and after some, by networks as they were before:
+
+- structure: 1 - mean cosine between centred features of source and warp at the same place, by VGG-16 relu4_3 and by
+  EfficientNet-Lite0 at stride 16, which takes no part in the fine-tuning;
+- style: relative Gram distance to the exemplar over relu1_2, 2_2, 3_3, 4_3 (part of it is what is optimised);
+- spatial-fd of the warp to its domain (relu4_3): generated faces to the generator's statistics, others to
+  `--domain-images` further pictures of the folder.
+
+One line of RESULTS.jsonl per variant and pair; those that are there are skipped, so a killed run goes on. `--faces N`
+first writes N generated faces into the folder of the kind `generated`. `--table` only prints what is there. `--strip`
+draws warps by iteration, a pair a row; `--speed` only times. Variants are `NAME` or `NAME:key=value,...` with keys
+of `oeft`, or of another section written whole (`warp.layers=["relu4_3"]`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from mgi.config import OEFT_TERMS, RunConfig, load_config
+from mgi.correspondence.matching import normalise
+from mgi.correspondence.oeft import FineTuner
+from mgi.features import VGG, Backbone, load_backbone
+from mgi.generators import load as load_generator
+from mgi.images import fit_square, to_float, to_uint8
+from mgi.losses import gram_relative
+from mgi.memory import keep_freed_memory
+from mgi.pairs import Pair, lane_seed
+from mgi.scoring import (
+    GRID,
+    DomainStatistics,
+    build_statistics,
+    cached_statistics,
+    load_statistics,
+    spatial_fd,
+)
+from mgi.scoring.judge import folder_images, generated_images
+from mgi.statistics import shipped
+
+GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_000
+STRUCTURE, STRIDE, STYLE = "relu4_3", "stride16", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+MEASURES = ("structure", "structure_lite0", "style", "spatial_fd")
+ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
+
+
+class Ruler:
+    """Measures warps of one pair; all images [1, 3, S, S] in [-1, 1]."""
+
+    def __init__(
+        self, source: Tensor, exemplar: Tensor, domain: DomainStatistics, vgg: Backbone, lite0: Backbone
+    ) -> None:
+        self._domain, self._vgg, self._lite0 = domain, vgg, lite0
+        with torch.no_grad():
+            self._structure, self._structure_lite0 = (
+                vgg(source, [STRUCTURE])[STRUCTURE],
+                lite0(source, [STRIDE])[STRIDE],
+            )
+            self._style = vgg(exemplar, STYLE)
+
+    @torch.no_grad()
+    def measure(self, warp: Tensor) -> dict[str, float]:
+        """`MEASURES` of one warp."""
+        found = self._vgg(warp, STYLE)
+        # What `mgi.scoring.lane_features` does, on the features that are here already.
+        grid = self._domain.basis.project(F.adaptive_avg_pool2d(found[STRUCTURE], GRID))[0]
+        values = (
+            _difference(found[STRUCTURE], self._structure),
+            _difference(self._lite0(warp, [STRIDE])[STRIDE], self._structure_lite0),
+            float(gram_relative(found, self._style)),
+            spatial_fd(grid, self._domain.locations),
+        )
+        return dict(zip(MEASURES, values, strict=True))
+
+
+def _difference(x: Tensor, y: Tensor) -> float:
+    return float(1 - (normalise(x) * normalise(y)).sum(1).mean())
+
+
+def main() -> None:
+    """Measure what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--kind", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--faces", type=int, default=0, help="write this many faces into the folder of `generated`")
+    parser.add_argument("--pairs", type=int, default=12, help="pairs of each kind")
+    parser.add_argument("--numbers", type=int, nargs="+", metavar="N", help="only these of the pairs, from 0")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME:key=value,...")
+    parser.add_argument("--profile", default="embedded")
+    parser.add_argument("--at", type=int, nargs="+", default=[0, 25, 50, 100, 200], help="iterations to measure at")
+    parser.add_argument("--domain-images", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--strip", type=Path, help="draw the pairs by iteration into this picture (first variant)")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--speed", type=int, metavar="PAIRS", help="only time iterations of so many pairs side by side")
+    parser.add_argument("--steps", type=int, default=8, help="how many to time")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.speed:
+        keep_freed_memory()
+        print_speed(arguments)
+        return
+    if not arguments.table:
+        keep_freed_memory()
+        _measure(arguments)
+    print_table(_lines(arguments.results))
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    done = {(line["variant"], line["kind"], line["pair"]) for line in _lines(arguments.results)}
+    vgg, lite0 = load_backbone("vgg16-imagenet"), load_backbone("efficientnet-lite0")
+    folders = {name: Path(folder) for name, folder in (kind.split("=", 1) for kind in arguments.kind)}
+    if arguments.faces:
+        write_faces(folders[GENERATED], arguments.faces)
+    variants = [variant(spec, arguments.profile) for spec in arguments.variant or ["profile"]]
+    files, domains, rows = {}, {}, []
+    for kind, folder in folders.items():
+        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+        files[kind] = found[: arguments.pairs]
+        domains[kind] = domain(kind, found[arguments.pairs :], arguments, vgg)
+    # Every fourth pair first: what there is of a run that is not finished stands for all of it.
+    for number in sorted(arguments.numbers or range(arguments.pairs), key=lambda i: (i % 4 != 0, i % 2, i)):
+        for kind, chosen in files.items():
+            source, exemplar = chosen[number], chosen[(number + 1) % len(chosen)]
+            pair = Pair(source.name, exemplar.name)
+            todo = [v for v in variants if (v[0], kind, pair.id) not in done or arguments.strip]
+            images = [_read(path, variants[0][1].warp.image_size) for path in (source, exemplar)]
+            ruler = Ruler(*images, domains[kind], vgg, lite0) if todo else None
+            for name, config in todo:
+                assert ruler is not None
+                line, warps = run(config, images, pair, vgg, ruler, arguments.at)
+                rows.append(torch.cat([*images, *warps], dim=3))
+                with arguments.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"variant": name, "kind": kind, "pair": pair.id, **line}) + "\n")
+                print(name, kind, pair.id, f"{line['seconds']:.0f} s", flush=True)
+    if arguments.strip:
+        Image.fromarray(to_uint8(torch.cat(rows, dim=2))[0]).save(arguments.strip, quality=90)
+
+
+def run(
+    config: RunConfig, images: list[Tensor], pair: Pair, vgg: VGG, ruler: Ruler, at: list[int]
+) -> tuple[dict[str, Any], list[Tensor]]:
+    """Fine-tune on one pair, measuring on the way -> (what to keep, the warps that were measured)."""
+    source, exemplar = images
+    tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, [lane_seed(0, pair.id, "oeft")])
+    measures, losses, warps, seconds = {}, [], [], 0.0
+    for number in range(max(at) + 1):
+        if number in at:
+            warps.append(tuner.warp())
+            measures[number] = ruler.measure(warps[-1])
+        if number < max(at):
+            began = time.perf_counter()
+            losses.append(tuner.step()[0].tolist())
+            seconds += time.perf_counter() - began
+    curve = np.array(losses)
+    near = {number: curve[max(0, number - 5) : number + 5].mean(0).round(5).tolist() for number in at if losses}
+    kept = {number: dict(zip(OEFT_TERMS, values, strict=True)) for number, values in near.items()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    settings = config.oeft.model_dump(mode="json")
+    return {"measures": measures, "losses": kept, "seconds": seconds, "peak_gib": peak, "settings": settings}, warps
+
+
+def print_speed(arguments: argparse.Namespace) -> None:
+    """Seconds per iteration and pair (median, so that a busy machine shows less) and the peak memory of this process.
+
+    One variant per process, or the peak is the largest of all. Pictures are noise: nothing depends on them.
+    """
+    vgg = load_backbone("vgg16-imagenet")
+    for name, config in (variant(spec, arguments.profile) for spec in arguments.variant or ["profile"]):
+        shape = (2, arguments.speed, 3, config.warp.image_size, config.warp.image_size)
+        source, exemplar = 2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1
+        tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, list(range(arguments.speed)))
+        wall, work = [], []
+        for _ in range(arguments.steps):
+            began, worked = time.perf_counter(), time.process_time()
+            tuner.step()
+            wall.append((time.perf_counter() - began) / arguments.speed)
+            work.append((time.process_time() - worked) / arguments.speed)
+        tuner.warp()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        pace, iterations = np.median(wall), config.oeft.iterations
+        print(
+            f"{name}: {arguments.speed} together, {torch.get_num_threads()} threads: {pace:.2f} s per iteration and "
+            f"pair ({np.median(work):.2f} s of CPU), {pace * iterations / 60:.1f} min for {iterations}, "
+            f"peak {peak:.2f} GiB",
+            flush=True,
+        )
+
+
+def variant(spec: str, profile: str) -> tuple[str, RunConfig]:
+    """`NAME:key=value,...` as (NAME, configuration)."""
+    name, _, changes = spec.partition(":")
+    overrides = {}
+    for change in _split(changes):
+        key, _, value = change.partition("=")
+        overrides[key if "." in key else f"oeft.{key}"] = value
+    return name, load_config(profile, {"warp.method": "oeft", **overrides})
+
+
+def _split(changes: str) -> Iterator[str]:
+    """At commas outside of brackets."""
+    part, depth = "", 0
+    for character in changes:
+        depth += (character == "[") - (character == "]")
+        if character == "," and not depth:
+            yield part
+            part = ""
+        else:
+            part += character
+    if part:
+        yield part
+
+
+def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: VGG) -> DomainStatistics:
+    """Statistics that warps of a kind are compared with; made once beside the results where none ship."""
+    ready = shipped(GENERATOR, f"{vgg.name}-{STRUCTURE}-512.npz")
+    if kind == GENERATED and ready is not None:
+        return load_statistics(ready)
+    others = others[:: max(1, len(others) // arguments.domain_images)][: arguments.domain_images]
+    path = arguments.results.with_name(f"{arguments.results.stem}-{kind}-{len(others)}.npz")
+    batches = folder_images(others, 256, "cpu")
+    return cached_statistics(path, lambda: build_statistics(batches, vgg, STRUCTURE, made_from=f"{len(others)} {kind}"))
+
+
+def write_faces(folder: Path, count: int) -> None:
+    """Samples of the generator, 256 x 256, by a seed that no statistics were made with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(list(folder.glob("*.png"))) >= count:
+        return
+    for number, image in enumerate(generated_images(load_generator(GENERATOR), count, 256, "cpu", GENERATED_SEED)):
+        Image.fromarray(to_uint8(image)[0]).save(folder / f"face{number:02d}.png")
+
+
+def _read(path: Path, size: int) -> Tensor:
+    with Image.open(path) as picture:
+        return fit_square(to_float(np.asarray(picture.convert("RGB"))), size)
+
+
+def _lines(results: Path) -> list[dict[str, Any]]:
+    if not results.is_file():
+        return []
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+
+
+def print_table(lines: list[dict[str, Any]]) -> None:
+    """Means over pairs by variant, kind and iteration; in brackets the share of pairs better than the plain warp's.
+
+    `all` is the geometric mean over pairs and aspects (structure by both networks together, style, spatial-fd) of the
+    ratio to the plain warp: below 1 is better on the whole.
+    """
+    print("| variant | kind | pairs | iteration | " + " | ".join(MEASURES) + " | all | s per iteration |")
+    print("|" + "---|" * (len(MEASURES) + 6))
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in lines:
+        for kind in (line["kind"], "both"):
+            groups.setdefault((line["variant"], kind), []).append(line)
+    for (name, kind), members in groups.items():
+        for number in members[0]["measures"]:
+            values = np.array([[line["measures"][number][measure] for measure in MEASURES] for line in members])
+            plain = np.array([[line["measures"]["0"][measure] for measure in MEASURES] for line in members])
+            ratio = np.log(values / plain)
+            total = np.exp(np.stack([ratio[:, :2].mean(1), ratio[:, 2], ratio[:, 3]]).mean())
+            better = [f" ({share:.2f})" if number != "0" else "" for share in (values < plain).mean(0)]
+            cells = [f"{value:.3f}{share}" for value, share in zip(values.mean(0), better, strict=True)]
+            pace = np.mean([line["seconds"] / max(1, *map(int, line["measures"])) for line in members])
+            cells = [name, kind, str(len(members)), number, *cells, f"{total:.3f}", f"{pace:.2f}"]
+            print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
