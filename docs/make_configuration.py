@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the docstrings of mgi/config.py: `python docs/make_configuration.py [--check]`."""
+"""Write docs/configuration.md from the docstrings of mgi/config/: `python docs/make_configuration.py [--check]`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).with_name("configuration.md")
 HEAD = """\
 # Configuration
 
-<!-- Written by `python docs/make_configuration.py` from mgi/config.py; edit the docstrings there. -->
+<!-- Written by `python docs/make_configuration.py` from mgi/config/; edit the docstrings there. -->
 
 A run is described by one file of the keys below; a *profile* is such a file that ships with the package. Start from a
 profile and change what you need:

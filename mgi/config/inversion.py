@@ -1,0 +1,181 @@
+"""Section `inversion`: space, objective, solver, search."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mgi.config.base import Section
+from mgi.pairs import Hypothesis
+
+METHODS = ("mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector")
+"""Names of `mgi.methods`; each is one file there, with the settings that make it."""
+
+
+class Inversion(Section):
+    """Inversion of a picture (MGI equation 7): space, objective, solver and hypotheses."""
+
+    method: Literal["mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector"] = "mgi"
+    """Whose settings these are. `--method` sets them all; setting this key alone only changes the name."""
+    budget: Literal["profile", "published"] = "profile"
+    """What `--method` takes over: profile: space, objective and optimiser, but the profile's steps; published: also
+    the number of steps that its paper states."""
+    space: Literal["multi", "multi-z", "z", "w", "w+", "sphere"] = "multi"
+    """What is optimised. multi: N codes fused at layer L, in z or, where there are styles, in whitened w; multi-z: the
+    same with codes in z; z, w, w+: one code, one style, one style per layer; sphere: points on the sphere (PULSE)."""
+    noise: Literal["stored", "fresh", "optimised"] = "stored"
+    """Noise maps of style-based generators: the checkpoint's, drawn for each lane, or optimised from there."""
+    noise_rows: int = Field(64, ge=4)
+    """Maps with more rows than this stay the stored ones."""
+    noise_weight: float = Field(0.0, ge=0)
+    """Weight of the autocorrelation of optimised maps, which keeps pictures out of them (StyleGAN2's projector)."""
+    degradation: str = "none"
+    """What the result is compared through: none, down2 to down16, gray, rain, mask (free-form), or mask:FILE (white
+    pixels are missing)."""
+    observed: Literal["simulated", "given"] = "simulated"
+    """simulated: pictures are whole, the degradation is applied to them; given: they are degraded already."""
+
+    composing_layers: tuple[int, ...] = (4, 5, 6, 7, 8)
+    """L of every hypothesis: codes are fused after this many convolution layers."""
+    num_codes: tuple[int, ...] = (10, 20, 30, 40)
+    """N of every hypothesis."""
+    hypotheses: tuple[str, ...] = ()
+    """Explicit list such as ["L05N10", "L07N20"]; empty means composing_layers x num_codes."""
+    steps: int = Field(2000, ge=1)
+    """Optimisation steps of every hypothesis (mGANprior: 2000 for super-resolution)."""
+    coarse_steps: int = Field(0, ge=0)
+    """How many of the steps use the generator's coarse head, where it has one: a readout at low resolution that
+    costs a fraction of the full image. 0: every step renders the full image, as published."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    beta2: float = Field(0.999, gt=0, lt=1)
+    """Adam's decay of squared gradients."""
+    learning_rate: float = Field(0.05, gt=0)
+    """Step size of the latent codes; the other parameter groups are multiples of it."""
+    schedule: Literal["constant", "ramp", "cosine", "cycle"] = "constant"
+    """constant: as published; ramp: five steps up, and down to zero over the last third; cosine: StyleGAN2's projector,
+    up over 5 % of the steps and down over the last quarter; cycle: PULSE's, up, down and out."""
+    alpha_rate: float = Field(1.0, ge=0)
+    """Step size of the channel importance, as a multiple of learning_rate."""
+    alpha_start: Literal["1/N", "one"] = "1/N"
+    """Where the channel importance starts. 1/N is published, but presumes a generator that normalises its features;
+    `one` starts at the plain mean of the codes' features."""
+    tail_rate: float = Field(1.0, ge=0)
+    """Step size of the tail's styles (style-based generators only), as a multiple of learning_rate."""
+    tail: Literal["single", "per-layer"] = "per-layer"
+    """One style for the whole tail, or one for each of its layers (style-based generators only)."""
+    pixel_weight: float = Field(1.0, ge=0)
+    """Weight of the L2 distance between down4(y) and the warp."""
+    l1_weight: float = Field(0.0, ge=0)
+    """Weight of the L1 distance between down4(y) and the warp."""
+    perceptual_weight: float = Field(1.0, ge=0)
+    """Weight of the perceptual distance."""
+    perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "lpips-vgg"] = "vgg16-imagenet"
+    """Feature network of the perceptual distance; lpips-vgg has to be downloaded."""
+    perceptual_layers: tuple[str, ...] = ("relu3_3",)
+    """Layers of the perceptual distance."""
+    perceptual_norm: Literal["mganprior", "relative", "mse", "unit", "lpips"] = "mganprior"
+    """mganprior: 0.001 x L1 on raw features; relative: L1 divided by the mean magnitude of the target's feature, per
+    layer, so that one weight suits every layer; mse: squared differences, summed over layers (Image2StyleGAN); unit:
+    squared differences of features of unit length, summed over layers, which is LPIPS without its learnt weights;
+    lpips: with them (backbone lpips-vgg)."""
+    perceptual_size: int = Field(256, ge=32)
+    """Images are reduced to this size before the perceptual network; 128 costs a quarter of 256."""
+    prior_weight: float = Field(0.0, ge=0)
+    """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
+    keeps them where the generator makes natural images."""
+    geodesic_weight: float = Field(0.0, ge=0)
+    """Weight of the geodesic distances between the points of one lane (space sphere: PULSE's cross loss)."""
+    latent_noise: float = Field(0.0, ge=0)
+    """Noise added to w while optimising, in units of w's spread; fades out over the first three quarters of the steps
+    (StyleGAN2's projector)."""
+    rungs: tuple[str, ...] = ()
+    """Successive halving of a pair's hypotheses: ["40:8", "120:3"] keeps the best 8 after 40 steps and 3 of those
+    after 120. Empty: all hypotheses take all steps, as published."""
+    rank_by: Literal["loss", "score", "both"] = "both"
+    """What rungs rank by: the loss so far, the distance of `selection.rule` (spatial-fd under set-fid), or the sum of
+    both ranks."""
+    plateau: int = Field(0, ge=0)
+    """A lane ends early when its loss has not improved by 0.1 % in this many steps. 0: never."""
+    snapshots: int = Field(0, ge=0)
+    """How many latents of each lane's way are kept, evenly spread, for videos."""
+    start: Literal["random", "mean"] = "random"
+    """Where codes start: random samples (published), or the mean latent."""
+    jitter: float = Field(0.3, ge=0)
+    """Standard deviations by which the codes of one lane differ at the start (mean only)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of generator and feature network; bf16 pays only where the processor computes it natively."""
+
+    @field_validator("degradation")
+    @classmethod
+    def _known_degradation(cls, value: str) -> str:
+        parse_degradation(value)
+        return value
+
+    @model_validator(mode="after")
+    def _lpips_is_whole(self) -> Inversion:
+        if self.perceptual_norm == "lpips" and self.perceptual_backbone != "lpips-vgg":
+            raise ValueError("perceptual_norm lpips needs perceptual_backbone lpips-vgg, whose layers it weighs")
+        return self
+
+    @model_validator(mode="after")
+    def _rain_is_simulated(self) -> Inversion:
+        if self.degradation == "rain" and self.observed == "given":
+            raise ValueError("rain must be simulated, because where given streaks are is not known")
+        return self
+
+    @field_validator("rungs")
+    @classmethod
+    def _falling(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_rungs(value)
+        return value
+
+    @field_validator("hypotheses")
+    @classmethod
+    def _parsable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Hypothesis.parse(text)
+        return value
+
+    def all_hypotheses(self) -> tuple[Hypothesis, ...]:
+        """Every hypothesis of the run, in the order they are reported."""
+        if self.hypotheses:
+            return tuple(Hypothesis.parse(text) for text in self.hypotheses)
+        return tuple(Hypothesis(layer, codes) for layer in self.composing_layers for codes in self.num_codes)
+
+
+def parse_degradation(spec: str) -> tuple[str, str]:
+    """("down", "4") of "down4", ("mask", "hole.png") of "mask:hole.png"; raises ValueError for what is no operator."""
+    kind, colon, argument = spec.partition(":")
+    if spec in ("none", "gray", "rain", "mask"):
+        return spec, ""
+    if kind == "mask" and argument:
+        return kind, argument
+    if not colon and spec.removeprefix("down") in ("2", "4", "8", "16"):
+        return "down", spec.removeprefix("down")
+    raise ValueError(f"expected none, down2, down4, down8, down16, gray, rain, mask or mask:FILE, found {spec!r}")
+
+
+def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """["40:8", "120:3"] -> ((40, 8), (120, 3)): after so many steps, so many hypotheses go on."""
+    found: list[tuple[int, int]] = []
+    for text in rungs:
+        before, _, after = text.partition(":")
+        if not (before.isdigit() and after.isdigit() and int(before) > 0 and int(after) > 0):
+            raise ValueError(f"expected STEPS:KEPT such as '40:8', found {text!r}")
+        found.append((int(before), int(after)))
+    for (step, keep), (later, fewer) in itertools.pairwise(found):
+        if later <= step or fewer >= keep:
+            raise ValueError(f"expected more steps and fewer hypotheses from rung to rung, found {list(rungs)}")
+    return tuple(found)
+
+
+def planned_steps(settings: Inversion, lanes: int | None = None) -> int:
+    """Lane-steps of one picture's hypotheses (or of `lanes` of them) where no lane ends early."""
+    count = len(settings.all_hypotheses()) if lanes is None else lanes
+    total = before = 0
+    for until, keep in parse_rungs(settings.rungs):
+        if until < settings.steps:
+            total, before, count = total + (until - before) * count, until, min(count, keep)
+    return total + (settings.steps - before) * count
