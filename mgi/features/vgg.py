@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mgi.features.base import FeatureError, Precision, require_layers
+from mgi.winograd import conv3x3
 
 Step = tuple[int, int]
 """(block, index) of a convolution."""
@@ -90,7 +91,7 @@ class VGG(nn.Module):
 
     def convolve(self, x: Tensor, step: Step) -> Tensor:
         """One convolution, before its ReLU."""
-        return F.conv2d(x, *self.convolution(step), padding=1)
+        return conv3x3(x, *self.convolution(step))
 
 
 def walk(

@@ -20,6 +20,7 @@ from mgi.generators.noise import Noise, refuse_noise
 from mgi.generators.pixelnorm import SLOPE, activated_pixel_norm, pixel_norm
 from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
+from mgi.winograd import conv3x3, pays
 
 _KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
 
@@ -133,13 +134,17 @@ class PGGAN(nn.Module):
         weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
         if _doubles(index):
             fused = getattr(self, f"fused{index}", None)
-            if fused is not None and x.shape[-2] >= FROM_ROWS:
+            n, c, h, w = x.shape
+            tiled = pays((n, c, 2 * h, 2 * w), x, weight)
+            if fused is not None and x.shape[-2] >= FROM_ROWS and not tiled:
                 return F.conv_transpose2d(x, fused, bias, stride=2, padding=1)
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         # The first layer turns the latent vector into a 4x4 map: every pixel sees one tap of a fully padded kernel.
         padding = weight.shape[-1] - 1 if index == 0 else weight.shape[-1] // 2
         if bias.ndim > 1:
             return F.conv2d(x, weight, padding=padding) + bias
+        if weight.shape[-1] == 3:
+            return conv3x3(x, weight, bias)
         return F.conv2d(x, weight, bias, padding=padding)
 
 

@@ -18,6 +18,7 @@ from mgi.generators.noise import Noise
 from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
 from mgi.generators.upconv import upsampled_convolution
 from mgi.images import down as average
+from mgi.winograd import conv3x3
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class StyleGAN(StyleBased):
                 x = upsampled_convolution(x, weight, None)
                 x = F.conv2d(x, self.blur.expand(x.shape[1], -1, -1, -1), padding=1, groups=x.shape[1])
             else:
-                x = F.conv2d(x, weight, padding=1)
+                x = conv3x3(x, weight, None)
             x = F.leaky_relu(x + self._added(noise, layer - 1), SLOPE)
         return x
 

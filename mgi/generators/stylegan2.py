@@ -19,6 +19,7 @@ from mgi.generators.base import GeneratorError, require_layer
 from mgi.generators.noise import Noise
 from mgi.generators.styled import EPSILON, SLOPE, Linear, StyleBased
 from mgi.images import down as average
+from mgi.winograd import conv3x3
 
 _GAIN = math.sqrt(2.0)
 _BLUR = (1.0, 3.0, 3.0, 1.0)
@@ -124,7 +125,7 @@ class StyleGAN2(StyleBased):
             x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
             x = F.conv2d(x, self.blur.expand(x.shape[1], -1, -1, -1), padding=1, groups=x.shape[1])
         else:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            x = conv3x3(x, weight, None)
         demodulation = torch.rsqrt(style.square() @ self.get_buffer(f"{prefix}_power").t() + EPSILON)
         # The gain commutes with the activation, so it rides on what is added and multiplied before it.
         added = self._added(noise[index + 1], prefix) if index + 1 in noise else self.get_buffer(f"{prefix}_added")
