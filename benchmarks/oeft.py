@@ -147,8 +147,8 @@ def _measure(arguments: argparse.Namespace) -> None:
                 with arguments.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"variant": name, "kind": kind, "pair": pair.id, **line}) + "\n")
                 print(name, kind, pair.id, f"{line['seconds']:.0f} s", flush=True)
-    if arguments.strip:
-        Image.fromarray(to_uint8(torch.cat(rows, dim=2))[0]).save(arguments.strip, quality=90)
+                if arguments.strip:
+                    Image.fromarray(to_uint8(torch.cat(rows, dim=2))[0]).save(arguments.strip, quality=90)
 
 
 def run(

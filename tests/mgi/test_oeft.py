@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp, load_config
+from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp, load_config, profile_names
 from mgi.correspondence import oeft, warp_exemplar
 from mgi.correspondence.augment import affine_matrices, geometric, photometric
 from mgi.correspondence.branches import Branches
@@ -211,11 +211,12 @@ def test_settings_that_make_no_sense_are_refused(overrides: dict[str, Any], mess
 
 
 def test_profiles_hold_what_the_paper_states() -> None:
-    for name in ("embedded", "paper-celebahq", "paper-ffhq"):
+    for name in ("paper-celebahq", "paper-ffhq"):
         settings = load_config(name).oeft
         assert (settings.iterations, settings.learning_rate, settings.betas) == (200, 1e-4, (0.5, 0.999))
         assert (settings.tau, settings.augment, settings.shared, settings.contrastive_weight) == (0.07, True, False, 1)
-        assert load_config(name).warp.method == "plain"
+        assert (settings.image_size, settings.train_from) == (256, "conv1_1")
+    assert all(load_config(name).warp.method == "plain" for name in profile_names())
 
 
 def test_what_a_configuration_asks_for_is_what_is_kept(vgg: VGG, pairs: tuple[Tensor, Tensor]) -> None:
