@@ -63,7 +63,7 @@ def test_the_guard_and_the_rules_reach_the_choice() -> None:
         {"hypothesis": "L06N10", "spatial-fd": 3.0, "sifid": 2.0, "l2_after": 0.012},
     ]
     assert judge.select(rows) == {
-        "hypothesis": "L06N10", "rule": "sifid", "value": 2.0, "guarded": ["L05N10"], "invalid": [],
+        "hypothesis": "L06N10", "rule": "sifid", "value": 2.0, "guarded": ["L05N10"], "invalid": [], "halved": [],
     }  # fmt: skip
     judge = make(config(rule="set-fid", fidelity_bound=100.0))
     near, far = (judge.features(torch.full((1, 3, 64, 64), level))[0] for level in (0.0, 1.0))
