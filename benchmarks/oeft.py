@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import time
 from collections.abc import Iterator
@@ -157,21 +158,23 @@ def run(
     """Fine-tune on one pair, measuring on the way -> (what to keep, the warps that were measured)."""
     source, exemplar = images
     tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, [lane_seed(0, pair.id, "oeft")])
-    measures, losses, warps, seconds = {}, [], [], 0.0
+    measures, losses, warps, seconds, work = {}, [], [], 0.0, 0.0
     for number in range(max(at) + 1):
         if number in at:
             warps.append(tuner.warp())
             measures[number] = ruler.measure(warps[-1])
         if number < max(at):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             losses.append(tuner.step()[0].tolist())
             seconds += time.perf_counter() - began
+            work += time.process_time() - worked
     curve = np.array(losses)
     near = {number: curve[max(0, number - 5) : number + 5].mean(0).round(5).tolist() for number in at if losses}
     kept = {number: dict(zip(OEFT_TERMS, values, strict=True)) for number, values in near.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     settings = config.oeft.model_dump(mode="json")
-    return {"measures": measures, "losses": kept, "seconds": seconds, "peak_gib": peak, "settings": settings}, warps
+    spent = {"seconds": seconds, "cpu_seconds": work, "peak_gib": peak}
+    return {"measures": measures, "losses": kept, **spent, "settings": settings}, warps
 
 
 def print_speed(arguments: argparse.Namespace) -> None:
@@ -262,7 +265,7 @@ def print_table(lines: list[dict[str, Any]]) -> None:
     `all` is the geometric mean over pairs and aspects (structure by both networks together, style, spatial-fd) of the
     ratio to the plain warp: below 1 is better on the whole.
     """
-    print("| variant | kind | pairs | iteration | " + " | ".join(MEASURES) + " | all | s per iteration |")
+    print("| variant | kind | pairs | iteration | " + " | ".join(MEASURES) + " | all | CPU s per iteration |")
     print("|" + "---|" * (len(MEASURES) + 6))
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in lines:
@@ -276,7 +279,8 @@ def print_table(lines: list[dict[str, Any]]) -> None:
             total = np.exp(np.stack([ratio[:, :2].mean(1), ratio[:, 2], ratio[:, 3]]).mean())
             better = [f" ({share:.2f})" if number != "0" else "" for share in (values < plain).mean(0)]
             cells = [f"{value:.3f}{share}" for value, share in zip(values.mean(0), better, strict=True)]
-            pace = np.mean([line["seconds"] / max(1, *map(int, line["measures"])) for line in members])
+            steps = [max(1, *map(int, line["measures"])) for line in members]
+            pace = np.mean([line.get("cpu_seconds", math.nan) / n for line, n in zip(members, steps, strict=True)])
             cells = [name, kind, str(len(members)), number, *cells, f"{total:.3f}", f"{pace:.2f}"]
             print("| " + " | ".join(cells) + " |")
 
