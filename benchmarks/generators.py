@@ -6,8 +6,8 @@ Random weights of the published sizes, in the public layouts, through the same r
 column is the time of every convolution of one pass, each measured alone (forward, and backward to its input: weights
 are frozen) by the library's direct kernels, which Winograd may undercut; the ratio is what all the rest costs. The
 target is at most 1.3, and loading below 2 s. Passes and convolutions take turns, so that a slow moment of the machine
-meets both; the times are the best of all turns and the ratio is the median over turns. "one addition" is an in-place addition to every activation of the pass: the least that
-one pass over memory can cost.
+meets both; the times are the best of all turns and the ratio is the median over turns. "one addition" is an in-place
+addition to every activation of the pass: the least that one pass over memory can cost.
 """
 
 from __future__ import annotations
