@@ -33,6 +33,7 @@ from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space, build_space, check_layer
 from mgi.inversion.spaces.base import has_styles
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
+from mgi.methods.measures import Ruler
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
 from mgi.statistics import shipped
@@ -45,13 +46,6 @@ GPU_PAIRS = 4
 BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
 """Image pixels that share a pass: 4 lanes at 1024 on a GPU (2 GiB of activations each); on a CPU one lane from 512 on,
 where a larger batch computes no faster (docs/inversion.md)."""
-
-RULER = {
-    "perceptual_norm": "relative",
-    "perceptual_backbone": "vgg16-imagenet",
-    "perceptual_layers": ("relu1_2", "relu2_2", "relu3_3"),
-}
-"""How `vgg_before`, `vgg_after` and `true_vgg` are measured, whatever a method optimises."""
 
 
 class InversionMethod:
@@ -155,7 +149,8 @@ class InversionMethod:
             )
             for lane in lanes
         ]
-        starts = [self._measure(self._image(state, state.latents), operator, seen, state.picture) for state in states]
+        ruler = Ruler(settings, self._backbone)
+        starts = [ruler.observed(self._image(state, state.latents), operator, seen, state.picture) for state in states]
         solver = Solver(self.space, objective, settings, self.down, self.lanes_at_once)
         search(solver, states, settings, self._scores, progress)
         steps = sum(len(state.losses) for state in states)
@@ -166,7 +161,9 @@ class InversionMethod:
                 results.append(LaneResult({}, {}, failed=f"the loss is not finite since step {state.lost_at}"))
                 continue
             image = self._image(state, state.best)
-            end = self._measure(image, operator, seen, state.picture)
+            end = ruler.observed(image, operator, seen, state.picture)
+            truth = first[lane.pair_id].truth
+            whole = {} if truth is None else ruler.truth(image, self._reduced_to_size(to_float(truth, self.device)))
             measures = {
                 "loss": state.best_loss,
                 "best_step": float(state.best_step),
@@ -174,7 +171,7 @@ class InversionMethod:
                 "finished": float(state.finished),
                 **{f"{name}_before": value for name, value in start.items()},
                 **{f"{name}_after": value for name, value in end.items()},
-                **self._against_truth(image, first[lane.pair_id].truth),
+                **whole,
                 # Of one call: each lane's share by the steps it took.
                 "seconds": optimised * len(state.losses) / max(steps, 1),
             }
@@ -271,27 +268,6 @@ class InversionMethod:
         rule = self.config.selection.rule
         images = [self._image(state, state.best) for state in states]
         return [self.judge.domain_distance(self.judge.features(image)[0], rule) for image in images]
-
-    @torch.no_grad()
-    def _measure(self, image: Tensor, operator: Degradation, seen: Tensor, picture: int) -> dict[str, float]:
-        """Distances of an image to what was observed of a picture."""
-        target = operator.shrink(seen[picture : picture + 1])
-        degraded = operator(image, [picture])
-        return {"l2": float((degraded - target).square().mean()), "vgg": self._vgg_distance(degraded, target)}
-
-    @torch.no_grad()
-    def _against_truth(self, image: Tensor, truth: np.ndarray | None) -> dict[str, float]:
-        """PSNR in dB and VGG distance to the whole picture, where what was observed is less than that."""
-        if truth is None:
-            return {}
-        whole = self._reduced_to_size(to_float(truth, self.device))
-        error = (image.clamp(-1, 1) - whole).square().mean()
-        return {"true_psnr": float(10 * torch.log10(4 / error)), "true_vgg": self._vgg_distance(image, whole)}
-
-    def _vgg_distance(self, image: Tensor, target: Tensor) -> float:
-        # One ruler for all methods: what they optimise must not decide how they are measured.
-        ruler = self.config.inversion.model_copy(update=RULER)
-        return float(Objective(target, ruler, self._backbone(ruler.perceptual_backbone)).perceptual(image))
 
     def _degradation(self, seeds: Sequence[int]) -> Degradation:
         """The operator for pictures of the warp's size; smaller images may pass through it, too."""
