@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mgi.config import ConfigError
 from mgi.features.vgg import VGG, Step, walk
+from mgi.winograd import learning_conv3x3
 
 Side = Literal["source", "exemplar"]
 
@@ -101,6 +102,8 @@ class Branches:
 
         def convolve(x: Tensor, step: Step) -> Tensor:
             weight, bias = weights[step]
+            if self.pairs == 1:
+                return learning_conv3x3(x, weight, bias)
             return F.conv2d(x, weight, bias, padding=1, groups=self.pairs)
 
         found, _ = walk(self._side_by_side(trunk.end.float()), self._steps, convolve, self._layers)

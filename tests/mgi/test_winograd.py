@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mgi import winograd
-from mgi.winograd import conv3x3, convolve, pays, transformed
+from mgi.winograd import conv3x3, convolve, learning_conv3x3, pays, transformed
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -27,6 +27,33 @@ def test_it_equals_the_direct_convolution(shape: tuple[int, ...], layout: torch.
     found.backward(gradient)
     expected.backward(gradient)
     torch.testing.assert_close(x.grad, twin.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 256, 16, 16), (1, 320, 32, 24)])
+def test_weights_that_learn_get_the_direct_gradients(shape: tuple[int, ...]) -> None:
+    x = draw(*shape).contiguous(memory_format=torch.channels_last)
+    weight, bias = draw(272, shape[1], 3, 3, seed=1) / (9 * shape[1]) ** 0.5, draw(272, seed=2)
+    gradient = draw(shape[0], 272, *shape[2:], seed=3)
+    found, expected = (
+        [t.clone().requires_grad_() for t in (x, weight, bias)],
+        [t.clone().requires_grad_() for t in (x, weight, bias)],
+    )
+    y = learning_conv3x3(*found)
+    assert "Winograd" in type(y.grad_fn).__name__
+    twin = F.conv2d(*expected, padding=1)
+    torch.testing.assert_close(y, twin, atol=1e-4, rtol=1e-4)
+    y.backward(gradient)
+    twin.backward(gradient)
+    for one, other in zip(found, expected, strict=True):
+        assert one.grad is not None and other.grad is not None
+        spread = float(other.grad.std())
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4 * spread, rtol=1e-4)
+
+
+def test_few_channels_that_learn_take_the_direct_way() -> None:
+    weight, bias = draw(128, 128, 3, 3).requires_grad_(), draw(128).requires_grad_()
+    y = learning_conv3x3(draw(2, 128, 16, 16), weight, bias)
+    assert "Winograd" not in type(y.grad_fn).__name__
 
 
 def test_it_is_exact_in_principle(monkeypatch: pytest.MonkeyPatch) -> None:
