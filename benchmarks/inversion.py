@@ -14,7 +14,7 @@ Four tables from one run on one machine:
 
 The sequential reference is timed over `--reference-steps` steps of every hypothesis and its time is that times the
 number of steps; its losses are those of the engine without rungs, whose first steps are checked here to be equal.
-`--whole` runs it to the end instead.
+`--whole` runs it to the end instead. Where a GPU is there, `benchmarks.gpu` follows with its own tables.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lane_step import codes_in_a_loop, flops, lane_step, roofline
 from benchmarks.translate import best
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,12 @@ def main() -> None:
         figures |= steps(arguments)
     if arguments.only != "step":
         figures |= search_part(arguments)
+    import torch
+
+    if torch.cuda.is_available():
+        from benchmarks.gpu import measure
+
+        figures["gpu"] = measure("cuda")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
@@ -128,35 +135,6 @@ def steps(arguments: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def lane_step(generator: Any, hypothesis: Any, lanes: int = 1, coarse: bool = False) -> Callable[[], None]:
-    """One forward and backward pass of the published loss through the engine."""
-    import torch
-
-    from mgi.config import Inversion
-    from mgi.features import load_backbone
-    from mgi.inversion.objective import Objective
-    from mgi.inversion.spaces import build_space
-    from mgi.statistics import shipped
-    from mgi.statistics.latents import read_latents
-
-    settings = Inversion()  # the published loss: L2 + 0.001 x L1 of relu3_3 at 256 pixels
-    path = shipped("mobile-stylegan-ffhq") if hasattr(generator, "to_w") else None
-    space = build_space(generator, settings, *(read_latents(path) if path else ()))
-    size = min(256, generator.resolution)
-    target = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    objective = Objective(target, settings, load_backbone("vgg16-imagenet"))
-    starts = [space.start(hypothesis, seed) for seed in range(lanes)]
-    for start in starts:
-        for tensor in start.values():
-            tensor.requires_grad_()
-
-    def run() -> None:
-        images = space.images(starts, hypothesis.composing_layer, generator.resolution // size, coarse=coarse)
-        objective(images, starts, [0] * lanes)[0].sum().backward()
-
-    return run
-
-
 def levers(generator: Any, hypothesis: Any, repeats: int) -> list[tuple[str, float]]:
     """(what is different, seconds of the step per lane)."""
     import torch
@@ -179,42 +157,6 @@ def levers(generator: Any, hypothesis: Any, repeats: int) -> list[tuple[str, flo
 
     found.append(("bf16 autocast", best(half, max(1, repeats - 1))))
     return found
-
-
-def codes_in_a_loop(generator: Any, hypothesis: Any) -> Callable[[], None]:
-    """The head of a step with one pass per code, and the tail once."""
-    import torch
-
-    codes = torch.randn(hypothesis.num_codes, generator.z_dim).requires_grad_()
-
-    def run() -> None:
-        features = sum(generator.head(code[None], hypothesis.composing_layer) for code in codes)
-        generator.render(features, hypothesis.composing_layer).square().mean().backward()
-
-    return run
-
-
-def roofline(repeats: int) -> float:
-    """GFLOP/s of the fastest 3 x 3 convolution among shapes that the generators have."""
-    import torch
-    import torch.nn.functional as F
-
-    found = 0.0
-    for batch, channels, side in ((30, 512, 16), (30, 512, 8), (1, 128, 128), (1, 64, 256)):
-        x = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last)
-        w = torch.randn(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
-        work = 2 * 9 * channels**2 * side**2 * batch / 1e9
-        found = max(found, work / best(lambda x=x, w=w: F.conv2d(x, w, padding=1), repeats + 2))
-    return found
-
-
-def flops(run: Callable[[], None]) -> float:
-    """GFLOP of convolutions and matrix products in a call."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return float(counter.get_total_flops()) / 1e9
 
 
 # ---------------------------------------------------------------------- the search

@@ -22,7 +22,6 @@ import json
 import math
 import resource
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, RunConfig, load_config
+from benchmarks.settings import variant
+from mgi.config import OEFT_TERMS, RunConfig
 from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
 from mgi.features import VGG, Backbone, load_backbone
@@ -55,6 +55,7 @@ from mgi.statistics import shipped
 GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_000
 STRUCTURE, STRIDE, STYLE = "relu4_3", "stride16", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 MEASURES = ("structure", "structure_lite0", "style", "spatial_fd")
+OEFT = {"warp.method": "oeft"}
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -127,7 +128,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     folders = {name: Path(folder) for name, folder in (kind.split("=", 1) for kind in arguments.kind)}
     if arguments.faces:
         write_faces(folders[GENERATED], arguments.faces)
-    variants = [variant(spec, arguments.profile) for spec in arguments.variant or ["profile"]]
+    variants = [variant(spec, arguments.profile, "oeft", OEFT) for spec in arguments.variant or ["profile"]]
     files, domains, rows = {}, {}, []
     for kind, folder in folders.items():
         found = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
@@ -183,7 +184,7 @@ def print_speed(arguments: argparse.Namespace) -> None:
     One variant per process, or the peak is the largest of all. Pictures are noise: nothing depends on them.
     """
     vgg = load_backbone("vgg16-imagenet")
-    for name, config in (variant(spec, arguments.profile) for spec in arguments.variant or ["profile"]):
+    for name, config in (variant(spec, arguments.profile, "oeft", OEFT) for spec in arguments.variant or ["profile"]):
         shape = (2, arguments.speed, 3, config.warp.image_size, config.warp.image_size)
         source, exemplar = 2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1
         tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, list(range(arguments.speed)))
@@ -202,30 +203,6 @@ def print_speed(arguments: argparse.Namespace) -> None:
             f"peak {peak:.2f} GiB",
             flush=True,
         )
-
-
-def variant(spec: str, profile: str) -> tuple[str, RunConfig]:
-    """`NAME:key=value,...` as (NAME, configuration)."""
-    name, _, changes = spec.partition(":")
-    overrides = {}
-    for change in _split(changes):
-        key, _, value = change.partition("=")
-        overrides[key if "." in key else f"oeft.{key}"] = value
-    return name, load_config(profile, {"warp.method": "oeft", **overrides})
-
-
-def _split(changes: str) -> Iterator[str]:
-    """At commas outside of brackets."""
-    part, depth = "", 0
-    for character in changes:
-        depth += (character == "[") - (character == "]")
-        if character == "," and not depth:
-            yield part
-            part = ""
-        else:
-            part += character
-    if part:
-        yield part
 
 
 def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: VGG) -> DomainStatistics:

@@ -79,6 +79,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def pays(shape: Sequence[int], x: Tensor, weight: Tensor) -> bool:
     """Whether the tiled way is the faster one for inputs [N, I, h, w] of x's kind."""
+    if torch.compiler.is_compiling():  # weights would be transformed in every pass, and nothing is gained on a GPU
+        return False
     return not weight.requires_grad and _fits(shape, x, weight, FROM_CHANNELS)
 
 

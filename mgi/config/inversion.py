@@ -96,6 +96,9 @@ class Inversion(Section):
     rank_by: Literal["loss", "score", "both"] = "both"
     """What rungs rank by: the loss so far, the distance of `selection.rule` (spatial-fd under set-fid), or the sum of
     both ranks."""
+    warm_start: int = Field(0, ge=0)
+    """The hypothesis with the fewest codes goes so many steps ahead (not beyond the first rung), and the pair's others
+    begin at what it has found (spaces multi and multi-z). 0: every hypothesis starts by itself, as published."""
     plateau: int = Field(0, ge=0)
     """A lane ends early when its loss has not improved by 0.1 % in this many steps. 0: never."""
     snapshots: int = Field(0, ge=0)
@@ -104,6 +107,9 @@ class Inversion(Section):
     """Where codes start: random samples (published), or the mean latent."""
     jitter: float = Field(0.3, ge=0)
     """Standard deviations by which the codes of one lane differ at the start (mean only)."""
+    compile: bool = False
+    """Compile generator and feature network for every shape (needs a C++ compiler; the first pass of each hypothesis
+    takes up to minutes, later processes reuse it). Gains a tenth on a CPU; meant for long runs on GPUs."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of generator and feature network; bf16 pays only where the processor computes it natively."""
 

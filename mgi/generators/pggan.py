@@ -43,6 +43,8 @@ class PGGAN(nn.Module):
         name: what messages call it.
     """
 
+    weight0: Tensor
+
     def __init__(self, convolutions: Sequence[Convolution], to_rgb: Convolution, name: str = "pggan") -> None:
         super().__init__()
         self.name = name
@@ -76,7 +78,7 @@ class PGGAN(nn.Module):
         """z [B, D] -> images [B, 3, R, R]."""
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise GeneratorError(f"{self.name} expects codes of shape [B, {self.z_dim}], found {list(z.shape)}")
-        return self._image(pixel_norm(z)[:, :, None, None], 0)
+        return self._image(self._start(z), 0)
 
     def head(self, z: Tensor, layer: int) -> Tensor:
         """z [B, D] -> features [B, C, h, w] after `layer` layers."""
@@ -102,7 +104,7 @@ class PGGAN(nn.Module):
         if space != "z":
             raise GeneratorError(f"{self.name} has the latent space z only, found {space!r}; invert in z")
         features = self._head(codes.flatten(0, 1), layer).unflatten(0, codes.shape[:2])
-        return fuse(features, alpha, mask)
+        return fuse(features, alpha.to(features.dtype), mask)
 
     def render(
         self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1, noise: Noise | None = None
@@ -114,8 +116,20 @@ class PGGAN(nn.Module):
             raise GeneratorError(f"{self.name} has no styles; render it without w")
         return average(self._tail(features, layer), down)
 
+    def set_precision(self, precision: str) -> PGGAN:
+        """`fp32` or `bf16` features; latents and images stay float32."""
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        for name, buffer in self.named_buffers():
+            setattr(self, name, buffer.to(dtype))
+        return self
+
+    def _start(self, z: Tensor) -> Tensor:
+        """What the first layer reads; normalised in the precision of z."""
+        x: Tensor = pixel_norm(z)[:, :, None, None]
+        return x if self.weight0.dtype != torch.bfloat16 else x.to(torch.bfloat16)
+
     def _head(self, z: Tensor, layer: int) -> Tensor:
-        x = pixel_norm(z)[:, :, None, None]
+        x = self._start(z)
         for index in range(layer - 1):
             x = activated_pixel_norm(self._convolve(x, index))
         return F.leaky_relu_(self._convolve(x, layer - 1), SLOPE)
@@ -127,7 +141,8 @@ class PGGAN(nn.Module):
         """The image from what the layer with index `layer` reads: normalised features after `layer` layers."""
         for index in range(layer, self.layers):
             x = activated_pixel_norm(self._convolve(x, index))
-        return F.conv2d(x, self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
+        image = F.conv2d(x, self.get_buffer(f"weight{self.layers}"), self.get_buffer(f"bias{self.layers}"))
+        return image.float() if image.dtype == torch.bfloat16 else image
 
     def _convolve(self, x: Tensor, index: int) -> Tensor:
         """Twice the size, where the layer does that, convolution and bias, on normalised features."""

@@ -19,6 +19,8 @@ _SMALL = 1e-3
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Every position's feature vector at unit mean square: [B, C, h, w] or [B, C] -> the same shape."""
+    if torch.compiler.is_compiling():  # which fuses the plain way by itself
+        return plain_pixel_norm(x)
     result: Tensor = _PixelNorm.apply(x)
     return result
 
@@ -30,6 +32,8 @@ def plain_pixel_norm(x: Tensor) -> Tensor:
 
 def activated_pixel_norm(x: Tensor) -> Tensor:
     """Leaky ReLU, then pixel norm: [B, C, h, w] -> the same shape. `x` must be nobody else's: it is written over."""
+    if torch.compiler.is_compiling():
+        return plain_activated_pixel_norm(x)
     fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
     if fits and x.is_contiguous(memory_format=torch.channels_last):
         result: Tensor = _ActivatedPixelNorm.apply(x)[0]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mgi.config import Inversion, parse_rungs, planned_steps
 from mgi.inversion.solver import LaneState, Progress, Solver
+from mgi.inversion.warm import warm_start
 
 Score = Callable[[Sequence[LaneState]], list[float]]
 """Distances of lanes as they stand now; lower is better."""
@@ -28,7 +29,7 @@ def search(
     Args:
         solver: takes the steps.
         lanes: of one or several pictures; rungs compare the lanes of a picture with each other only.
-        settings: `steps`, `rungs` and `rank_by`.
+        settings: `steps`, `rungs`, `rank_by` and `warm_start`.
         score: needed where rungs rank by score.
         progress: called with (lane-steps done, lane-steps planned, mean loss).
     """
@@ -41,6 +42,9 @@ def search(
         if progress is not None:
             progress(min(done, planned), planned, loss)
 
+    ahead = min([settings.warm_start, settings.steps, *(until for until, _ in rungs[:1])])
+    if ahead:  # not beyond the first rung: who is compared has taken as many steps
+        warm_start(solver, lanes, ahead, count)
     for until, keep in rungs:
         solver.advance(lanes, until, count)
         for picture in sorted({lane.picture for lane in lanes}):

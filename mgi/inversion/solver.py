@@ -62,6 +62,11 @@ class LaneState:
     def __post_init__(self) -> None:
         self.best = detached(self.latents)
 
+    def start_at(self, latents: Latents) -> None:
+        """Begin elsewhere; only before the first step."""
+        assert not self.losses
+        self.latents, self.best = latents, detached(latents)
+
     @property
     def active(self) -> bool:
         """Whether it still takes steps."""
@@ -77,11 +82,19 @@ class Solver:
         settings: steps, optimiser, schedule.
         down: factor between the generator's resolution and the targets.
         lanes_at_once: how many lanes share a pass; halved for good when the device's memory does not hold them.
+        images: instead of the space's own, such as a compiled one.
     """
 
     def __init__(
-        self, space: Space, objective: Objective, settings: Inversion, down: int, lanes_at_once: int = 1
+        self,
+        space: Space,
+        objective: Objective,
+        settings: Inversion,
+        down: int,
+        lanes_at_once: int = 1,
+        images: Callable[..., Tensor] | None = None,
     ) -> None:
+        self._images = images or space.images
         self.space, self.objective, self.settings, self.down = space, objective, settings, down
         self.lanes_at_once = lanes_at_once
 
@@ -93,12 +106,12 @@ class Solver:
 
     def advance(self, lanes: Sequence[LaneState], until: int, progress: Callable[[int, float], None]) -> None:
         """Take the active lanes from where they are to `until` steps; `progress` gets (lane-steps, mean loss)."""
-        active = sorted((lane for lane in lanes if lane.active), key=_layer)
-        for layer, group in groupby(active, key=_layer):
+        active = sorted((lane for lane in lanes if lane.active), key=_place)
+        for (layer, done), group in groupby(active, key=_place):
             waiting = list(group)
             while waiting:
                 batch, waiting = waiting[: self.lanes_at_once], waiting[self.lanes_at_once :]
-                for step in range(min(len(lane.losses) for lane in batch), until):
+                for step in range(done, until):
                     batch = [lane for lane in batch if lane.active]
                     if not batch:
                         break
@@ -132,7 +145,7 @@ class Solver:
         """Loss of every lane, with the gradients left in its tensors; in halves where memory is short."""
         try:
             latents = [self._disturbed(lane, step) for lane in lanes]
-            images = self.space.images(latents, layer, self.down, coarse=coarse)
+            images = self._images(latents, layer, self.down, coarse=coarse)
             loss, _ = self.objective(images, latents, [lane.picture for lane in lanes])
             loss.sum().backward()
             return [float(value) for value in loss.detach().cpu()]
@@ -210,8 +223,9 @@ def snapshot_steps(settings: Inversion) -> list[int]:
     return sorted({round(i * (settings.steps - 1) / max(count - 1, 1)) for i in range(count)})
 
 
-def _layer(lane: LaneState) -> int:
-    return lane.hypothesis.composing_layer
+def _place(lane: LaneState) -> tuple[int, int]:
+    """What lanes must share to share a pass: the layer and the step."""
+    return lane.hypothesis.composing_layer, len(lane.losses)
 
 
 def _finite(tensors: Iterable[Tensor]) -> bool:

@@ -3,8 +3,8 @@
 Follows the paper: correspondence by equations 1-6, inversion by equation 7 with multi-code composing (mGANprior) at
 layers 4 to 8 with 10 to 40 codes, the final image g = y_{n*} with n* = argmin_n k_n. Where the paper is silent or
 literal readings fail, the choice is an option: the distance k_n of one image (`selection.rule`), the generator and its
-latent prior, the schedule, and a guard on fidelity. Not in the paper: successive halving (`inversion.rungs`), whitened
-w with one style per layer of the tail, coarse steps.
+latent prior, the schedule, and a guard on fidelity. Not in the paper: successive halving (`inversion.rungs`), warm
+starts (`inversion.warm_start`), whitened w with one style per layer of the tail, coarse steps.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ def settings(degradation: str) -> dict[str, Any]:
 
 def published(degradation: str) -> dict[str, Any]:
     """What the paper states beyond that: it refers to mGANprior's defaults."""
-    return {"steps": 2000, "rungs": []}
+    return {"steps": 2000, "rungs": [], "warm_start": 0}

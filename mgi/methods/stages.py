@@ -25,6 +25,7 @@ from mgi.features import Backbone, load_backbone
 from mgi.generators import load as load_generator
 from mgi.images import down as average
 from mgi.images import to_float, to_uint8
+from mgi.inversion.compiled import compiled
 from mgi.inversion.latents import Latents, pack, size_of, unpack
 from mgi.inversion.objective import Objective
 from mgi.inversion.prior import measure_prior
@@ -62,9 +63,10 @@ class InversionMethod:
         self._backbones: dict[str, Backbone] = {}
         self._align = Aligner(config.align, config.warp.image_size)
         generator = load_generator(config.generator, device)
-        set_precision = getattr(generator, "set_precision", None)
-        if config.inversion.precision == "bf16" and set_precision is not None:
-            set_precision("bf16")
+        if config.inversion.precision == "bf16":
+            if not hasattr(generator, "set_precision"):
+                raise ConfigError(f"{config.generator} computes in fp32 only; set inversion.precision to fp32")
+            generator.set_precision("bf16")
         check_layer(config.inversion, generator.layers, config.generator)
         self.generator = generator
         self.size = self._working_size(generator.resolution)
@@ -77,9 +79,10 @@ class InversionMethod:
 
     @property
     def groups(self) -> list[list[Hypothesis]]:
-        """Hypotheses that have to be inverted by the same call: all where rungs compare them, else each alone."""
-        hypotheses = list(self.config.inversion.all_hypotheses())
-        return [hypotheses] if self.config.inversion.rungs else [[hypothesis] for hypothesis in hypotheses]
+        """Hypotheses that have to be inverted by the same call: all where they help or compete, else each alone."""
+        settings = self.config.inversion
+        hypotheses = list(settings.all_hypotheses())
+        return [hypotheses] if settings.rungs or settings.warm_start else [[hypothesis] for hypothesis in hypotheses]
 
     def warp(
         self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0
@@ -139,6 +142,9 @@ class InversionMethod:
         seen = self._reduced_to_size(to_float(np.stack([first[p].warp for p in pictures]), self.device))
         operator = self._degradation([first[p].observation_seed for p in pictures])
         backbone = self._backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
+        images = self.space.images
+        if settings.compile:
+            backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
         objective = Objective(operator.shrink(seen), settings, backbone, operator)
         states = [
             LaneState(
@@ -151,7 +157,7 @@ class InversionMethod:
         ]
         ruler = Ruler(settings, self._backbone)
         starts = [ruler.observed(self._image(state, state.latents), operator, seen, state.picture) for state in states]
-        solver = Solver(self.space, objective, settings, self.down, self.lanes_at_once)
+        solver = Solver(self.space, objective, settings, self.down, self.lanes_at_once, images)
         search(solver, states, settings, self._scores, progress)
         steps = sum(len(state.losses) for state in states)
         optimised = time.perf_counter() - began

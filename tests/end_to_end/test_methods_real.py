@@ -37,9 +37,7 @@ def invert(profile: str, method: str, picture: Path, **settings: Any) -> tuple[M
     seen = chosen.observe(np.asarray(Image.open(picture).convert("RGB")), seed=1)
     whole = seen.source if settings.get("degradation", "none") != "none" else None
     lanes = [
-        Lane("picture", seen.warp, h, lane_seed(0, "picture", h.id), whole, 1)
-        for group in chosen.groups
-        for h in group
+        Lane("picture", seen.warp, h, lane_seed(0, "picture", h.id), whole, 1) for group in chosen.groups for h in group
     ]
     return chosen, chosen.invert(lanes)
 
@@ -87,8 +85,9 @@ def test_degradations_on_a_painting(degradation: str) -> None:
 
 def test_rungs_change_nothing_for_who_survives() -> None:
     hypotheses = ["L04N04", "L05N04", "L06N06"]
-    _, whole = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses)
-    chosen, halved = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses, rungs=["3:1"])
+    cold = {"steps": 6, "hypotheses": hypotheses, "warm_start": 0}
+    _, whole = invert("quick", "mgi", PAINTING, **cold)
+    chosen, halved = invert("quick", "mgi", PAINTING, **cold, rungs=["3:1"])
     finished = [number for number, result in enumerate(halved) if result.measures["finished"]]
     assert len(finished) == 1
     for number, (full, short) in enumerate(zip(whole, halved, strict=True)):
@@ -101,3 +100,21 @@ def test_rungs_change_nothing_for_who_survives() -> None:
     choice = chosen.select(rows)
     assert choice["hypothesis"] == hypotheses[finished[0]]
     assert len(choice["halved"]) == 2
+
+
+def test_warm_starts_come_nearer_in_the_same_steps() -> None:
+    hypotheses = ["L04N04", "L06N08"]
+    _, (_, cold) = invert("quick", "mgi", PAINTING, steps=16, hypotheses=hypotheses, warm_start=0)
+    chosen, (scout, warm) = invert("quick", "mgi", PAINTING, steps=16, hypotheses=hypotheses, warm_start=8)
+    assert [len(group) for group in chosen.groups] == [2], "they are inverted by one call"
+    assert scout.measures["steps"] == warm.measures["steps"] == 16
+    assert warm.measures["loss"] < 0.97 * cold.measures["loss"]
+
+
+def test_bf16_follows_fp32_within_two_percent() -> None:
+    curves = [
+        invert("quick", "mgi", PAINTING, steps=6, hypotheses=["L05N04"], precision=precision)[1][0].arrays["loss"]
+        for precision in ("fp32", "bf16")
+    ]
+    np.testing.assert_allclose(curves[1], curves[0], rtol=0.02)
+    assert (curves[0] != curves[1]).any()

@@ -51,6 +51,16 @@ def test_composition_equals_golden(pggan: PGGAN, golden: dict[str, torch.Tensor]
     torch.testing.assert_close(pggan.render(features, layer, down=4), torch.nn.functional.avg_pool2d(images, 4))
 
 
+def test_bf16_stays_close(pggan: PGGAN, golden: dict[str, torch.Tensor]) -> None:
+    half = pggan.set_precision("bf16")
+    images, expected = half(golden["z"]), golden["image"]
+    assert images.dtype == torch.float32
+    assert float((images - expected).square().mean() / expected.square().mean()) < 1e-3
+    alpha = golden["layer4_alpha"].clone().requires_grad_()
+    half.render(half.compose(golden["layer4_z"], alpha, 4), 4).sum().backward()
+    assert alpha.grad is not None and alpha.grad.dtype == torch.float32
+
+
 @pytest.mark.parametrize("layer", range(1, 9))
 def test_one_code_composed_at_any_layer_is_the_plain_image(pggan: PGGAN, layer: int) -> None:
     z, alpha = torch.randn(2, 1, 24), torch.ones(2, 1, pggan.layer_channels(layer))

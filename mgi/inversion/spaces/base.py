@@ -48,6 +48,10 @@ class Space(Protocol):
         """Bring a lane back into the space after a gradient step, in place."""
         ...
 
+    def warmed(self, latents: Latents, scout: Latents) -> Latents:
+        """Another start for a lane: its own with what a lane of the same picture, but other shapes, has found."""
+        ...
+
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """A copy moved by `amount` along a direction [D] or [styles, D] of the generator's z, or w where it has one."""
         ...

@@ -101,6 +101,16 @@ class MultiCode:
         """Codes may be anywhere; noise stays noise."""
         self.noise.retract(latents)
 
+    def warmed(self, latents: Latents, scout: Latents) -> Latents:
+        """The scout's codes in place of as many of the lane's own, and the scout's styles of the layers both have."""
+        warm = detached(latents)
+        codes = min(len(warm["codes"]), len(scout["codes"]))
+        warm["codes"][:codes] = scout["codes"][:codes]
+        tail = min(len(warm["tail"]), len(scout["tail"]))
+        if tail:
+            warm["tail"][-tail:] = scout["tail"][-tail:]  # aligned at the image: tails differ by their first layers
+        return warm
+
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Every code and every style of the tail moves alike (mGANprior's semantic manipulation)."""
         moved, step = detached(latents), amount * direction.to(latents["codes"])

@@ -64,6 +64,10 @@ class SingleCode:
         """Codes may be anywhere; noise stays noise."""
         self.noise.retract(latents)
 
+    def warmed(self, latents: Latents, scout: Latents) -> Latents:
+        """The lane's own start: hypotheses do not differ here, so that a start from another would make copies."""
+        return latents
+
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Moved in the space itself."""
         moved, step = detached(latents), amount * direction.to(latents["codes"])

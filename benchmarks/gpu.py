@@ -1,0 +1,186 @@
+"""The inversion on a GPU: `python -m benchmarks.gpu [--json FILE]`.
+
+Lane-steps of PGGAN-1024 at L=6, N=30 (published widths, random weights) and of MobileStyleGAN-1024 at L=5, N=10 by
+precision, number of lanes in one pass, and with compiled passes; the share of the device's fastest convolution; the
+paper's whole search (20 hypotheses) for one image, and images per minute for several at once. `--device cpu
+--resolution 64` shows on any machine that everything here runs; its figures say nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lane_step import flops, lane_step
+
+LAYERS, CODES = (4, 5, 6, 7, 8), (10, 20, 30, 40)
+STEPS, RUNGS = 400, ("40:8", "120:3")
+
+
+def main() -> None:
+    """Measure and print."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--resolution", type=int, default=1024)
+    parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--images", type=int, default=4, help="inverted together")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--rungs", nargs="*", default=list(RUNGS))
+    parser.add_argument("--compile", action="store_true", help="also compiled passes: minutes more")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("expected a GPU, found none; benchmarks.inversion measures CPUs")
+    options = {name: getattr(arguments, name) for name in ("resolution", "lanes", "images", "steps", "rungs")}
+    figures = measure(arguments.device, compile=arguments.compile, **options)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(
+    device: str,
+    resolution: int = 1024,
+    lanes: Any = (1, 2, 4, 8),
+    images: int = 4,
+    steps: int = STEPS,
+    rungs: Any = RUNGS,
+    compile: bool = False,
+) -> dict[str, Any]:
+    """All tables -> figures by name."""
+    import torch
+
+    from benchmarks.generators import pggan_state
+    from mgi.generators import load as load_generator
+    from mgi.generators.pggan import read_mganprior
+    from mgi.pairs import Hypothesis
+
+    name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: a test of the benchmark"
+    peaks = {precision: roofline(device, precision) for precision in ("fp32", "bf16")}
+    figures: dict[str, Any] = {"device": name, "roofline_tflops": peaks}
+    print(
+        f"\n{name}; fastest convolution, TFLOP/s: {peaks['fp32']:.1f} in fp32 as it is set, {peaks['bf16']:.1f} in bf16"
+    )
+    print(f"{'lane-step':<30}{'precision':>10}{'lanes':>7}{'compiled':>10}{'s per lane':>12}{'roofline':>10}{'GiB':>7}")
+    torch.manual_seed(0)
+    for precision in ("fp32", "bf16"):
+        pggan = read_mganprior(pggan_state(resolution)).to(device).set_precision(precision)
+        mobile: Any = load_generator("mobile-stylegan-ffhq", device)
+        mobile.set_precision(precision)
+        for title, generator, hypothesis in (
+            (f"PGGAN-{resolution} L06N30", pggan, Hypothesis(6, 30)),
+            ("MobileStyleGAN-1024 L05N10", mobile, Hypothesis(5, 10)),
+        ):
+            for count, fast in [(count, False) for count in lanes] + [(1, True)] * compile:
+                run = lane_step(generator, hypothesis, count, False, device, precision, fast)
+                try:
+                    seconds = timed(run, device) / count
+                except torch.OutOfMemoryError:
+                    print(f"{title:<30}{precision:>10}{count:>7}{'':>10}{'no memory':>12}")
+                    break
+                work = 0.0 if fast else flops(run) / 1e3 / count
+                share = f"{work / seconds / peaks[precision]:.0%}" if work else ""
+                memory = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
+                print(
+                    f"{title:<30}{precision:>10}{count:>7}{'yes' if fast else 'no':>10}{seconds:>12.4f}{share:>10}"
+                    f"{memory:>7.1f}",
+                    flush=True,
+                )
+                figures[f"{title} {precision} {count}{' compiled' if fast else ''}"] = seconds
+        figures |= search(pggan, precision, device, images, steps, rungs)
+    return figures
+
+
+def search(generator: Any, precision: str, device: str, images: int, steps: int, rungs: Any) -> dict[str, float]:
+    """Seconds for all hypotheses of one image, and of several together per minute."""
+    import torch
+
+    from mgi.config import Inversion
+    from mgi.features import load_backbone
+    from mgi.inversion.objective import Objective
+    from mgi.inversion.search import search as run_search
+    from mgi.inversion.solver import LaneState, Solver
+    from mgi.inversion.spaces import build_space
+    from mgi.methods.stages import BATCH_PIXELS
+    from mgi.pairs import Hypothesis
+
+    hypotheses = [Hypothesis(layer, count) for layer in LAYERS for count in CODES if layer <= generator.layers]
+    settings = Inversion(steps=steps, rungs=tuple(rungs), rank_by="loss", schedule="ramp")
+    space = build_space(generator, settings)
+    size = min(256, generator.resolution)
+    backbone = load_backbone("vgg16-imagenet", device, precision)  # type: ignore[arg-type]
+    at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // generator.resolution**2)
+    figures = {}
+    for count in (1, images):
+        targets = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        solver = Solver(
+            space, Objective(targets.to(device), settings, backbone), settings, generator.resolution // size, at_once
+        )
+        states = [
+            LaneState(hypothesis, picture, space.start(hypothesis, picture, device))
+            for picture in range(count)
+            for hypothesis in hypotheses
+        ]
+        began = time.perf_counter()
+        run_search(solver, states, settings)
+        wait(device)
+        seconds = time.perf_counter() - began
+        figures[f"search {precision} {count}"] = seconds
+        print(
+            f"search, {len(hypotheses)} hypotheses x {steps} steps, rungs {' '.join(rungs) or 'none'}, {precision}, "
+            f"{count} together: {seconds / count:.1f} s per image, {60 * count / seconds:.2f} images per minute",
+            flush=True,
+        )
+    return figures
+
+
+def timed(run: Callable[[], None], device: str, repeats: int = 5) -> float:
+    """Seconds of the best of several calls after two that are not counted."""
+    import torch
+
+    for _ in range(2):
+        run()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    found = []
+    for _ in range(repeats):
+        wait(device)
+        began = time.perf_counter()
+        run()
+        wait(device)
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def roofline(device: str, precision: str) -> float:
+    """TFLOP/s of the fastest 3 x 3 convolution among shapes that the generators have."""
+    import torch
+    import torch.nn.functional as F
+
+    dtype, found = torch.bfloat16 if precision == "bf16" else torch.float32, 0.0
+    for batch, channels, side in ((30, 512, 16), (8, 128, 256), (30, 512, 32)):
+        if device == "cpu":
+            batch = 1
+        x = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
+        w = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
+        x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
+        work = 2 * 9 * channels**2 * side**2 * batch / 1e12
+        found = max(found, work / timed(lambda x=x, w=w: F.conv2d(x, w, padding=1), device))  # type: ignore[misc]
+    return found
+
+
+def wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
