@@ -22,26 +22,21 @@ from mgi.correspondence.warping import warp_pair
 from mgi.degradations import Degradation
 from mgi.directions import Direction, LatentSpace, require_fit
 from mgi.features import Backbone, load_backbone
-from mgi.generators import load as load_generator
 from mgi.images import down as average
 from mgi.images import to_float, to_uint8
 from mgi.inversion.compiled import compiled
 from mgi.inversion.latents import Latents, pack, size_of, unpack
 from mgi.inversion.objective import Objective
-from mgi.inversion.prior import measure_prior
 from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, snapshot_steps
-from mgi.inversion.spaces import Space, build_space, check_layer
+from mgi.inversion.spaces import Space
 from mgi.inversion.spaces.base import has_styles
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
+from mgi.methods.loading import prepared_generator, space_of, working_size
 from mgi.methods.measures import Ruler
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
-from mgi.statistics import shipped
-from mgi.statistics.latents import read_latents
 
-PRIOR_SAMPLES = 20_000
-"""Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""
 GPU_PAIRS = 4
 """Pairs per call on a GPU."""
 BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
@@ -62,17 +57,11 @@ class InversionMethod:
         self.lanes_per_batch = 1 if device == "cpu" else GPU_PAIRS
         self._backbones: dict[str, Backbone] = {}
         self._align = Aligner(config.align, config.warp.image_size)
-        generator = load_generator(config.generator, device)
-        if config.inversion.precision == "bf16":
-            if not hasattr(generator, "set_precision"):
-                raise ConfigError(f"{config.generator} computes in fp32 only; set inversion.precision to fp32")
-            generator.set_precision("bf16")
-        check_layer(config.inversion, generator.layers, config.generator)
-        self.generator = generator
-        self.size = self._working_size(generator.resolution)
-        self.down = generator.resolution // self.size
-        self.lanes_at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // generator.resolution**2)
-        self.space: Space = self._space()
+        self.generator = prepared_generator(config, device)
+        self.size = working_size(config, self.generator.resolution)
+        self.down = self.generator.resolution // self.size
+        self.lanes_at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // self.generator.resolution**2)
+        self.space: Space = space_of(self.generator, config, device)
         self.judge = Judge(config, self.generator, self._backbone(config.selection.backbone), device, self.size)
 
     # ------------------------------------------------------------------ stages
@@ -284,29 +273,6 @@ class InversionMethod:
         if name not in self._backbones:
             self._backbones[name] = load_backbone(name, self.device, self.config.inversion.precision)
         return self._backbones[name]
-
-    def _space(self) -> Space:
-        settings = self.config.inversion
-        path = shipped(self.config.generator)
-        if path is not None:
-            prior, head = read_latents(path)
-            return build_space(self.generator, settings, prior.to(self.device), head.to(self.device))
-        to_w = getattr(self.generator, "to_w", None)
-        if to_w is None or settings.space in ("z", "w", "w+"):
-            return build_space(self.generator, settings)
-        prior = measure_prior(lambda z: to_w(z.to(self.device)).cpu(), self.generator.z_dim, PRIOR_SAMPLES)
-        return build_space(self.generator, settings, prior.to(self.device))
-
-    def _working_size(self, resolution: int) -> int:
-        """Rows at which results are compared with warps: the smaller of both. Features want more pixels than a small
-        generator makes, so a warp may be larger than the images; it is then averaged down."""
-        size = self.config.warp.image_size
-        if max(resolution, size) % min(resolution, size):
-            raise ConfigError(
-                f"warp.image_size = {size} neither divides the resolution {resolution} of {self.config.generator} "
-                f"nor is a multiple of it; set it to {resolution} or half or twice that"
-            )
-        return min(size, resolution)
 
     def _reduced_to_size(self, images: Tensor) -> Tensor:
         return average(images, images.shape[-1] // self.size)

@@ -1,0 +1,34 @@
+"""What a configuration asks of its generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mgi.config import ConfigError, load_config
+from mgi.methods.loading import prepared_generator, working_size
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def test_a_generator_without_bf16_says_so() -> None:
+    styled = {"generator": str(GOLDEN / "stylegan2_genforce.pth"), "inversion.precision": "bf16"}
+    with pytest.raises(ConfigError, match="computes in fp32 only; set inversion.precision to fp32"):
+        prepared_generator(load_config("quick", styled), "cpu")
+    pggan = {"generator": str(GOLDEN / "pggan_mganprior.pth"), "inversion.precision": "bf16"}
+    assert prepared_generator(load_config("quick", pggan), "cpu").weight0.dtype == torch.bfloat16
+
+
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    deep = {"generator": str(GOLDEN / "pggan_mganprior.pth"), "inversion.hypotheses": ["L09N10"]}
+    with pytest.raises(ConfigError, match="L09N10 does not fit"):
+        prepared_generator(load_config("quick", deep), "cpu")
+
+
+def test_sizes_must_divide() -> None:
+    config = load_config("quick", {"warp.image_size": 128})
+    assert working_size(config, 64) == 64 and working_size(config, 1024) == 128
+    with pytest.raises(ConfigError, match="set it to 96 or half or twice that"):
+        working_size(config, 96)
