@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 def test_a_generator_without_bf16_says_so() -> None:
     styled = {"generator": str(GOLDEN / "stylegan2_genforce.pth"), "inversion.precision": "bf16"}
-    with pytest.raises(ConfigError, match="computes in fp32 only; set inversion.precision to fp32"):
+    with pytest.raises(ConfigError, match=r"computes in fp32 only; set inversion\.precision to fp32"):
         prepared_generator(load_config("quick", styled), "cpu")
     pggan = {"generator": str(GOLDEN / "pggan_mganprior.pth"), "inversion.precision": "bf16"}
     assert prepared_generator(load_config("quick", pggan), "cpu").weight0.dtype == torch.bfloat16
