@@ -40,13 +40,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.table:
         _measure(arguments)
-    print_table(_lines(arguments.results))
+    print_table(lines_of(arguments.results))
 
 
 def _measure(arguments: argparse.Namespace) -> None:
     from mgi.methods import load_method
 
-    done = {(line["variant"], line["pair"]) for line in _lines(arguments.results)}
+    done = {(line["variant"], line["pair"]) for line in lines_of(arguments.results)}
     variants = [variant(spec, arguments.profile, "inversion") for spec in arguments.variant or [arguments.profile]]
     rows = []
     for source, exemplar in (pair for folder in arguments.folders for pair in _pairs(folder, arguments.pairs)):
@@ -93,7 +93,7 @@ def invert(method: Any, warped: Any, pair: str) -> tuple[dict[str, Any], np.ndar
     line = {
         "chosen": choice["hypothesis"],
         "best_loss": min(row["loss"] for row in table),
-        **{name: row[name] for name in ("loss", "l2_after", "vgg_after")},
+        **{name: row[name] for name in ("loss", "l2_before", "l2_after", "vgg_after")},
         "distance": choice["value"],
         "seconds": sum(row["seconds"] for row in table),
         "losses": {row["hypothesis"]: row["loss"] for row in table},
@@ -106,7 +106,8 @@ def _pairs(folder: Path, count: int) -> list[tuple[Path, Path]]:
     return [(file, files[(i + 1) % len(files)]) for i, file in enumerate(files)]
 
 
-def _lines(results: Path) -> list[dict[str, Any]]:
+def lines_of(results: Path) -> list[dict[str, Any]]:
+    """What was measured before."""
     if not results.is_file():
         return []
     return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
