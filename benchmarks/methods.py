@@ -1,9 +1,9 @@
-"""The methods side by side: `python -m benchmarks.methods RESULTS.jsonl PICTURE ... [--pictures OUT.jpg]`.
+"""The methods side by side: `python -m benchmarks.methods RESULTS.jsonl PICTURE ... [--draw OUT.jpg]`.
 
 Every picture is inverted by every method under the steps of the profile, and the table has the means over the pictures:
 distances to the picture (of the start, where there is one hypothesis, and of the chosen result), the spatial Frechet
 distance to the domain, and the seconds of all hypotheses. One line of RESULTS.jsonl per method and picture; those that
-are there are skipped. `--pictures` draws the pictures with their results, a picture a row.
+are there are skipped. `--draw` draws the pictures with their results, a picture a row.
 """
 
 from __future__ import annotations
