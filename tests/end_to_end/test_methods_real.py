@@ -102,13 +102,14 @@ def test_rungs_change_nothing_for_who_survives() -> None:
     assert len(choice["halved"]) == 2
 
 
-def test_warm_starts_come_nearer_in_the_same_steps() -> None:
-    hypotheses = ["L04N04", "L06N08"]
-    _, (_, cold) = invert("quick", "mgi", PAINTING, steps=16, hypotheses=hypotheses, warm_start=0)
-    chosen, (scout, warm) = invert("quick", "mgi", PAINTING, steps=16, hypotheses=hypotheses, warm_start=8)
+def test_a_warm_start_is_ahead_of_a_cold_one() -> None:
+    hypotheses = ["L04N04", "L05N06"]
+    _, (_, cold) = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses, warm_start=0)
+    chosen, (scout, warm) = invert("quick", "mgi", PAINTING, steps=6, hypotheses=hypotheses, warm_start=4)
     assert [len(group) for group in chosen.groups] == [2], "they are inverted by one call"
-    assert scout.measures["steps"] == warm.measures["steps"] == 16
-    assert warm.measures["loss"] < 0.97 * cold.measures["loss"]
+    assert scout.measures["steps"] == warm.measures["steps"] == 6
+    assert warm.arrays["loss"][0] < 0.9 * cold.arrays["loss"][0]
+    assert warm.measures["loss"] < cold.measures["loss"]
 
 
 def test_bf16_follows_fp32_within_two_percent() -> None:
