@@ -189,6 +189,7 @@ def search_part(arguments: argparse.Namespace) -> dict[str, Any]:
         "inversion.perceptual_layers": ["relu3_3"],
         "inversion.perceptual_norm": "mganprior",
         "inversion.prior_weight": 0.0,
+        "inversion.warm_start": 0,  # every lane is compared with its own reference
         "inversion.rank_by": "loss",  # the target is the best loss; runs rank by loss and score
         "warp.image_size": 64,
         "task": "invert",
