@@ -114,6 +114,8 @@ def test_interrupt_says_how_to_go_on(inputs: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # A suite that a shell started in its background ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not list((run / "done" / "invert").glob("[!.]*.json")):
         time.sleep(0.01)
