@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.variants import ENDINGS, invert, lines_of
+from benchmarks.settings import ENDINGS, lines_of
+from benchmarks.variants import invert
 from mgi.config import METHODS, load_config
 
 COLUMNS = ("l2_before", "l2_after", "vgg_after", "distance", "seconds")

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.settings import variant
+from benchmarks.settings import ENDINGS, lines_of, variant
 from mgi.config import OEFT_TERMS, RunConfig
 from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
@@ -56,7 +56,6 @@ GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_00
 STRUCTURE, STRIDE, STYLE = "relu4_3", "stride16", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 MEASURES = ("structure", "structure_lite0", "style", "spatial_fd")
 OEFT = {"warp.method": "oeft"}
-ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class Ruler:
@@ -119,11 +118,11 @@ def main() -> None:
     if not arguments.table:
         keep_freed_memory()
         _measure(arguments)
-    print_table(_lines(arguments.results))
+    print_table(lines_of(arguments.results))
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    done = {(line["variant"], line["kind"], line["pair"]) for line in _lines(arguments.results)}
+    done = {(line["variant"], line["kind"], line["pair"]) for line in lines_of(arguments.results)}
     vgg, lite0 = load_backbone("vgg16-imagenet"), load_backbone("efficientnet-lite0")
     folders = {name: Path(folder) for name, folder in (kind.split("=", 1) for kind in arguments.kind)}
     if arguments.faces:
@@ -228,12 +227,6 @@ def write_faces(folder: Path, count: int) -> None:
 def _read(path: Path, size: int) -> Tensor:
     with Image.open(path) as picture:
         return fit_square(to_float(np.asarray(picture.convert("RGB"))), size)
-
-
-def _lines(results: Path) -> list[dict[str, Any]]:
-    if not results.is_file():
-        return []
-    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
 
 
 def print_table(lines: list[dict[str, Any]]) -> None:

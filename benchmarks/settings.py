@@ -1,10 +1,16 @@
-"""Variants of a profile written on a command line."""
+"""What the benchmarks over many pairs share: variants of a profile from a command line, and results that are kept."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from mgi.config import RunConfig, load_config
+
+ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
+"""Pictures among a folder's files."""
 
 
 def variant(spec: str, profile: str, section: str, base: dict[str, str] | None = None) -> tuple[str, RunConfig]:
@@ -29,3 +35,10 @@ def _split(changes: str) -> Iterator[str]:
             part += character
     if part:
         yield part
+
+
+def lines_of(results: Path) -> list[dict[str, Any]]:
+    """What was measured before."""
+    if not results.is_file():
+        return []
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]

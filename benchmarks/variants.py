@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.settings import variant
+from benchmarks.settings import ENDINGS, lines_of, variant
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 MEASURES = ("best_loss", "loss", "l2_after", "vgg_after", "distance", "seconds")
 """The best loss of all hypotheses; of the chosen one: its loss, distances to the warp, and distance to the domain;
 seconds of all hypotheses."""
@@ -104,13 +103,6 @@ def invert(method: Any, warped: Any, pair: str) -> tuple[dict[str, Any], np.ndar
 def _pairs(folder: Path, count: int) -> list[tuple[Path, Path]]:
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:count]
     return [(file, files[(i + 1) % len(files)]) for i, file in enumerate(files)]
-
-
-def lines_of(results: Path) -> list[dict[str, Any]]:
-    """What was measured before."""
-    if not results.is_file():
-        return []
-    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
 
 
 def print_table(lines: list[dict[str, Any]]) -> None:
