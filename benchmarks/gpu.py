@@ -12,13 +12,15 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lane_step import flops, lane_step
+from benchmarks.lane_step import flops, lane_step, roofline
 
 LAYERS, CODES = (4, 5, 6, 7, 8), (10, 20, 30, 40)
 STEPS, RUNGS = 400, ("40:8", "120:3")
+SHAPES = ((30, 512, 16), (8, 128, 256), (30, 512, 32))
 
 
 def main() -> None:
@@ -61,7 +63,11 @@ def measure(
     from mgi.pairs import Hypothesis
 
     name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: a test of the benchmark"
-    peaks = {precision: roofline(device, precision) for precision in ("fp32", "bf16")}
+    shapes = [(1 if device == "cpu" else batch, channels, side) for batch, channels, side in SHAPES]
+    peaks = {
+        precision: roofline(partial(timed, device=device), shapes, device, precision) / 1e3
+        for precision in ("fp32", "bf16")
+    }
     figures: dict[str, Any] = {"device": name, "roofline_tflops": peaks}
     print(
         f"\n{name}; fastest convolution, TFLOP/s: {peaks['fp32']:.1f} in fp32 as it is set, {peaks['bf16']:.1f} in bf16"
@@ -139,7 +145,7 @@ def search(generator: Any, precision: str, device: str, images: int, steps: int,
     return figures
 
 
-def timed(run: Callable[[], None], device: str, repeats: int = 5) -> float:
+def timed(run: Callable[[], object], device: str, repeats: int = 5) -> float:
     """Seconds of the best of several calls after two that are not counted."""
     import torch
 
@@ -155,23 +161,6 @@ def timed(run: Callable[[], None], device: str, repeats: int = 5) -> float:
         wait(device)
         found.append(time.perf_counter() - began)
     return min(found)
-
-
-def roofline(device: str, precision: str) -> float:
-    """TFLOP/s of the fastest 3 x 3 convolution among shapes that the generators have."""
-    import torch
-    import torch.nn.functional as F
-
-    dtype, found = torch.bfloat16 if precision == "bf16" else torch.float32, 0.0
-    for batch, channels, side in ((30, 512, 16), (8, 128, 256), (30, 512, 32)):
-        if device == "cpu":
-            batch = 1
-        x = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
-        w = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
-        x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
-        work = 2 * 9 * channels**2 * side**2 * batch / 1e12
-        found = max(found, work / timed(lambda x=x, w=w: F.conv2d(x, w, padding=1), device))  # type: ignore[misc]
-    return found
 
 
 def wait(device: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
-
-from benchmarks.translate import best
 
 
 def lane_step(
@@ -63,17 +62,27 @@ def codes_in_a_loop(generator: Any, hypothesis: Any) -> Callable[[], None]:
     return run
 
 
-def roofline(repeats: int) -> float:
-    """GFLOP/s of the fastest 3 x 3 convolution among shapes that the generators have."""
+def roofline(
+    seconds: Callable[[Callable[[], object]], float],
+    shapes: Sequence[tuple[int, int, int]],
+    device: str = "cpu",
+    precision: str = "fp32",
+) -> float:
+    """GFLOP/s of the fastest 3 x 3 convolution among shapes (images, channels, rows) that the generators have.
+
+    Args:
+        seconds: times a call.
+    """
     import torch
     import torch.nn.functional as F
 
-    found = 0.0
-    for batch, channels, side in ((30, 512, 16), (30, 512, 8), (1, 128, 128), (1, 64, 256)):
-        x = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last)
-        w = torch.randn(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    dtype, found = torch.bfloat16 if precision == "bf16" else torch.float32, 0.0
+    for batch, channels, side in shapes:
+        x = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
+        w = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
+        x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
         work = 2 * 9 * channels**2 * side**2 * batch / 1e9
-        found = max(found, work / best(lambda x=x, w=w: F.conv2d(x, w, padding=1), repeats + 2))
+        found = max(found, work / seconds(partial(F.conv2d, x, w, padding=1)))
     return found
 
 
