@@ -36,6 +36,13 @@ environment a key is written in capitals after `MGI_`, with two underscores for 
 out of range stops the command before anything is computed. The digest of all keys is part of the run: `mgi resume`
 goes on only with the same configuration.
 
+Files and folders (`generator`, `selection.domain`, `inversion.degradation = "mask:FILE"`) may be named by absolute or
+relative paths and by `~`. Relative ones start at the folder of the profile that names them; in `--set` and in the
+environment they start where the command does. They are resolved once: `run.json` holds whole paths, which workers in
+other folders find, and the hash of what is there. One that does not exist stops the command, `--dry-run` too. One that
+was replaced under its name is refused by `translate` and `resume`; one that was moved is another path, and thus
+another configuration.
+
 What changes no pixel is an argument of the command, not configuration: worker counts, progress bars and folders.
 """
 

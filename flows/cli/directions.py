@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.common import guarded, out
 from flows.cli.edit import space_option
-from mgi.config import ConfigError
+from mgi.config import ConfigError, whole_generator
 
 directions = typer.Typer(
     help="Make directions for `mgi edit`: from labelled samples, or from samples alone.",
@@ -35,7 +35,7 @@ def sample(
     """Write latents.npz and numbered pictures of it, to be labelled by eye in a CSV file: index,label."""
     from tasks.directions import write_samples
 
-    for path in write_samples(generator, count, seed, folder, _device()):
+    for path in write_samples(whole_generator(generator), count, seed, folder, _device()):
         out.print(path, markup=False)
     return 0
 
@@ -90,7 +90,7 @@ def ganspace(
     """Find directions without labels: principal components of w, or of features at a layer (GANSpace)."""
     from tasks.directions import write_components
 
-    for path, known in write_components(generator, components, count, folder, seed, layer, _device()):
+    for path, known in write_components(whole_generator(generator), components, count, folder, seed, layer, _device()):
         share, linear = known["explained_variance"], known["linear_in_latent"]
         note = f", {linear:.0%} of it linear in z" if known["space"] == "z" else ""
         out.print(f"{path}  {share:.1%} of the variance{note}", markup=False)

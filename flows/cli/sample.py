@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import guarded, out
+from mgi.config import whole_generator
 
 
 @guarded
@@ -29,6 +30,7 @@ def sample(
     from tasks.sample import sample_grid
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = whole_generator(name)
     grid = sample_grid(name, count, seed, truncation, device)
     write_png(path, grid, {"mgi:generator": name, "mgi:seed": str(seed), "mgi:truncation": str(truncation)})
     out.print(path, markup=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from mgi.config.base import ConfigError, Section
 from mgi.config.inversion import METHODS, Inversion, parse_degradation, parse_rungs, planned_steps
+from mgi.config.paths import whole_generator, whole_paths
 from mgi.config.warp import OEFT_TERMS, Align, Oeft, Warp
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "planned_steps",
     "profile_names",
     "validation_line",
+    "whole_generator",
+    "whole_paths",
 ]
 
 
@@ -65,7 +69,8 @@ class RunConfig(Section):
     task: Literal["translate", "invert"] = "translate"
     """translate: sources by exemplars; invert: each picture as it is (`mgi invert`)."""
     generator: str = "mobile-stylegan-ffhq"
-    """Zoo name or path of a generator checkpoint."""
+    """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
+    be replaced under a run."""
     upsampling: int = Field(4, ge=1)
     """Factor between the warp and the result; the result has warp.image_size x upsampling rows, or the generator's
     resolution where that is smaller."""
@@ -100,6 +105,9 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
         method: one of `METHODS`, whose settings replace the profile's; overrides win over both.
         overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML where it parses.
 
+    Relative paths in a TOML file start at its folder and are absolute in what is returned; those in overrides stay as
+    they are: `whole_paths` makes them so, for whoever goes elsewhere with them.
+
     Raises:
         ConfigError: one line naming the field, what was expected and what was found.
     """
@@ -121,15 +129,16 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
 
 def _read_profile(profile: str) -> dict[str, Any]:
     if profile.endswith(".toml"):
-        path = Path(profile)
+        path = Path(os.path.expanduser(profile))  # noqa: PTH111 - Path refuses an unknown ~user
         if not path.is_file():
             raise ConfigError(
                 f"profile file {profile} does not exist; give a path to a .toml file "
                 f"or one of {', '.join(profile_names())}"
             )
-        text, name = path.read_text(encoding="utf-8"), path.stem
+        text, name, folder = path.read_text(encoding="utf-8"), path.stem, path.absolute().parent
     elif profile in profile_names():
         text, name = (resources.files("mgi") / "profiles" / f"{profile}.toml").read_text(encoding="utf-8"), profile
+        folder = Path.cwd()  # no shipped profile names a path
     else:
         raise ConfigError(
             f"unknown profile {profile!r}; expected one of {', '.join(profile_names())} or a path ending in .toml"
@@ -139,7 +148,8 @@ def _read_profile(profile: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"profile {profile} is not valid TOML: {error}") from None
     data.setdefault("profile", name)
-    return data
+    whole: dict[str, Any] = whole_paths("", data, folder)
+    return whole
 
 
 def _assign(data: dict[str, Any], key: str, value: Any) -> None:

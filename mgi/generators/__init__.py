@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import warnings
 import zipfile
@@ -44,7 +45,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Genera
     names = [entry.name for entry in weights.entries() if entry.kind == "generator"]
     if str(name_or_path) in names:
         return _load_file(weights.path(str(name_or_path)), device)
-    path = Path(name_or_path)
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 - Path refuses an unknown ~user
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
         raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")

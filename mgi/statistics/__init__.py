@@ -6,13 +6,15 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-
-def shipped(name: str, suffix: str = "latents.safetensors") -> Path | None:
-    """The statistics file of a zoo generator, or None where none ships."""
-    path = Path(str(resources.files("mgi") / "statistics" / f"{name}.{suffix}"))
-    return path if path.is_file() else None
+from mgi.weights.identity import zoo_name
 
 
-def shipped_files(name: str) -> list[Path]:
-    """All statistics files of a zoo generator, by name."""
-    return sorted(Path(str(resources.files("mgi") / "statistics")).glob(f"{name}.*"))
+def shipped(name_or_path: str, suffix: str = "latents.safetensors") -> Path | None:
+    """The statistics file of a zoo generator (by name, or a copy of it under any path), or None where none ships."""
+    return next((path for path in shipped_files(name_or_path) if path.name.endswith(f".{suffix}")), None)
+
+
+def shipped_files(name_or_path: str) -> list[Path]:
+    """All statistics files of a zoo generator, by name; a checkpoint of one's own has none."""
+    name, folder = zoo_name(name_or_path), Path(str(resources.files("mgi") / "statistics"))
+    return sorted(path for path in folder.iterdir() if name is not None and path.name.startswith(f"{name}."))

@@ -1,0 +1,51 @@
+"""Paths in a configuration: made whole where a person wrote them, since workers run in other folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+GENERATOR = "generator"
+"""Value of `selection.domain` that is no folder."""
+MASK = "mask:"
+
+
+def whole_paths(key: str, value: Any, folder: Path) -> Any:
+    """A value of the configuration in which every path is absolute; values that hold no path pass unchanged.
+
+    Args:
+        key: its key, such as `generator` or `inversion.degradation`; "" for a whole configuration.
+        value: text, or a section as a mapping.
+        folder: what relative paths are relative to: the profile's folder, or where the command was started.
+    """
+    if isinstance(value, dict):
+        return {name: whole_paths(f"{key}.{name}" if key else name, inner, folder) for name, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    if key == "generator":
+        return whole_generator(value, folder)
+    if key == "selection.domain" and value != GENERATOR:
+        return os.path.realpath(_joined(value, folder))
+    if key == "inversion.degradation" and value.startswith(MASK) and value != MASK:
+        return MASK + _whole_file(value.removeprefix(MASK), folder)
+    return value
+
+
+def whole_generator(name_or_path: str, folder: Path | None = None) -> str:
+    """A zoo name as it is, anything else as an absolute path; relative ones start at `folder` (default: here)."""
+    from mgi.weights.identity import generator_names  # what downloads weights is slow to import
+
+    return name_or_path if name_or_path in generator_names() else _whole_file(name_or_path, folder or Path.cwd())
+
+
+def _joined(path: str, folder: Path) -> str:
+    return os.path.join(folder, os.path.expanduser(path))  # noqa: PTH111, PTH118 - Path refuses an unknown ~user
+
+
+def _whole_file(path: str, folder: Path) -> str:
+    """Absolute, its folder without links; a last link stays, for its ending says how the file is read."""
+    parent, name = os.path.split(_joined(path, folder))
+    if name in ("", os.curdir, os.pardir):
+        return os.path.realpath(_joined(path, folder))
+    return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118

@@ -1,0 +1,78 @@
+"""Files of a person's own that decide what a configuration computes: generator, mask, domain. They are what their
+content is, not what they are called: a run keeps their hashes, and does not go on with others."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import islice
+from pathlib import Path
+
+from mgi.config import ConfigError, RunConfig, parse_degradation
+from mgi.weights.identity import content_hashes, generator_names
+
+ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+"""Pictures of a domain."""
+
+
+def own_hashes(config: RunConfig) -> dict[str, str]:
+    """{name in run.json: sha256} of those of the configuration's own files that are here."""
+    hashes: dict[str, str] = {}
+    generator = Path(config.generator)
+    if config.generator not in generator_names() and generator.is_file():
+        hashes[config.generator] = content_hashes([generator], generator)[0]
+    mask = _mask(config)
+    if mask is not None and mask.is_file():
+        hashes[mask.name] = content_hashes([mask], mask)[0]
+    files = _pictures(config)
+    if files:
+        hashes[config.selection.domain] = folder_sha256(Path(config.selection.domain), files)
+    return hashes
+
+
+def require_own_files(config: RunConfig) -> None:
+    """Nothing, where every file and folder that the configuration names is there.
+
+    Raises:
+        ConfigError: one is not; one line that names it.
+    """
+    generator, names = Path(config.generator), generator_names()
+    if config.generator not in names and not generator.is_file():
+        what = "is a folder, not a checkpoint" if generator.is_dir() else "does not exist"
+        raise ConfigError(f"generator: {generator} {what}; give a checkpoint file or one of {', '.join(names)}")
+    mask = _mask(config)
+    if mask is not None and not mask.is_file():
+        raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture whose white is missing")
+    if config.selection.domain != "generator":
+        domain_files(config)
+
+
+def domain_files(config: RunConfig) -> list[Path]:
+    """The pictures of the folder `selection.domain` that are used, by name.
+
+    Raises:
+        ConfigError: there is no such folder, or it holds fewer than two pictures.
+    """
+    folder = Path(config.selection.domain)
+    if not folder.is_dir():
+        raise ConfigError(f"selection.domain must be 'generator' or a folder of images, found {str(folder)!r}")
+    files = _pictures(config)
+    if len(files) < 2:
+        raise ConfigError(f"selection.domain: {folder} holds {len(files)} images, expected at least two")
+    return files
+
+
+def folder_sha256(folder: Path, files: list[Path]) -> str:
+    """One hash of the contents of a folder's files in their order; their names and times do not count."""
+    return hashlib.sha256("\n".join(content_hashes(files, folder)).encode()).hexdigest()
+
+
+def _pictures(config: RunConfig) -> list[Path]:
+    if config.selection.domain == "generator":
+        return []
+    found = sorted(file for file in Path(config.selection.domain).rglob("*") if file.suffix.lower() in ENDINGS)
+    return list(islice((file for file in found if file.is_file()), config.selection.domain_samples))
+
+
+def _mask(config: RunConfig) -> Path | None:
+    kind, name = parse_degradation(config.inversion.degradation)
+    return Path(name) if kind == "mask" and name else None
