@@ -40,6 +40,7 @@ from mgi.generators import load as load_generator
 from mgi.images import fit_square, to_float, to_uint8
 from mgi.losses import gram_relative
 from mgi.memory import keep_freed_memory
+from mgi.own_files import folder_sha256
 from mgi.pairs import Pair, lane_seed
 from mgi.scoring import (
     GRID,
@@ -210,7 +211,8 @@ def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: VG
     if kind == GENERATED and ready is not None:
         return load_statistics(ready)
     others = others[:: max(1, len(others) // arguments.domain_images)][: arguments.domain_images]
-    path = arguments.results.with_name(f"{arguments.results.stem}-{kind}-{len(others)}.npz")
+    content = folder_sha256(others[0].parent, others)[:12]
+    path = arguments.results.with_name(f"{arguments.results.stem}-{kind}-{content}.npz")
     batches = folder_images(others, 256, "cpu")
     return cached_statistics(path, lambda: build_statistics(batches, vgg, STRUCTURE, made_from=f"{len(others)} {kind}"))
 

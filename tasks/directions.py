@@ -22,6 +22,7 @@ from mgi.directions.ganspace import Components, components
 from mgi.generators import Generator, load
 from mgi.images import down, to_uint8
 from mgi.inversion.spaces.base import has_styles
+from mgi.weights.identity import generator_sha256
 from storage.atomic import write_bytes, write_text
 from tasks.edit import words_of
 from tasks.strips import Cell, has_key, strip, write_keyed
@@ -61,7 +62,8 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(folder / "latents.npz", buffer.getvalue())
     yield folder / "latents.npz"
-    latents = hashlib.sha256(buffer.getvalue()).hexdigest()[:32]
+    # The weights, too: without styles the latents of two checkpoints under one name are the same.
+    latents = hashlib.sha256(buffer.getvalue() + generator_sha256(name).encode()).hexdigest()[:32]
     for first in range(0, count, PAGE):
         numbers = range(first, min(first + PAGE, count))
         path, key = folder / f"samples_{first:05d}.png", f"{latents} {numbers.start} {numbers.stop}"
@@ -233,11 +235,12 @@ def write_components(
     found = components(generator, count, samples, seed, layer, device)
     examples = _examples(generator, found.space, seed, device)
     originals = [picture(generator, latent, found.space) for latent in examples]
+    weights = generator_sha256(name).encode()
     for number, vector in enumerate(found.vectors):
         path = folder / f"component_{number:02d}.npy"
         known = _describe(found, number, name, samples, seed)
         _write_direction(path, vector, known)
-        key = hashlib.sha256(direction_bytes(vector)).hexdigest()[:32]
+        key = hashlib.sha256(direction_bytes(vector) + weights).hexdigest()[:32]
         if not has_key(path.with_suffix(".png"), key):
             step = torch.from_numpy(vector).to(device)
             rows = [_row(generator, found.space, *pair, step) for pair in zip(examples, originals, strict=True)]

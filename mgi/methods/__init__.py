@@ -16,6 +16,7 @@ from mgi.methods.base import (
     ScoreInput,
     WarpOutput,
 )
+from mgi.own_files import own_hashes
 
 __all__ = [
     "Arrays",
@@ -31,9 +32,8 @@ __all__ = [
 ]
 
 
-@lru_cache(maxsize=2)
 def load_method(config: RunConfig, device: str = "auto", threads: int | None = None) -> Method:
-    """The method of a configuration, loaded once per process.
+    """The method of a configuration, loaded once per process and content of its files.
 
     Args:
         config: which generator, networks and settings.
@@ -45,6 +45,12 @@ def load_method(config: RunConfig, device: str = "auto", threads: int | None = N
         mgi.generators.GeneratorError: the generator's checkpoint cannot be used.
         mgi.config.ConfigError: settings that this generator cannot follow.
     """
+    return _load(config, device, threads, tuple(own_hashes(config).items()))
+
+
+@lru_cache(maxsize=2)
+def _load(config: RunConfig, device: str, threads: int | None, content: tuple[tuple[str, str], ...]) -> Method:
+    """`content` only tells apart: a long-lived worker must not take a replaced checkpoint for the one it has loaded."""
     from mgi.memory import keep_freed_memory
 
     keep_freed_memory()

@@ -17,10 +17,13 @@ from mgi.config import ConfigError, RunConfig
 from mgi.features import Backbone
 from mgi.generators import Generator
 from mgi.images import fit_square, to_float
+from mgi.own_files import domain_files, folder_sha256
 from mgi.scoring.domain import DomainStatistics, build_statistics, cache_path, cached_statistics, load_statistics
 from mgi.scoring.selection import Choice, select, select_set
 from mgi.scoring.spatial import GRID, lane_features, paper_fd, pooled_vector, set_fid, sifid, spatial_fd
 from mgi.statistics import shipped
+from mgi.weights import zoo
+from mgi.weights.identity import generator_sha256
 
 COMPONENTS = 32
 POOLED = "pool3"
@@ -109,18 +112,20 @@ class Judge:
             ready = shipped(self.config.generator, f"{s.backbone}-{s.layer}-{s.domain_samples}.npz")
             if ready is not None and self._size == min(SHIPPED_SIZE, self._generator.resolution):
                 return load_statistics(ready)
-            key = f"{self.config.generator}/{self._size}/{DOMAIN_SEED}"
+            source = generator_sha256(self.config.generator) or _tensors_sha256(self._generator)
             what = f"{self.config.generator}, {s.domain_samples} samples, seed {DOMAIN_SEED}"
             batches = generated_images(self._generator, s.domain_samples, self._size, self._device)
         else:
-            files = _image_files(Path(s.domain), s.domain_samples)
-            key = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
-            key = f"{self._size}\n{key}"
+            files = domain_files(self.config)
+            source = folder_sha256(Path(s.domain), files)
             what = f"{len(files)} images of {Path(s.domain).name}"
             batches = folder_images(files, self._size, self._device)
+        key = [source, zoo.expected_sha256(zoo.entry(s.backbone)), self.config.inversion.precision]
+        key += [str(self._size), str(DOMAIN_SEED)]
         path = cache_path(
             user_cache_path("mgi") / "statistics",
-            hashlib.sha256(key.encode()).hexdigest(), s.backbone, s.layer, s.domain_samples, self.feature_shape[0],
+            hashlib.sha256("/".join(key).encode()).hexdigest(), s.backbone, s.layer, s.domain_samples,
+            self.feature_shape[0],
         )  # fmt: skip
         return cached_statistics(
             path, lambda: build_statistics(batches, self._backbone, s.layer, self.feature_shape[0], what)
@@ -150,14 +155,13 @@ def folder_images(files: list[Path], size: int, device: str) -> Iterator[Tensor]
         yield fit_square(to_float(pixels, device), size)
 
 
-def _image_files(folder: Path, limit: int) -> list[Path]:
-    if not folder.is_dir():
-        raise ConfigError(f"selection.domain must be 'generator' or a folder of images, found {str(folder)!r}")
-    endings = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in endings)[:limit]
-    if len(files) < 2:
-        raise ConfigError(f"selection.domain: {folder} holds {len(files)} images, expected at least two")
-    return files
+def _tensors_sha256(generator: Any) -> str:
+    """Hash of the tensors of a generator that was made in memory and has no file."""
+    digest = hashlib.sha256()
+    for name, tensor in generator.state_dict().items():
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().double().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _plain(choice: Choice) -> dict[str, Any]:
