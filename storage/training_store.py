@@ -23,6 +23,7 @@ import pandas as pd
 from PIL import Image
 
 from storage.atomic import write_bytes, write_text
+from storage.file_identity import FileIdentity, Looker
 from storage.folders import InputError, list_images
 from storage.images import BadImage, read_image
 from storage.run_lock import run_lock
@@ -103,16 +104,19 @@ class TrainingStore:
             InputError: no such folder, too few usable images, or other images than when the run was started.
         """
         array, index = self.folder / "images.npy", self.folder / "images.json"
-        names = list_images(source)
-        state = _fingerprint(source, names, resolution)
+        names, looker = list_images(source), Looker()
         if index.exists() and array.exists():
             known = json.loads(index.read_text(encoding="utf-8"))
-            if known["fingerprint"] == state:
+            now = _looked_at(source, names, resolution, known, looker)
+            if now is not None:
+                if now != known.get("pictures"):
+                    write_text(index, json.dumps(known | {"resolution": resolution, "pictures": now}, indent=1) + "\n")
                 return np.load(array, mmap_mode="r")
             if self.exists:
                 raise InputError(
                     f"the images in {source} changed since this training started; bring them back, or train anew"
                 )
+        seen = {name: _identity(looker, source / name) for name in names}  # before they are read
         pixels, kept, bad = _decode(source, names, resolution, progress)
         if len(kept) < MIN_IMAGES:
             reason = f"; the first of {len(bad)} unreadable ones: {next(iter(bad.values()))}" if bad else ""
@@ -120,7 +124,8 @@ class TrainingStore:
         buffer = io.BytesIO()
         np.save(buffer, pixels[: len(kept)])
         write_bytes(array, buffer.getvalue())
-        write_text(index, json.dumps({"fingerprint": state, "names": kept, "left_out": bad}, indent=1) + "\n")
+        known = {"resolution": resolution, "pictures": seen, "names": kept, "left_out": bad}
+        write_text(index, json.dumps(known, indent=1) + "\n")
         return np.load(array, mmap_mode="r")
 
     def left_out(self) -> dict[str, str]:
@@ -151,9 +156,24 @@ class TrainingStore:
         return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
 
-def _fingerprint(source: Path, names: list[str], resolution: int) -> str:
-    sizes = [(name, (source / name).stat().st_size) for name in names]
-    return hashlib.sha256(repr((resolution, sizes)).encode()).hexdigest()
+def _looked_at(
+    source: Path, names: list[str], resolution: int, known: dict[str, Any], looker: Looker
+) -> dict[str, list[Any] | None] | None:
+    """Identities of the images as they are now, by name; None where they are not those that were decoded."""
+    before = known.get("pictures")
+    if before is None:  # an older version only looked at sizes: what is here now is taken for what was decoded
+        sizes = [(name, (source / name).stat().st_size) for name in names]
+        same = hashlib.sha256(repr((resolution, sizes)).encode()).hexdigest() == known["fingerprint"]
+        return {name: _identity(looker, source / name) for name in names} if same else None
+    if known["resolution"] != resolution or sorted(before) != sorted(names):
+        return None
+    now = {name: _identity(looker, source / name, before[name]) for name in names}
+    return now if all((now[name] or [None])[-1] == (before[name] or [None])[-1] for name in names) else None
+
+
+def _identity(looker: Looker, path: Path, known: list[Any] | None = None) -> list[Any] | None:
+    found = looker.identity(str(path), FileIdentity.parse(known))
+    return None if found is None else list(found)
 
 
 def _decode(
