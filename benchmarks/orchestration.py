@@ -3,8 +3,8 @@
     python -m benchmarks.orchestration [--pairs 256] [--hypotheses 3] [--json]
 
 Each row is one `mgi translate` of the whole pipeline in a process of its own, timed from first unit to last (the
-start of the interpreter and of a cluster are shown beside it: they are paid once, however many pairs there are). The
-target is below 50 ms per pair.
+start of the interpreter and of a cluster are shown beside it: they are paid once, however many pairs there are), and
+the same command again, which finds nothing to compute (the fastest of three). The target is below 50 ms per pair.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ def main() -> None:
     print(
         f"{arguments.pairs} pairs x {arguments.hypotheses} hypotheses, stub method; target {TARGET_MS:.0f} ms per pair"
     )
-    print(f"{'way':<22}{'ms per pair':>12}{'start s':>9}{'report s':>10}{'whole command s':>17}")
+    print(f"{'way':<22}{'ms per pair':>12}{'start s':>9}{'report s':>10}{'whole command s':>17}{'again s':>9}")
     for row in rows:
         numbers = f"{row['ms_per_pair']:>12.1f}{row['start_s']:>9.1f}{row['report_s']:>10.1f}{row['command_s']:>17.1f}"
+        numbers += f"{row['again_s']:>9.2f}"
         print(f"{row['way']:<22}{numbers}")
 
 
@@ -79,10 +80,8 @@ def measure(inputs: Path, run: Path, options: list[str], environment: dict[str, 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MGI_", "PREFECT_"))}
     stub = {"MGI_METHOD_FACTORY": "stub_method:load", "PYTHONPATH": str(STUB)}
     began = time.time()
-    done = subprocess.run(command, env=kept | stub | environment, capture_output=True, text=True, check=False)
-    command_s = time.time() - began
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(options)}: {done.stderr}")
+    command_s = _timed(command, kept | stub | environment)
+    again_s = min(_timed(command, kept | stub | environment) for _ in range(3))
     from datetime import datetime
 
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
@@ -93,8 +92,18 @@ def measure(inputs: Path, run: Path, options: list[str], environment: dict[str, 
         "start_s": units[0] - began,
         "report_s": began + command_s - units[-1],
         "command_s": command_s,
+        "again_s": again_s,
         "pairs": pairs,
     }
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> float:
+    """Seconds of a command that must succeed."""
+    began = time.time()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
+    return time.time() - began
 
 
 if __name__ == "__main__":

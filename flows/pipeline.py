@@ -6,17 +6,19 @@ the shards. What is done is in the store's markers alone, so every function here
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.changed import look_back, renew_changed
 from flows.errors import Exit
 from flows.progress import STAGES, Observer
 from flows.session import Session, count_workers, current_session, open_session
 from flows.settings import Workers
-from mgi.config import load_config
+from mgi.config import RunConfig, load_config, whole_paths
 from storage.run_store import RunStore
 from tasks import select
 from tasks.cluster import open_pool, threads_per_worker
@@ -24,13 +26,10 @@ from tasks.method import layout_of
 from tasks.plan import Request, check_same_run, create_run, make_plan
 from tasks.preview import preview_path
 from tasks.report_run import report_run
-from tasks.unit import Job, lane_key
+from tasks.unit import REPORT, Job, check_own_files, lane_key
 
 SHARD = 64
 """Pairs per shard: one Prefect task is one stage of one shard, and costs milliseconds however large the shard is."""
-
-REPORT = "report"
-"""Stage and marker of the report."""
 
 Choices = dict[str, dict[str, Any]]
 """{pair id: choice}, by the rule that compares whole sets."""
@@ -71,12 +70,16 @@ def request_of(
 ) -> Request:
     """The request that a person's arguments make; without exemplars the pictures are inverted as they are.
 
+    Relative paths start at the working directory, but for those in a profile of one's own, which start at its folder.
+
     Raises:
         ConfigError: the profile or an override cannot be used.
     """
     task = "invert" if exemplars is None else "translate"
     config = load_config(profile, {**(overrides or {}), "task": task}, method)
-    return Request(sources, exemplars or "", config, pairing, limit, seed)
+    config = RunConfig.model_validate(whole_paths("", config.model_dump(), Path.cwd()))
+    sources, exemplars, pairing = (os.path.expanduser(text or "") for text in (sources, exemplars, pairing))  # noqa: PTH111
+    return Request(sources, exemplars, config, pairing, limit, seed)
 
 
 def translate_run(
@@ -125,15 +128,20 @@ def resume_run(
         retry: take quarantined pairs back and try them again.
 
     Raises:
-        storage.run_store.NoRun: there is no run in that folder. RunLocked: another process works on it.
+        storage.run_store.NoRun: there is no run in that folder. RunLocked: another process works on it. RunConflict:
+            the generator, the mask or the domain was replaced since it began.
     """
     start = time.perf_counter()
     store = RunStore.open(run)
+    check_own_files(store, RunConfig.model_validate(store.header["config"]))
     job = Job(str(Path(run).resolve()), store.header["digest"], store.header.get("threads"))
     with open_session(job, observer, workers, scheduler) as session:
         if retry:
             session.release_quarantined()
+        renew_changed(session)
         _run_stages(session, call or stage_of_shard)
+        if session.computed:
+            look_back(session)
         report = _report(session)
         ids = session.run.pair_ids()
         quarantined = {id: entry.reason for id, entry in session.run.store.quarantined().items()}

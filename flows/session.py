@@ -91,6 +91,10 @@ class Session:
             self.log.info("released", pair=pair_id)
         self._quarantined.clear()
 
+    def readmit(self, pair_ids: Sequence[str]) -> None:
+        """Take pairs for whole again whose quarantine has been lifted."""
+        self._quarantined.difference_update(pair_ids)
+
     def _record(self, outcome: Outcome) -> None:
         if not outcome.skipped:
             self.computed[outcome.stage] += 1

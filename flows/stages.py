@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.session import Session
 from tasks import invert, score, select, warp
+from tasks.preview import preview_path
 from tasks.unit import Outcome, lane_key
 
 Choices = dict[str, dict[str, Any]]
@@ -16,7 +17,7 @@ ShardStage = Callable[[Session, Sequence[str]], int]
 
 def warp_shard(session: Session, pair_ids: Sequence[str]) -> int:
     """Warp the shard's pairs. Returns how many units were computed, as all of these do."""
-    first = not session.run.store.keys_done(warp.STAGE)
+    first = not preview_path(session.run.store).exists()
     todo = _left(session, warp.STAGE, pair_ids)
     calls = [(pair_id, first and number == 0) for number, pair_id in enumerate(todo)]
     return _pairs(session, warp.STAGE, warp.warp_pair, calls)

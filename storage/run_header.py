@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from storage.atomic import write_text
 FORMAT = 1
 """Version of the layout of a run's folder."""
 
-_DECIDES = ("config", "inputs", "weights")
-"""Parts of the header that decide the pixels of a run. The others (versions, time, threads) are kept as they were when
-the run was planned."""
+_DECIDES = ("config", "inputs")
+"""Parts of the header that decide the pixels of a run, beside `weights`. The others (versions, time, threads) are kept
+as they were when the run was planned."""
 
 
 class RunConflict(ValueError):
@@ -61,17 +61,36 @@ def check_same(
     for part in _DECIDES:
         before, after = dict(_flat(old.get(part, {}), part)), dict(_flat(new.get(part, {}), part))
         for key in sorted(before.keys() | after.keys()):
-            if part == "weights" and not (before.get(key) and after.get(key)):
-                continue  # the hash of downloaded weights is not known before they are here
             if before.get(key) != after.get(key):
                 lines.append(f"{key}: {_show(before, key)} -> {_show(after, key)}")
     if not lines and old["digest"] != new["digest"]:
         lines.append(f"digest: {old['digest'][:12]} -> {new['digest'][:12]}")
     if not lines and list(old_pairs["id"]) != list(pairs["id"]):
-        lines.append(f"pairs: {_count(old_pairs, pairs)} -> {_count(pairs, old_pairs)} (files in the folders changed)")
+        counts = f"{_count(old_pairs, pairs)} -> {_count(pairs, old_pairs)}"
+        lines.append(f"pairs: {counts} (files in the folders, or the CSV file, changed)")
     if lines:
         advice = f"{folder} holds another run; choose another folder, or continue it with `mgi resume {folder}`"
         raise RunConflict("\n".join([f"{advice}:", *lines]))
+    check_weights(folder, old.get("weights") or {}, new.get("weights") or {})
+
+
+def check_weights(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    """Nothing, where the weights and other files that a run is computed by still have the content they had.
+
+    Args:
+        folder: the run's.
+        old: {name: sha256} as the run began.
+        new: as they are now. A name that one side lacks, or without a hash, does not count: weights that are still to
+            be downloaded have none.
+
+    Raises:
+        RunConflict: a file was replaced; one line that names it.
+    """
+    replaced = [name for name in sorted(old) if old[name] and new.get(name) and old[name] != new[name]]
+    if replaced:
+        said = ", ".join(f'weights.{name}: "{old[name][:12]}" -> "{new[name][:12]}"' for name in replaced)
+        remedy = "bring that one back, or choose another folder"
+        raise RunConflict(f"{folder} was begun with another file under this name ({said}); {remedy}")
 
 
 def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:

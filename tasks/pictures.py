@@ -1,7 +1,8 @@
 """Small pictures of a run for its page and its sheet, made once and kept in RUN/report/.
 
-A run folder holds one configuration, and its results do not change; so a picture that exists is the right one. That is
-what makes a second report cheap, and what lets it be written without the generator.
+A run folder holds one configuration, and its results do not change (where an input is replaced, `tasks.renew` deletes
+its pair's pictures); so a picture that exists is the right one. That is what makes a second report cheap, and what lets
+it be written without the generator.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from mgi.config import ConfigError, RunConfig, parse_degradation, planned_steps
+from mgi.config import ConfigError, RunConfig, planned_steps, whole_paths
+from mgi.own_files import own_hashes, require_own_files
 from mgi.pairs import Pair
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.run_store import ArraySpec, RunStore
@@ -88,11 +89,9 @@ def make_plan(request: Request) -> Plan:
 
     Raises:
         storage.folders.InputError: a folder or the pairing cannot be used.
-        ConfigError: nothing to do.
+        ConfigError: nothing to do, or a file that the configuration names is not there.
     """
-    kind, mask = parse_degradation(request.config.inversion.degradation)
-    if kind == "mask" and mask and not Path(mask).is_file():
-        raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture whose white is missing")
+    require_own_files(request.config)
     if request.config.task == "invert":
         pairs = [Pair(name, "") for name in list_images(request.sources)[: request.limit]]
         return Plan(request, pairs, duplicate_stems(request.sources))
@@ -137,7 +136,11 @@ def check_same_run(plan: Plan, run: str) -> None:
     Raises:
         storage.run_store.RunConflict: it holds another; the message lists every difference, old -> new.
     """
-    RunStore.create(run, header_of(plan), plan.table(), {})  # opens what is there, after comparing it
+    header, old = header_of(plan), RunStore.open(run).header
+    # A run that was made before paths were kept whole: it is the same one where its paths mean the same files here.
+    if whole_paths("", old["config"], Path.cwd()) == header["config"]:
+        header |= {"config": old["config"], "digest": old["digest"]}
+    RunStore.create(run, header, plan.table(), {})  # opens what is there, after comparing it
 
 
 def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
@@ -177,21 +180,15 @@ def weight_names(config: RunConfig) -> list[str]:
 
 
 def weight_hashes(config: RunConfig) -> dict[str, str]:
-    """{name: sha256} of everything measured or learnt that decides the pixels: networks and shipped statistics."""
+    """{name: sha256} of the files that decide the pixels: networks, shipped statistics, mask and domain."""
     from mgi.statistics import shipped_files
     from mgi.weights import zoo
 
     known = {entry.name: zoo.expected_sha256(entry) or "" for entry in zoo.entries()}
     hashes = {name: known[name] for name in weight_names(config) if name in known}
-    own = Path(config.generator)
-    if config.generator not in known and own.is_file():
-        hashes[config.generator] = zoo.sha256_of(own)
-    mask = Path(parse_degradation(config.inversion.degradation)[1])
-    if mask.is_file():  # a mask decides pixels as a network does
-        hashes[mask.name] = zoo.sha256_of(mask)
     for file in shipped_files(config.generator):
         hashes[file.name] = zoo.sha256_of(file)
-    return hashes
+    return hashes | own_hashes(config)
 
 
 def git_revision() -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgi.config import ConfigError, RunConfig
+from mgi.own_files import own_hashes
 from mgi.pairs import Pair
+from storage.run_header import check_weights
 from storage.run_store import RunStore
 from tasks.method import method_of
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"
 """Stages, which are also the folders of their markers."""
+REPORT = "report"
+"""Stage and marker of the report."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,9 @@ class Job:
     threads: int | None = None
 
     def open(self) -> OpenRun:
-        """The run, opened once per process."""
-        return _open(self)
+        """The run, opened once per process and `run.json`: another run may take the place of this one, even of the same
+        configuration, while a worker lives."""
+        return _open(self, _stamp(Path(self.run) / "run.json"))
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,46 @@ class OpenRun:
         """The pair's row in every array of the store."""
         return self._pairs[pair_id][0]
 
-    def files(self, pair_id: str) -> tuple[Path, Path]:
-        """The pair's source and exemplar."""
+    def files(self, pair_id: str) -> list[str]:
+        """Paths of the pair's source and exemplar, or of the picture alone where pictures are inverted."""
         inputs, pair = self.store.header["inputs"], self._pairs[pair_id][1]
-        return Path(inputs["sources"]) / pair.source, Path(inputs["exemplars"]) / pair.exemplar
+        sides = [(inputs["sources"], pair.source), (inputs["exemplars"], pair.exemplar)]
+        return [os.path.join(folder, name) for folder, name in sides if name]  # noqa: PTH118 - thousands, at every start
 
     def method(self) -> Method:
-        """The run's method; the first call in a process loads networks."""
+        """The run's method; the first call in a process loads networks.
+
+        Raises:
+            storage.run_store.RunConflict: its files are not those with which the run began.
+        """
+        return self._method
+
+    @cached_property
+    def _method(self) -> Method:
+        check_own_files(self.store, self.config)  # here, too: a worker may see another file under the path
         return method_of(self.config, self.job.threads)
 
 
 @lru_cache(maxsize=2)
-def _open(job: Job) -> OpenRun:
+def _open(job: Job, stamp: tuple[int, int] | None) -> OpenRun:
     return OpenRun(job)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # whoever opens the run says what is wrong
+    return found.st_ino, found.st_mtime_ns
+
+
+def check_own_files(store: RunStore, config: RunConfig) -> None:
+    """Nothing, where generator, mask and domain are the files with which a run began.
+
+    Raises:
+        storage.run_store.RunConflict: one was replaced under its name; one line that names it.
+    """
+    check_weights(store.path, store.header.get("weights") or {}, own_hashes(config))
 
 
 def lane_key(pair_id: str, hypothesis_id: str) -> str:

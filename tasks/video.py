@@ -30,7 +30,7 @@ def write_video(job: Job, pair_id: str) -> Path | None:
     choice = run.store.done(SELECT, pair_id)
     if choice is None:
         return None
-    path = Path(job.run) / "videos" / f"{pair_id}.webp"
+    path = video_path(job.run, pair_id)
     if path.is_file():
         return path
     hypothesis, index = Hypothesis.parse(choice["hypothesis"]), run.index(pair_id)
@@ -44,6 +44,11 @@ def write_video(job: Job, pair_id: str) -> Path | None:
     pictures[0].save(buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=85)
     write_bytes(path, buffer.getvalue())
     return path
+
+
+def video_path(run: str | Path, pair_id: str) -> Path:
+    """Where a pair's video is."""
+    return Path(run) / "videos" / f"{pair_id}.webp"
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:

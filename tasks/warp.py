@@ -7,6 +7,7 @@ import time
 from mgi.pairs import lane_seed, observation_seed
 from storage.images import BadImage, read_image
 from tasks.heartbeat import Heartbeat
+from tasks.inputs import identities, refuse
 from tasks.preview import write_preview
 from tasks.unit import WARP as STAGE
 from tasks.unit import Job, Outcome, one_line, plain, reason_of
@@ -31,11 +32,17 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     run, start = job.open(), time.perf_counter()
     if run.store.done(STAGE, pair_id) is not None:
         return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
-    inverting = run.config.task == "invert"
+    inverting, paths = run.config.task == "invert", run.files(pair_id)
+    seen = identities(paths)
+
+    def refused(reason: str) -> list[Outcome]:
+        refuse(run, pair_id, seen)
+        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason)]
+
     try:
-        images = [read_image(path) for path in run.files(pair_id)[: 1 if inverting else 2]]
+        images = [read_image(path) for path in paths]
     except BadImage as error:
-        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, one_line(error))]
+        return refused(one_line(error))
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
     try:
         beat = Heartbeat(STAGE, [pair_id])
@@ -45,7 +52,7 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
             seed = lane_seed(run.seed, pair_id, "oeft")
             output = method.warp(images[0].pixels, images[1].pixels, progress=beat, seed=seed)
     except Exception as error:
-        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
+        return refused(reason_of(error))
     index = run.index(pair_id)
     arrays = {f"warp/{name}": getattr(output, name) for name in ARRAYS}
     arrays |= {f"warp/{name}": value for name, value in output.arrays.items()}
@@ -58,7 +65,7 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
         pair_id,
         pair_index=index,
         arrays=list(arrays),
-        payload={"info": plain(output.info), "notes": notes, "seconds": seconds},
+        payload={"info": plain(output.info), "notes": notes, "seconds": seconds, "inputs": seen},
     )
     if preview:
         write_preview(run.store, [output.source, output.exemplar, output.warp])

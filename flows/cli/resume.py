@@ -18,7 +18,7 @@ def resume(
     scheduler: SchedulerOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again as well.")] = False,
 ) -> int:
-    """Go on with a run; nothing that is done is computed again."""
+    """Go on with a run; nothing that is done is computed again, but for pairs whose pictures were replaced since."""
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
     from flows import engine

@@ -1,0 +1,404 @@
+"""A picture that is replaced under its name: exactly its pairs are computed again, and the command says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from flows.pipeline import request_of, resume_run, translate_run
+from flows.progress import Silent
+from storage import file_identity
+from storage.run_store import RunStore
+from tasks import inputs as looking
+from tasks.unit import Job
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
+from runs import make_inputs
+
+LANES = ("L04N03", "L05N02", "L06N04")
+
+
+@pytest.fixture(autouse=True)
+def stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("MGI_", "STUB_", "PREFECT_API"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two sources and two exemplars."""
+    return make_inputs(tmp_path, 2)
+
+
+def mgi(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output and "internal error" not in result.output, result.output
+    return result
+
+
+def translate(folder: Path, run: str = "run", *more: str) -> Result:
+    given = ("--profile", folder / "stub.toml", "--workers", "0", "--pairing", "product")
+    return mgi("translate", folder / "sources", folder / "exemplars", "--out", folder / run, *given, *more)
+
+
+def resume(folder: Path, *more: str) -> Result:
+    return mgi("resume", folder / "run", "--workers", "0", *more)
+
+
+def replace(path: Path, seed: int = 99) -> None:
+    """Another picture under the name, as `mv` would put it there."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (36, 40, 3), dtype=np.uint8)
+    beside = path.with_name(f".{path.name}.new.png")
+    Image.fromarray(pixels).save(beside)
+    beside.replace(path)
+
+
+def pairs(run: Path) -> dict[tuple[str, str], str]:
+    """{(source, exemplar): pair id}."""
+    table = RunStore.open(run).pairs
+    return {(s, e): id for s, e, id in zip(table["source"], table["exemplar"], table["id"], strict=True)}
+
+
+def markers(run: Path) -> dict[str, int]:
+    """{stage/key: time} of the pairs' markers."""
+    found = [path for path in run.glob("done/*/[!.]*.json") if path.parent.name != "report"]
+    return {f"{path.parent.name}/{path.stem}": path.stat().st_mtime_ns for path in found}
+
+
+def recomputed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    """Ids of pairs with a marker that was written since, all of whose markers then must be."""
+    changed = {name for name, time in after.items() if before.get(name) != time}
+    ids = {name.partition("/")[2].partition(".")[0] for name in changed}
+    assert changed == {name for name in after if name.partition("/")[2].partition(".")[0] in ids}
+    return ids
+
+
+def content(run: Path, pair_id: str) -> dict[str, Any]:
+    """All that a run keeps of a pair."""
+    store = RunStore.open(run)
+    index = list(store.pairs["id"]).index(pair_id)
+    lanes = [f"{name}/{id}" for name in ("latents", "loss") for id in LANES]
+    names = ["warp/source", "warp/exemplar", "warp/warp", *lanes]
+    choice = store.done("select", pair_id) or {}
+    arrays = {name: store.read(name, index).tolist() for name in names}
+    return arrays | {"choice": {**choice, "seconds": 0}, "final": (run / "final" / f"{pair_id}.png").read_bytes()}
+
+
+def test_exactly_the_pairs_of_a_replaced_picture_are_computed_again(folder: Path) -> None:
+    assert translate(folder).exit_code == 0
+    ids, before = pairs(folder / "run"), markers(folder / "run")
+    replace(folder / "sources" / "s01.png")
+
+    again = translate(folder)
+
+    assert again.exit_code == 0
+    assert "1 picture changed since this run used it: 2 pairs are computed again (s01.png)" in again.output
+    assert "(computed: 2 warp, 6 invert, 2 score, 2 select)" in again.output
+    assert recomputed(before, markers(folder / "run")) == {ids["s01.png", "e00.png"], ids["s01.png", "e01.png"]}
+    assert translate(folder, "fresh").exit_code == 0
+    for pair_id in ids.values():
+        assert content(folder / "run", pair_id) == content(folder / "fresh", pair_id)
+    third = resume(folder)
+    assert "nothing to compute" in third.output and "changed" not in third.output
+
+
+def test_two_replaced_pictures_share_a_pair(folder: Path) -> None:
+    translate(folder)
+    ids, before = pairs(folder / "run"), markers(folder / "run")
+    replace(folder / "sources" / "s00.png", 1)
+    replace(folder / "exemplars" / "e01.png", 2)
+    again = resume(folder)
+    assert "2 pictures changed since this run used them: 3 pairs are computed again" in again.output
+    assert "s00.png" in again.output and "e01.png" in again.output
+    assert recomputed(before, markers(folder / "run")) == set(ids.values()) - {ids["s01.png", "e00.png"]}
+
+
+def test_many_replaced_pictures_are_not_all_named(tmp_path: Path) -> None:
+    folder = make_inputs(tmp_path, 7)
+    translate(folder, "run", "--pairing", "zip")
+    for path in (folder / "sources").iterdir():
+        replace(path)
+    said = resume(folder).output
+    assert "7 pictures changed since this run used them: 7 pairs are computed again" in said
+    assert "(s00.png, s01.png, s02.png, s03.png, s04.png, and 2 more)" in said
+
+
+def test_the_page_and_the_sheet_show_the_new_picture(folder: Path) -> None:
+    translate(folder)
+    pair_id = pairs(folder / "run")["s00.png", "e00.png"]
+    shown, other = (folder / "run" / "report" / id for id in (pair_id, pairs(folder / "run")["s01.png", "e00.png"]))
+    before, kept = (shown / "source.jpg").read_bytes(), (other / "source.jpg").stat().st_mtime_ns
+    sheet = (folder / "run" / "contact_sheet.png").read_bytes()
+    replace(folder / "sources" / "s00.png")
+    resume(folder)
+    assert (shown / "source.jpg").read_bytes() != before
+    assert (other / "source.jpg").stat().st_mtime_ns == kept
+    assert (folder / "run" / "contact_sheet.png").read_bytes() != sheet
+
+
+def test_strips_and_videos_of_the_old_picture_go(folder: Path) -> None:
+    translate(folder)
+    ids, run = pairs(folder / "run"), folder / "run"
+    old, other = ids["s00.png", "e00.png"], ids["s01.png", "e00.png"]
+    made = [run / "videos" / "{}.webp", run / "edits" / "age" / "{}.png", run / "edits" / "age" / "{}" / "+2.png"]
+    for path in made:
+        for pair_id in (old, other):
+            file = Path(str(path).format(pair_id))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"picture")
+    replace(folder / "sources" / "s00.png")
+    resume(folder)
+    assert not any(Path(str(path).format(old)).exists() for path in made)
+    assert all(Path(str(path).format(other)).exists() for path in made)
+
+
+def test_a_touched_picture_is_the_same_and_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translate(folder)
+    before = markers(folder / "run")
+    (folder / "sources" / "s00.png").touch()
+    shutil.copy2(folder / "exemplars" / "e00.png", folder / "copy.png")
+    (folder / "copy.png").replace(folder / "exemplars" / "e00.png")  # the same content brought again
+    first = translate(folder)
+    assert "nothing to compute" in first.output and "changed" not in first.output
+    monkeypatch.setattr(file_identity, "_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    assert "nothing to compute" in translate(folder).output
+    assert markers(folder / "run") == before
+
+
+def test_size_and_time_of_the_old_picture_hide_nothing(folder: Path) -> None:
+    path = folder / "sources" / "s00.png"
+    noise = [np.random.default_rng(seed).integers(0, 256, (36, 40, 3), dtype=np.uint8) for seed in (1, 2)]
+    path.unlink()
+    path = path.with_suffix(".bmp")
+    Image.fromarray(noise[0]).save(path)
+    translate(folder)
+    old = path.stat()
+    Image.fromarray(noise[1]).save(path)
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (old.st_size, old.st_mtime_ns)
+    assert "1 picture changed" in resume(folder).output
+
+
+def test_a_finished_run_is_looked_at_without_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translate(folder)
+    looks: list[str] = []
+    stamp = file_identity._stamp
+    monkeypatch.setattr(file_identity, "_stamp", lambda path: (looks.append(path), stamp(path))[1])
+    monkeypatch.setattr(file_identity, "_sha256", lambda path: pytest.fail(f"{path} was read"))
+    run = Job(str(folder / "run"), RunStore.open(folder / "run").header["digest"]).open()
+    monkeypatch.setattr(RunStore, "done", lambda *arguments: pytest.fail("a marker was read"))
+    assert looking.look(run).pairs == []
+    assert len(looks) == len(set(looks)) == 4  # pairs share pictures
+
+
+@pytest.mark.parametrize("damage", ['{"format": 1, "pairs": {"a": [[1]]}}', '{"format": 9}'])
+def test_without_its_index_a_run_knows_its_pictures_from_the_markers(folder: Path, damage: str) -> None:
+    translate(folder)
+    (folder / "run" / ".inputs.json").write_text(damage)
+    replace(folder / "sources" / "s00.png")
+    assert "2 pairs are computed again" in resume(folder).output
+
+
+class Meddler(Silent):
+    """Replaces a picture as soon as the first pair was warped, and collects what is said."""
+
+    def __init__(self, picture: Path) -> None:
+        self.picture, self.warped, self.said = picture, [], []  # type: ignore[var-annotated]
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        if stage == "warp" and not self.warped:
+            replace(self.picture)
+        if stage == "warp":
+            self.warped.append(key)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_picture_that_is_replaced_after_its_warp_is_noticed(folder: Path) -> None:
+    run, meddler = folder / "run", Meddler(folder / "exemplars" / "e00.png")
+    request = request_of(
+        str(folder / "sources"), str(folder / "exemplars"), str(folder / "stub.toml"), pairing="product"
+    )
+    translate_run(request, str(run), 0, None, meddler)
+    stale = meddler.warped[0]
+    assert stale == pairs(run)["s00.png", "e00.png"]
+    (line,) = [text for text in meddler.said if "changed" in text]
+    assert line.startswith("1 picture changed since this run used it: `mgi resume ")
+    assert line.endswith("computes 1 pair again (e00.png)")
+
+    before = markers(run)
+    summary = resume_run(str(run), 0, None, Silent())  # s01.png + e00.png was warped with the new picture
+    assert recomputed(before, markers(run)) == {stale}
+    assert summary.computed == {"warp": 1, "invert": 3, "score": 1, "select": 1}
+
+
+def test_a_picture_that_vanished_keeps_its_results(folder: Path) -> None:
+    translate(folder)
+    before, finals = markers(folder / "run"), sorted((folder / "run" / "final").iterdir())
+    (folder / "sources" / "s00.png").unlink()
+    ended = resume(folder)
+    assert ended.exit_code == 0 and "4 of 4 pairs done; nothing to compute" in ended.output
+    assert "1 picture is gone since this run used it: what was made of it is kept (s00.png)" in ended.output
+    replace(folder / "exemplars" / "e00.png")  # its pair with s00.png cannot be made again
+    ended = resume(folder)
+    assert ended.exit_code == 0 and "1 pair is computed again (e00.png)" in ended.output
+    assert recomputed(before, markers(folder / "run")) == {pairs(folder / "run")["s01.png", "e00.png"]}
+    assert sorted((folder / "run" / "final").iterdir()) == finals
+    assert not (folder / "run" / "quarantine.csv").exists()
+    replace(folder / "sources" / "s00.png")
+    assert "2 pictures changed since this run used them: 2 pairs are computed again" in resume(folder).output
+
+
+def test_a_quarantined_picture_is_tried_again_when_it_is_another(folder: Path) -> None:
+    good = (folder / "sources" / "s00.png").read_bytes()
+    (folder / "sources" / "s00.png").write_bytes(good[:600])
+    assert translate(folder).exit_code == 3
+    log = (folder / "run" / "log.jsonl").read_text()
+    again = translate(folder)
+    assert again.exit_code == 3 and "changed" not in again.output
+    assert '"event": "unit"' not in (folder / "run" / "log.jsonl").read_text().removeprefix(log)
+
+    (folder / "sources" / "s00.png").write_bytes(good)
+    mended = translate(folder)
+    assert mended.exit_code == 0, mended.output
+    assert "1 picture changed since this run used it: 2 pairs are computed again (s00.png)" in mended.output
+    assert "(computed: 2 warp, 6 invert, 2 score, 2 select)" in mended.output
+    assert "nothing to compute" in translate(folder).output
+
+
+def test_a_picture_that_a_csv_file_names_may_come_later(folder: Path) -> None:
+    table = folder / "pairs.csv"
+    table.write_text("source,exemplar\ns00.png,e00.png\ns01.png,later.png\n")
+    assert translate(folder, "run", "--pairing", str(table)).exit_code == 3
+    shutil.copy(folder / "exemplars" / "e01.png", folder / "exemplars" / "later.png")
+    mended = resume(folder)
+    assert mended.exit_code == 0 and "1 pair is computed again (later.png)" in mended.output
+
+
+def test_another_csv_file_under_the_name_is_refused(folder: Path) -> None:
+    table = folder / "pairs.csv"
+    table.write_text("source,exemplar\ns00.png,e00.png\ns01.png,e01.png\n")
+    assert translate(folder, "run", "--pairing", str(table)).exit_code == 0
+    table.write_text("source,exemplar\ns00.png,e01.png\ns01.png,e01.png\n")
+    refused = translate(folder, "run", "--pairing", str(table))
+    assert refused.exit_code == 2 and "the CSV file, changed" in refused.output
+
+
+def test_lanes_that_all_failed_are_tried_again_on_another_picture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_FAIL", "s00__e00")
+    assert translate(folder).exit_code == 3
+    monkeypatch.delenv("STUB_FAIL")
+    assert resume(folder).exit_code == 3
+    replace(folder / "sources" / "s00.png")
+    assert resume(folder).exit_code == 0
+
+
+@pytest.mark.parametrize("calls", [1, 4, 7])
+def test_a_command_killed_while_it_takes_back_loses_nothing(
+    folder: Path, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translate(folder, "run", "--pairing", "zip")
+    replace(folder / "sources" / "s00.png")
+    left, forget = [calls], RunStore.forget
+
+    def dying(store: RunStore, stage: str, key: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        forget(store, stage, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "forget", dying)
+        assert resume(folder).exit_code == 130
+    assert resume(folder).exit_code == 0
+    translate(folder, "fresh", "--pairing", "zip")
+    for pair_id in pairs(folder / "run").values():
+        assert content(folder / "run", pair_id) == content(folder / "fresh", pair_id)
+    assert "nothing to compute" in resume(folder).output
+
+
+def test_a_report_is_made_again_even_if_the_command_was_killed_before_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translate(folder)
+    page = folder / "run" / "report" / pairs(folder / "run")["s00.png", "e00.png"] / "source.jpg"
+    before = page.read_bytes()
+    replace(folder / "sources" / "s00.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.pipeline.report_run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert resume(folder).exit_code == 130
+    assert resume(folder).exit_code == 0
+    assert page.read_bytes() != before
+
+
+def test_a_run_of_an_older_version_takes_its_pictures_as_they_are(folder: Path) -> None:
+    translate(folder)
+    for path in (folder / "run" / "done" / "warp").iterdir():
+        marker = json.loads(path.read_text())
+        del marker["payload"]["inputs"]
+        path.write_text(json.dumps(marker))
+    (folder / "run" / ".inputs.json").unlink()
+    before = markers(folder / "run")
+    opened = translate(folder)
+    assert opened.exit_code == 0 and "nothing to compute" in opened.output
+    assert markers(folder / "run") == before
+    replace(folder / "sources" / "s00.png")
+    assert "1 picture changed since this run used it: 2 pairs are computed again" in resume(folder).output
+
+
+def test_an_older_quarantine_takes_its_pictures_as_they_are(folder: Path) -> None:
+    good = (folder / "sources" / "s00.png").read_bytes()
+    (folder / "sources" / "s00.png").write_bytes(b"")
+    translate(folder)
+    shutil.rmtree(folder / "run" / "done" / "refused")
+    assert resume(folder).exit_code == 3
+    (folder / "sources" / "s00.png").write_bytes(good)
+    assert resume(folder).exit_code == 0
+
+
+def test_under_set_fid_the_whole_set_is_chosen_again(folder: Path) -> None:
+    translate(folder, "run", "--set", "selection.rule=set-fid")
+    ids, before = pairs(folder / "run"), markers(folder / "run")
+    replace(folder / "sources" / "s00.png")
+    assert "2 pairs are computed again" in resume(folder).output
+    after = markers(folder / "run")
+    chosen = {name for name in after if name.startswith("select/") and before[name] != after[name]}
+    assert chosen == {f"select/{pair_id}" for pair_id in ids.values()}
+    warped = {name for name in after if name.startswith("warp/") and before[name] != after[name]}
+    assert warped == {f"warp/{ids['s00.png', name]}" for name in ("e00.png", "e01.png")}
+
+
+def test_inverted_pictures_are_inputs_too(folder: Path) -> None:
+    given = ("--out", folder / "run", "--profile", folder / "stub.toml", "--workers", "0")
+    assert mgi("invert", folder / "sources", *given).exit_code == 0
+    replace(folder / "sources" / "s01.png")
+    again = mgi("invert", folder / "sources", *given)
+    assert "1 picture changed since this run used it: 1 pair is computed again (s01.png)" in again.output
+
+
+def test_a_run_that_takes_the_place_of_another_has_its_own_pictures(folder: Path) -> None:
+    """One process, one folder, one configuration, other inputs: what a long-lived worker meets."""
+    translate(folder)
+    shutil.rmtree(folder / "run")
+    other = make_inputs(folder / "other", 2)
+    for path in (other / "sources").iterdir():
+        replace(path)
+    given = ("--profile", folder / "stub.toml", "--workers", "0", "--pairing", "product")
+    assert mgi("translate", other / "sources", other / "exemplars", "--out", folder / "run", *given).exit_code == 0
+    assert mgi("translate", other / "sources", other / "exemplars", "--out", folder / "fresh", *given).exit_code == 0
+    for pair_id in pairs(folder / "run").values():
+        assert content(folder / "run", pair_id) == content(folder / "fresh", pair_id)
