@@ -115,7 +115,7 @@ class InversionMethod:
         size = size_of(self.space.shapes(hypothesis))
         arrays: dict[str, tuple[tuple[int, ...], str]] = {
             "latents": ((size,), "float32"),
-            "features": (self.judge.feature_shape, "float16"),
+            "features": (self.judge.feature_shape, self.judge.feature_dtype),
             "loss": ((settings.steps,), "float32"),
         }
         if settings.snapshots:
