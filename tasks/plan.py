@@ -122,7 +122,7 @@ def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None
     Raises:
         storage.run_store.RunConflict: the folder holds a run with another configuration or other inputs.
     """
-    size = plan.request.config.warp.image_size
+    size = layout["picture"]
     arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
     for name, (shape, dtype) in plan.request.config.warp_arrays().items():
         arrays[f"warp/{name}"] = ArraySpec(shape, dtype)
