@@ -80,7 +80,8 @@ class ReferencePGGAN(nn.Module):
 
 
 class ReferenceVGG(nn.Module):
-    """VGG-16 up to relu3_3, module by module."""
+    """VGG-16 up to relu3_3, module by module; features are divided by the scale of its pixels (255 x 0.226), for the
+    published loss is stated for pixels of unit variance."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class ReferenceVGG(nn.Module):
         """Images [1, 3, 256, 256] in [-1, 1] -> relu3_3."""
         mean = self.get_buffer("mean")
         pixels = ((images + 1) * 127.5 - mean).flip(1)
-        result: Tensor = self.modules_in_order(pixels)
+        result: Tensor = self.modules_in_order(pixels) / (255 * 0.226)
         return result
 
 

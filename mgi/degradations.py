@@ -1,8 +1,8 @@
 """Degradations as operators: D(y) = keep * grey?(y) + add, and smaller by a factor.
 
 One operator covers the tasks of both papers' inversions: `down` (super-resolution), `gray` (colorization), a mask
-(inpainting), rain (deraining) and none (reconstruction). All of them commute with taking means of cells, but for cells
-that a mask's border crosses; so the cheap steps at low resolution may use them, too.
+(inpainting), rain (deraining) and none (reconstruction). With means of cells all of them commute with taking means, but
+for cells that a mask's border crosses; so the cheap steps at low resolution may use them, too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 from torch import Tensor
 
 from mgi.config import ConfigError, parse_degradation
+from mgi.downscaling import Downscale, downscale
 from mgi.images import down
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
@@ -31,7 +32,8 @@ class Degradation:
 
     Args:
         size: S.
-        factor: the observation has S / factor rows: exact means of cells.
+        factor: the observation has S / factor rows.
+        kind: how images are reduced to it.
         gray: all channels become the luminance.
         keep: [P, 1, S, S], what remains of each pixel; None: all.
         add: [P, 1, S, S], what is added to each channel; None: nothing.
@@ -39,6 +41,7 @@ class Degradation:
 
     size: int
     factor: int = 1
+    kind: Downscale = "mean"
     gray: bool = False
     keep: Tensor | None = None
     add: Tensor | None = None
@@ -56,35 +59,68 @@ class Degradation:
             chosen = slice(None) if rows is None else list(rows)
             ratio = self.keep.shape[-1] // images.shape[-1]
             images = images * down(self.keep[chosen], ratio) + down(self.add[chosen], ratio)
-        return self.shrink(images)
+        return downscale(images, self._ratio(images), self.kind)
 
-    def shrink(self, images: Tensor) -> Tensor:
-        """Images [B, 3, s, s] at the size of the observation, min(s, S / factor)."""
-        return down(images, max(1, images.shape[-1] * self.factor // self.size))
+    def shrink(self, observed: Tensor) -> Tensor:
+        """The observation, min(s, S / factor) rows, of pictures [B, 3, s, s] that show each pixel of it as a square."""
+        return down(observed, self._ratio(observed))
+
+    def _ratio(self, images: Tensor) -> int:
+        return max(1, images.shape[-1] * self.factor // self.size)
 
 
-def build(spec: str, size: int, seeds: Sequence[int], device: str | torch.device = "cpu") -> Degradation:
+def build(
+    spec: str,
+    size: int,
+    seeds: Sequence[int],
+    device: str | torch.device = "cpu",
+    kind: Downscale = "mean",
+    images: int | None = None,
+) -> Degradation:
     """The operator of a specification for pictures of size x size; `seeds` draw each picture's own mask or rain.
+
+    Args:
+        kind: how images are reduced.
+        images: rows of the images that it will get where they are more than the pictures', so that `kind` reduces them
+            in one go. For masks and rain, which belong to the picture's own pixels, they are reduced before.
 
     Raises:
         ConfigError: a size that the factor does not divide, or a mask file that cannot be read.
     """
-    kind, argument = parse_degradation(spec)
-    if kind == "down":
+    what, argument = parse_degradation(spec)
+    larger = max(1, (images or size) // size)
+    if what == "down":
         factor = int(argument)
         if size % factor or size // factor < 8:
             raise ConfigError(f"inversion.degradation: {size} rows cannot be reduced by {factor}; use a smaller factor")
-        return Degradation(size, factor=factor)
-    if kind == "gray":
-        return Degradation(size, gray=True)
-    if kind == "rain":
+        return Degradation(size * larger, factor * larger, kind)
+    if what == "gray":
+        return Degradation(size * larger, larger, kind, gray=True)
+    if what == "rain":
         streaks = torch.stack([rain(size, seed) for seed in seeds]).to(device)
         return Degradation(size, keep=1 - streaks, add=streaks)  # a white streak over what is there
-    if kind == "mask":
+    if what == "mask":
         holes = [_mask_file(argument, size)] * len(seeds) if argument else [free_form(size, seed) for seed in seeds]
         missing = torch.stack(holes).to(device)
         return Degradation(size, keep=1 - missing, add=torch.zeros_like(missing))
-    return Degradation(size)
+    return Degradation(size * larger, larger, kind)
+
+
+def with_luminance(images: Tensor, seen: Tensor) -> Tensor:
+    """Images [B, 3, R, R] with the luminance of what was seen of them [B, 3, S, S], both in [-1, 1] (mGANprior's
+    colorization: Y of the grey picture, Cb and Cr of the result).
+
+    Where R > S only the means over cells are taken from what was seen, so that the result keeps its detail.
+    """
+    weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    of_image = (images * weights).sum(1, keepdim=True)
+    of_seen = (seen * weights).sum(1, keepdim=True)
+    if images.shape[-1] < seen.shape[-1]:
+        of_seen = down(of_seen, seen.shape[-1] // images.shape[-1])
+    ratio = images.shape[-1] // of_seen.shape[-1]
+    offset = of_seen - down(of_image, ratio)
+    # The same offset on red, green and blue changes Y by it, and leaves Cb and Cr as they are.
+    return images + offset.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
 
 
 def free_form(size: int, seed: int) -> Tensor:

@@ -129,7 +129,9 @@ class SheetLayout:
         return (self.result + self.label - self.input - self.label) // 2
 
 
-def contact_sheet(rows: Iterable[SheetRow], path: str | Path, *, rule: str = "distance") -> list[Path]:
+def contact_sheet(
+    rows: Iterable[SheetRow], path: str | Path, *, rule: str = "distance", warning: str | None = None
+) -> list[Path]:
     """Write the sheet of `rows` to `path` (PNG), 12 pairs a page: sheet.png, sheet_002.png, ...
 
     Rows are consumed a page at a time, so a generator of a long run is never in memory as a whole.
@@ -138,6 +140,7 @@ def contact_sheet(rows: Iterable[SheetRow], path: str | Path, *, rule: str = "di
         rows: the pairs, in the order they are shown.
         path: file of the first page.
         rule: name of the selection rule whose distances the rows carry, for the legend.
+        warning: a line above the headings of every page.
 
     Returns:
         The pages that were written. Later pages of an earlier, longer sheet are removed.
@@ -147,7 +150,7 @@ def contact_sheet(rows: Iterable[SheetRow], path: str | Path, *, rule: str = "di
     for number, page_rows in enumerate(_pages(iter(rows)), start=1):
         page = first if number == 1 else first.with_name(f"{first.stem}_{number:03d}{first.suffix}")
         buffer = io.BytesIO()
-        draw_page(page_rows, rule=rule, number=number).save(buffer, "PNG", compress_level=3)
+        draw_page(page_rows, rule=rule, number=number, warning=warning).save(buffer, "PNG", compress_level=3)
         write_bytes(page, buffer.getvalue())
         pages.append(page)
     for stale in first.parent.glob(f"{first.stem}_[0-9][0-9][0-9]{first.suffix}"):
@@ -161,12 +164,16 @@ def _pages(rows: Iterator[SheetRow]) -> Iterator[list[SheetRow]]:
         yield page
 
 
-def draw_page(rows: Sequence[SheetRow], *, rule: str = "distance", number: int = 1) -> Image.Image:
+def draw_page(
+    rows: Sequence[SheetRow], *, rule: str = "distance", number: int = 1, warning: str | None = None
+) -> Image.Image:
     """One page of the sheet as an RGB image."""
     layout = SheetLayout.for_counts(max(len(row.hypotheses) for row in rows), tuple(rows[0].inputs))
     page = Image.new("RGB", layout.page_size(len(rows)), PAPER)
     draw = ImageDraw.Draw(page)
     _draw_headings(draw, layout)
+    if warning:
+        draw_line(draw, (layout.margin, 8), warning, 17, GUARDED, page.width - 2 * layout.margin)
     top = layout.margin + layout.headings
     for index, row in enumerate(rows):
         if index:

@@ -50,11 +50,11 @@ def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
     """What the store and the schedule must know of a method before the first unit; runs where the units will run.
 
     Returns:
-        `arrays`: {hypothesis id: {name: (shape, dtype)}} of what one lane keeps; `lanes`: pairs per call;
-        `groups`: ids of the hypotheses that are inverted by the same call.
+        `picture`: rows of pictures and warps; `arrays`: {hypothesis id: {name: (shape, dtype)}} of what one lane keeps;
+        `lanes`: pairs per call; `groups`: ids of the hypotheses that are inverted by the same call.
     """
     config = RunConfig.model_validate_json(config_json)
     method = method_of(config, threads)
     arrays = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in config.inversion.all_hypotheses()}
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]
-    return {"arrays": arrays, "lanes": method.lanes_per_batch, "groups": groups}
+    return {"picture": method.picture_size, "arrays": arrays, "lanes": method.lanes_per_batch, "groups": groups}

@@ -121,7 +121,7 @@ def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None
     Raises:
         storage.run_store.RunConflict: the folder holds a run with another configuration or other inputs.
     """
-    size = plan.request.config.warp.image_size
+    size = layout["picture"]
     arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
     for name, (shape, dtype) in plan.request.config.warp_arrays().items():
         arrays[f"warp/{name}"] = ArraySpec(shape, dtype)
@@ -153,6 +153,7 @@ def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
         "threads": threads,
         "versions": versions(),
         "weights": weight_hashes(config),
+        "stand_ins": stand_ins(config),
         "git_revision": git_revision(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -189,6 +190,14 @@ def weight_hashes(config: RunConfig) -> dict[str, str]:
     for file in shipped_files(config.generator):
         hashes[file.name] = zoo.sha256_of(file)
     return hashes | own_hashes(config)
+
+
+def stand_ins(config: RunConfig) -> dict[str, str]:
+    """{name: what it is} of the networks that only stand in for real ones; such a run shows that it runs, no more."""
+    from mgi.weights import stand_in
+
+    found = {name: stand_in(name) for name in weight_names(config)}
+    return {name: label for name, label in found.items() if label}
 
 
 def git_revision() -> str | None:

@@ -30,6 +30,7 @@ from tasks.rows import read_rows
 PAGE = "report.html"
 GALLERY = 48
 """Pairs shown as pictures on the page and the sheet. All pairs are in the tables, all results in final/."""
+STAND_IN = "stand-ins with random weights: this sheet shows that the run ends, not what it gives"
 LANES = 1200
 """Rows of the page's table of hypotheses; the files in tables/ hold all of them."""
 
@@ -62,7 +63,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         cards.append(_card(store, config, pictures, pair, by_pair.get(pair["pair_id"], []), losses))
     if cards:
         sheet = (_sheet_row(pictures, card) for card in cards)
-        contact_sheet(sheet, Path(store.path) / "contact_sheet.png", rule=config.selection.rule)
+        warning = STAND_IN if store.header.get("stand_ins") else None
+        contact_sheet(sheet, Path(store.path) / "contact_sheet.png", rule=config.selection.rule, warning=warning)
 
     template = _environment().get_template("report.html.j2")
     page = template.render(
@@ -72,6 +74,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         toml=toml_of(config),
         method=method_summary(config.inversion.method),
         header=store.header,
+        stand_ins=store.header.get("stand_ins") or {},
+        domain=_domain(config),
         inputs=store.header.get("inputs", {}),
         weights=_weights(config, store.header.get("weights") or {}),
         rows=rows,
@@ -157,6 +161,14 @@ def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
         result if result is not None else blank,
         card["title"].replace(" + ", "  +  "),
     )
+
+
+def _domain(config: RunConfig) -> str:
+    """What hypotheses are compared with, in words."""
+    s = config.selection
+    if s.domain == "generator":
+        return f"{s.domain_samples} samples of the generator"
+    return f"real images: {s.domain} (at most {s.domain_samples})"
 
 
 def _weights(config: RunConfig, hashes: Mapping[str, str]) -> list[dict[str, Any]]:

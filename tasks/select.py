@@ -81,4 +81,6 @@ def _render(run: OpenRun, method: Method, pair_id: str, hypothesis_id: str) -> n
     hypothesis, index = Hypothesis.parse(hypothesis_id), run.index(pair_id)
     names = method.lane_arrays(hypothesis)
     arrays = {name: run.store.read(array_name(name, hypothesis_id), index) for name in names}
-    return method.render(arrays, hypothesis)
+    if run.config.inversion.merge == "none":
+        return method.render(arrays, hypothesis)
+    return method.render(arrays, hypothesis, seen=run.store.read("warp/warp", index))

@@ -22,7 +22,7 @@ EmbeddedOption = Annotated[bool, typer.Option("--embedded", help="All that the e
 @guarded
 def list_weights() -> int:
     """Show every network of the zoo: state, size, licence, and whether it comes from the package index."""
-    from mgi.weights import entries, folder, state
+    from mgi.weights import entries, folder, stand_in, state
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "state", "kind", "MB", "embedded", "licence"):
@@ -30,7 +30,8 @@ def list_weights() -> int:
     for entry in entries():
         size = f"{entry.size_bytes / 1e6:.0f}" if entry.size_bytes else "?"
         embedded = "yes" if entry.embedded else "no"
-        table.add_row(entry.name, state(entry), entry.kind, size, embedded, entry.licence)
+        here = "stand-in" if stand_in(entry.name) else state(entry)
+        table.add_row(entry.name, here, entry.kind, size, embedded, entry.licence)
     out.print(table)
     out.print(f"folder: {folder()}", markup=False)
     return 0

@@ -36,6 +36,14 @@ class Inversion(Section):
     pixels are missing)."""
     observed: Literal["simulated", "given"] = "simulated"
     """simulated: pictures are whole, the degradation is applied to them; given: they are degraded already."""
+    downscale: Literal["mean", "bilinear", "bicubic"] = "mean"
+    """How results are reduced to what they are compared with, and how down2 to down16 simulate. mean: means of cells;
+    bilinear: without antialiasing, as mGANprior does; bicubic: PULSE's kernel. Masks and rain always use means."""
+    picture_size: Literal["warp", "full"] = "warp"
+    """Rows at which `mgi invert` keeps pictures and compares with them: warp.image_size, or the generator's resolution.
+    Warps have warp.image_size rows either way."""
+    merge: Literal["none", "luminance"] = "none"
+    """luminance: results take their luminance from what was observed (degradation gray: mGANprior's colorization)."""
 
     composing_layers: tuple[int, ...] = (4, 5, 6, 7, 8)
     """L of every hypothesis: codes are fused after this many convolution layers."""
@@ -69,6 +77,10 @@ class Inversion(Section):
     """Weight of the L2 distance between down4(y) and the warp."""
     l1_weight: float = Field(0.0, ge=0)
     """Weight of the L1 distance between down4(y) and the warp."""
+    pixel_range: Literal["signed", "unit"] = "signed"
+    """Range of the pixels in both: signed: [-1, 1]; unit: [0, 1], where L2 is a quarter of that and L1 a half."""
+    pixel_floor: float = Field(0.0, ge=0)
+    """L2 counts no less than this, so that nothing is gained by coming nearer (PULSE's eps)."""
     perceptual_weight: float = Field(1.0, ge=0)
     """Weight of the perceptual distance."""
     perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "lpips-vgg"] = "vgg16-imagenet"
@@ -76,17 +88,29 @@ class Inversion(Section):
     perceptual_layers: tuple[str, ...] = ("relu3_3",)
     """Layers of the perceptual distance."""
     perceptual_norm: Literal["mganprior", "relative", "mse", "unit", "lpips"] = "mganprior"
-    """mganprior: 0.001 x L1 on raw features; relative: L1 divided by the mean magnitude of the target's feature, per
-    layer, so that one weight suits every layer; mse: squared differences, summed over layers (Image2StyleGAN); unit:
-    squared differences of features of unit length, summed over layers, which is LPIPS without its learnt weights;
-    lpips: with them (backbone lpips-vgg)."""
+    """mganprior: 0.001 x L1; relative: L1 divided by the mean magnitude of the target's feature, per layer, so that one
+    weight suits every layer; mse: squared differences, summed over layers (Image2StyleGAN). mganprior and mse are of
+    features of unit-variance pixels, whatever range the network itself expects. unit: squared differences of features
+    of unit length, summed over layers, which is LPIPS without its learnt weights; lpips: with them (backbone
+    lpips-vgg)."""
     perceptual_size: int = Field(256, ge=32)
     """Images are reduced to this size before the perceptual network; 128 costs a quarter of 256."""
+    perceptual_resize: Literal["mean", "nearest"] = "mean"
+    """mean: larger images are reduced by means of cells; nearest: all images are brought to perceptual_size by the
+    nearest pixel, smaller ones too, as mGANprior does."""
     prior_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
     keeps them where the generator makes natural images."""
     geodesic_weight: float = Field(0.0, ge=0)
     """Weight of the geodesic distances between the points of one lane (space sphere: PULSE's cross loss)."""
+    geodesic_on: Literal["w", "sphere"] = "w"
+    """Between which points. w: what the synthesis reads, as in PULSE's code; sphere: those before, as in its text."""
+    sphere_fit: Literal["principal", "diagonal"] = "principal"
+    """How points of the sphere become w: by the principal directions of the mapping network's output, or each dimension
+    by its own mean and deviation, as published."""
+    sphere_start: Literal["one", "each"] = "one"
+    """one: all styles start at one random point, so that the start is a sample of the generator; each: every style at a
+    point of its own, as published."""
     latent_noise: float = Field(0.0, ge=0)
     """Noise added to w while optimising, in units of w's spread; fades out over the first three quarters of the steps
     (StyleGAN2's projector)."""
@@ -103,6 +127,8 @@ class Inversion(Section):
     """A lane ends early when its loss has not improved by 0.1 % in this many steps. 0: never."""
     snapshots: int = Field(0, ge=0)
     """How many latents of each lane's way are kept, evenly spread, for videos."""
+    keep: Literal["best", "last"] = "best"
+    """Whose latents are the result: the step's of the smallest loss, or those after the last step, as published."""
     start: Literal["random", "mean"] = "random"
     """Where codes start: random samples (published), or the mean latent."""
     jitter: float = Field(0.3, ge=0)

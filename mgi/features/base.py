@@ -18,6 +18,9 @@ class Backbone(Protocol):
     """A frozen feature network: gradients reach its input, never its weights."""
 
     name: str
+    unit: float
+    """How large its pixels are: standard deviation of ImageNet's pixels as its first layer sees them. Divided by it,
+    features are about those of a network that expects unit variance, for which published losses are stated."""
 
     @property
     def layers(self) -> tuple[str, ...]:

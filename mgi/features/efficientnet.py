@@ -46,7 +46,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, tensors: Mapping[str, Tensor], name: str = "efficientnet-lite0") -> None:
         super().__init__()
-        self.name = name
+        self.name, self.unit = name, 1.0
         strides = [stride if number == 0 else 1 for repeats, stride in _BLOCKS for number in range(repeats)]
         self._count = 0
         try:

@@ -24,7 +24,7 @@ class InceptionFID(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor], name: str = "inception-fid") -> None:
         super().__init__()
-        self.name = name
+        self.name, self.unit = name, 1.0
         stages = _network(state, name)
         self.stages = nn.ModuleDict(stages).eval().requires_grad_(False)
 

@@ -19,6 +19,8 @@ Step = tuple[int, int]
 
 _CONVOLUTION = re.compile(r"conv(\d)_(\d)\.weight")
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+PIXEL_UNITS = {"caffe-bgr": 255 * 0.226, "torchvision-rgb": 1.0}
+"""Standard deviation of ImageNet's pixels under each convention (`Backbone.unit`)."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -52,6 +54,7 @@ class VGG(nn.Module):
             for kind in ("weight", "bias"):
                 if f"conv{block}_{index}.{kind}" not in tensors:
                     raise FeatureError(f"{name}: tensor conv{block}_{index}.{kind} is missing; fetch the weights again")
+        self.unit = PIXEL_UNITS.get(convention, 1.0)
         offset, first = fold_input(tensors["conv1_1.weight"].float(), convention, name)
         self.register_buffer("offset", offset)
         for block, index in found:

@@ -22,7 +22,7 @@ from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
 from mgi.winograd import conv3x3, pays
 
-_KEY = re.compile(r"(layer|output)(\d+)\.(conv\.weight|wscale\.bias)|lod")
+_KEY = re.compile(r"(layer|output)(\d{1,3})\.(conv\.weight|wscale\.bias)|lod")
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,11 @@ def read_mganprior(state: Mapping[str, Tensor], name: str = "pggan") -> PGGAN:
     for key, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise GeneratorError(f"{name}: tensor {key} holds NaN or infinity; the checkpoint is damaged, get it again")
-    if (lod := float(state.get("lod", torch.zeros(())))) != 0:
-        raise GeneratorError(f"{name}: lod is {lod:g}, expected 0: it was saved before training its last resolution")
+    lod = state.get("lod", torch.zeros(()))
+    if lod.numel() != 1:
+        raise GeneratorError(f"{name}: lod has shape {list(lod.shape)}, expected one number; the checkpoint is damaged")
+    if (level := float(lod)) != 0:
+        raise GeneratorError(f"{name}: lod is {level:g}, expected 0: it was saved before training its last resolution")
     indices = sorted(int(key[5:].split(".")[0]) for key in state if key.startswith("layer") and key.endswith("weight"))
     if indices != list(range(len(indices))) or len(indices) % 2 or not indices:
         raise GeneratorError(f"{name}: expected layers 0, 1, ..., two per resolution, found {indices}")

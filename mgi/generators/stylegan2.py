@@ -22,7 +22,8 @@ from mgi.images import down as average
 from mgi.winograd import conv3x3
 
 _GAIN = math.sqrt(2.0)
-_BLUR = (1.0, 3.0, 3.0, 1.0)
+BLUR = (1.0, 3.0, 3.0, 1.0)
+"""The filter of every change of resolution, before it is scaled to a sum of 1."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class StyleGAN2(StyleBased):
         convolutions: layer by layer; every second one from the second on doubles the size.
         to_rgb: one per resolution.
         const: the learnt input [1, C, 4, 4].
+        clamp: bound of what every convolution and every toRGB gives, as networks trained in half precision have.
     """
 
     const: Tensor
@@ -62,14 +64,16 @@ class StyleGAN2(StyleBased):
         convolutions: Sequence[Modulated],
         to_rgb: Sequence[Modulated],
         w_mean: Tensor | None,
+        clamp: float | None = None,
     ) -> None:
         super().__init__(name, mapping, _GAIN, w_mean)
+        self._clamp = clamp
         if len(convolutions) != 2 * len(to_rgb) - 1:
             raise GeneratorError(f"{name}: {len(convolutions)} convolutions do not go with {len(to_rgb)} toRGB layers")
         self.layers, self.styles = len(convolutions), len(convolutions) + 1
         self.resolution = const.shape[-1] << (len(to_rgb) - 1)
         self.register_buffer("const", const.float().contiguous(memory_format=torch.channels_last))
-        kernel = torch.tensor(_BLUR) / sum(_BLUR)
+        kernel = torch.tensor(BLUR) / sum(BLUR)
         self.register_buffer("blur", 4 * torch.outer(kernel, kernel)[None, None], persistent=False)
         for kind, modules in (("conv", convolutions), ("rgb", to_rgb)):
             for index, module in enumerate(modules):
@@ -130,7 +134,10 @@ class StyleGAN2(StyleBased):
         # The gain commutes with the activation, so it rides on what is added and multiplied before it.
         added = self._added(noise[index + 1], prefix) if index + 1 in noise else self.get_buffer(f"{prefix}_added")
         x = torch.addcmul(added, x, demodulation[:, :, None, None] * _GAIN)
-        return F.leaky_relu_(x.add_(bias[:, None, None]), SLOPE)
+        return self._clamped(F.leaky_relu_(x.add_(bias[:, None, None]), SLOPE))
+
+    def _clamped(self, x: Tensor) -> Tensor:
+        return x if self._clamp is None else x.clamp(-self._clamp, self._clamp)
 
     def _added(self, noise: Tensor, prefix: str) -> Tensor:
         """What a map adds before the activation, whose gain is folded in."""
@@ -142,9 +149,8 @@ class StyleGAN2(StyleBased):
     def _rgb(self, x: Tensor, w: Tensor, index: int) -> Tensor:
         prefix = f"rgb{index}"
         style = self._style(w, prefix)
-        return F.conv2d(
-            x * style[:, :, None, None], self.get_buffer(f"{prefix}_weight"), self.get_buffer(f"{prefix}_bias")
-        )
+        weight, bias = self.get_buffer(f"{prefix}_weight"), self.get_buffer(f"{prefix}_bias")
+        return self._clamped(F.conv2d(x * style[:, :, None, None], weight, bias))
 
     def _enlarge(self, image: Tensor) -> Tensor:
         return F.conv_transpose2d(image, self.blur.expand(3, -1, -1, -1), stride=2, padding=1, groups=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ class Objective:
         settings: weights, layers and norms.
         backbone: the perceptual network; None where perceptual_weight is 0.
         degradation: the operator that made the observations; None: none.
+        points: the rows [rows, D] of a lane that the geodesic loss compares; None: its codes.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Objective:
         settings: Inversion,
         backbone: Backbone | None,
         degradation: Degradation | None = None,
+        points: Callable[[Latents], Tensor] | None = None,
     ) -> None:
         self.settings = settings
+        self._points = points or _codes
         self._backbone, self._degradation = backbone, degradation
         self._largest = targets.shape[-1]
         self._targets = {self._largest: targets}
@@ -58,10 +61,11 @@ class Objective:
             images = self._degradation(images, rows)
         images = _reduce(images, min(self._largest, images.shape[-1]))
         target = self._pick(self._target(images.shape[-1]), rows)
-        parts = {"l2": l2(images, target)}
+        unit = s.pixel_range == "unit"
+        parts = {"l2": (l2(images, target) * (0.25 if unit else 1.0)).clamp(min=s.pixel_floor)}
         loss = s.pixel_weight * parts["l2"]
         if s.l1_weight:
-            parts["l1"] = l1(images, target)
+            parts["l1"] = l1(images, target) * (0.5 if unit else 1.0)
             loss = loss + s.l1_weight * parts["l1"]
         if s.perceptual_weight and self._backbone is not None:
             parts["perceptual"] = self.perceptual(images, rows)
@@ -70,7 +74,7 @@ class Objective:
             parts["prior"] = torch.stack([_mean_square(latents) for latents in lanes])
             loss = loss + s.prior_weight * parts["prior"]
         if s.geodesic_weight:
-            parts["geodesic"] = torch.stack([geodesic_cross(latents["codes"]) for latents in lanes])
+            parts["geodesic"] = torch.stack([geodesic_cross(self._points(latents)) for latents in lanes])
             loss = loss + s.geodesic_weight * parts["geodesic"]
         if s.noise_weight:
             parts["noise"] = torch.stack([noise_autocorrelation(noise_groups(latents)) for latents in lanes])
@@ -81,16 +85,22 @@ class Objective:
         """The perceptual distance [B] of observed images in the configured norm."""
         s = self.settings
         assert self._backbone is not None
-        size = min(images.shape[-1], s.perceptual_size)
-        features = self._backbone(_at_least(_reduce(images, size)), s.perceptual_layers)
-        if size not in self._features:
+        features = self._backbone(self._seen(images), s.perceptual_layers)
+        key = images.shape[-1]
+        if key not in self._features:
             with torch.no_grad():
-                target = _at_least(_reduce(self._target(images.shape[-1]), size))
-                self._features[size] = self._backbone(target, s.perceptual_layers)
+                self._features[key] = self._backbone(self._seen(self._target(key)), s.perceptual_layers)
         rows = self._rows(pictures, len(images))
-        target_features = {name: self._pick(feature, rows) for name, feature in self._features[size].items()}
+        target_features = {name: self._pick(feature, rows) for name, feature in self._features[key].items()}
         heads = getattr(self._backbone, "heads", None)
-        return perceptual(features, target_features, s.perceptual_norm, heads)
+        return perceptual(features, target_features, s.perceptual_norm, self._backbone.unit, heads)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """Images at the size at which the feature network sees them."""
+        size = self.settings.perceptual_size
+        if self.settings.perceptual_resize == "nearest":
+            return images if images.shape[-1] == size else F.interpolate(images, size=(size, size), mode="nearest")
+        return _at_least(_reduce(images, min(images.shape[-1], size)))
 
     def _rows(self, pictures: Sequence[int] | None, count: int) -> list[int] | None:
         """None where image i belongs to target i."""
@@ -111,6 +121,10 @@ class Objective:
         if size not in self._targets:
             self._targets[size] = _reduce(self._targets[self._largest], size)
         return self._targets[size]
+
+
+def _codes(latents: Latents) -> Tensor:
+    return latents["codes"]
 
 
 def _mean_square(latents: Latents) -> Tensor:

@@ -35,6 +35,11 @@ class LatentPrior:
         unsquashed = torch.where(w > 0, w, w / SLOPE)
         return ((unsquashed - self.mean) @ self.basis) / self.scale
 
+    def diagonal(self) -> LatentPrior:
+        """Each dimension by its own mean and standard deviation, without directions (PULSE's fit)."""
+        deviation = (self.basis * self.scale).square().sum(1).sqrt()
+        return LatentPrior(self.mean, torch.eye(len(self.mean), dtype=self.basis.dtype).to(self.basis), deviation)
+
     def to(self, device: str | torch.device) -> LatentPrior:
         """The same prior on another device."""
         return LatentPrior(self.mean.to(device), self.basis.to(device), self.scale.to(device))

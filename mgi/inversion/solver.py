@@ -139,6 +139,8 @@ class Solver:
             assert lane.optimiser is not None
             lane.optimiser.step()
             self.space.retract(lane.latents)
+            if self.settings.keep == "last" and step == self.settings.steps - 1 and _all_finite(lane.latents):
+                lane.best = detached(lane.latents)  # the way's end, whose own loss nobody computes
         return losses
 
     def _gradients(self, lanes: list[LaneState], layer: int, coarse: bool, step: int) -> list[float]:
@@ -172,11 +174,11 @@ class Solver:
         _, spread = self.space.statistics(str(codes.device))
         random = torch.Generator().manual_seed((lane.seed + step) & (2**63 - 1))
         noise = torch.randn(1, codes.shape[1], generator=random).to(codes)
-        return {**lane.latents, "codes": codes + s.latent_noise * spread * fade / math.sqrt(codes.shape[1]) * noise}
+        return {**lane.latents, "codes": codes + s.latent_noise * spread * fade * noise}
 
     def _remember(self, lane: LaneState, loss: float, step: int) -> None:
         s = self.settings
-        if loss < lane.best_loss:
+        if loss < lane.best_loss or s.keep == "last":
             lane.best_loss, lane.best_step, lane.best = loss, step, detached(lane.latents)
         if loss < lane.mark[0] * (1 - IMPROVEMENT):
             lane.mark = (loss, step)
@@ -209,7 +211,7 @@ def schedule_factor(settings: Inversion, step: int) -> float:
         return min(1.0, (step + 1) / WARM_UP) * fall
     if settings.schedule == "cosine":
         down = min(1.0, (1 - t) / 0.25)
-        return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, max(t, 0.5 / settings.steps) / 0.05)
+        return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, t / 0.05)
     if settings.schedule == "cycle":
         if t < 0.9:
             return (9 * (1 - abs(t / 0.9 - 0.5) * 2) + 1) / 10
@@ -226,6 +228,10 @@ def snapshot_steps(settings: Inversion) -> list[int]:
 def _place(lane: LaneState) -> tuple[int, int]:
     """What lanes must share to share a pass: the layer and the step."""
     return lane.hypothesis.composing_layer, len(lane.losses)
+
+
+def _all_finite(latents: Latents) -> bool:
+    return all(bool(torch.isfinite(t).all()) for t in latents.values())
 
 
 def _finite(tensors: Iterable[Tensor]) -> bool:

@@ -16,11 +16,11 @@ _SMALLEST = 8
 def geodesic_cross(points: Tensor) -> Tensor:
     """GEOCROSS of PULSE: D / 8 times the mean squared angle between all pairs of rows, [rows, D] -> scalar.
 
-    0 where all rows are the same direction, as for an image of the generator's own.
+    0 where all rows are equal, as for an image of the generator's own. The angle is 2 atan2(|x - y|, |x + y|), which is
+    that between x and y where their lengths are equal; off the sphere it also sees lengths, as published.
     """
-    unit = F.normalize(points, dim=1)
-    difference = ((unit[:, None] - unit[None]).square().sum(-1) + _EPSILON).sqrt()
-    total = ((unit[:, None] + unit[None]).square().sum(-1) + _EPSILON).sqrt()
+    difference = ((points[:, None] - points[None]).square().sum(-1) + _EPSILON).sqrt()
+    total = ((points[:, None] + points[None]).square().sum(-1) + _EPSILON).sqrt()
     angles = 2 * torch.atan2(difference, total)
     return angles.square().mean() * points.shape[1] / 8
 

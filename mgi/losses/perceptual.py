@@ -1,6 +1,8 @@
 """Distances between the feature pyramids of two images, one value per lane: third choice of D in MGI equation 7.
 
-Pyramids are {layer: [B, C, h, w]} as a `Backbone` returns them; the target's is computed once and kept.
+Pyramids are {layer: [B, C, h, w]} as a `Backbone` returns them; the target's is computed once and kept. Published
+distances that are not free of scale are stated for networks that expect pixels of unit variance; `unit` is a network's
+own scale (`Backbone.unit`), by which features are divided.
 """
 
 from __future__ import annotations
@@ -18,19 +20,14 @@ PerceptualNorm = Literal["mganprior", "relative", "mse", "unit", "lpips"]
 Pyramid = Mapping[str, Tensor]
 
 _EPSILON = 1e-8
-_PIXEL_DEVIATION = 255 * 0.226
-"""Standard deviation of ImageNet's pixels in 0..255."""
 
 
-def perceptual_mganprior(features: Pyramid, target: Pyramid) -> Tensor:
-    """0.001 * sum over layers of mean |phi(x) - phi(r)| on raw features: mGANprior's distance -> [B].
-
-    The factor suits VGG-16 features of pixels in 0..255 (`vgg16-imagenet`), as published.
-    """
-    return 1e-3 * _over_layers(l1, features, target).sum(0)
+def perceptual_mganprior(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
+    """0.001 * sum over layers of mean |phi(x) - phi(r)|, phi of unit-variance pixels: mGANprior's distance -> [B]."""
+    return 1e-3 / unit * _over_layers(l1, features, target).sum(0)
 
 
-def perceptual_relative(features: Pyramid, target: Pyramid) -> Tensor:
+def perceptual_relative(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
     """mean over layers of (mean |phi(x) - phi(r)| / mean |phi(r)|) -> [B]; 1 is "as far from r as zero is".
 
     Free of the scale of layers and of pixel conventions, so that one weight suits any network and any layers.
@@ -39,15 +36,12 @@ def perceptual_relative(features: Pyramid, target: Pyramid) -> Tensor:
     return (_over_layers(l1, features, target) / (magnitude + _EPSILON)).mean(0)
 
 
-def perceptual_mse(features: Pyramid, target: Pyramid) -> Tensor:
-    """sum over layers of mean (phi(x) - phi(r))^2: Image2StyleGAN's distance, all lambda_j = 1 -> [B].
-
-    Features of pixels in 0..255 (`vgg16-imagenet`) are brought to the scale of pixels of unit variance.
-    """
-    return _over_layers(l2, features, target).sum(0) / _PIXEL_DEVIATION**2
+def perceptual_mse(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
+    """sum over layers of mean (phi(x) - phi(r))^2, phi of unit-variance pixels: Image2StyleGAN, lambda_j = 1 -> [B]."""
+    return _over_layers(l2, features, target).sum(0) / unit**2
 
 
-def perceptual_unit(features: Pyramid, target: Pyramid) -> Tensor:
+def perceptual_unit(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
     """sum over layers of mean over positions of |u(x) - u(r)|^2, u the feature vector at unit length -> [B].
 
     LPIPS with all channel weights 1: what can be had of it without its learnt weights.
@@ -59,7 +53,7 @@ def perceptual_unit(features: Pyramid, target: Pyramid) -> Tensor:
     return _over_layers(distance, features, target).sum(0)
 
 
-_NORMS: dict[str, Callable[[Pyramid, Pyramid], Tensor]] = {
+_NORMS: dict[str, Callable[[Pyramid, Pyramid, float], Tensor]] = {
     "mganprior": perceptual_mganprior,
     "relative": perceptual_relative,
     "mse": perceptual_mse,
@@ -80,13 +74,20 @@ def perceptual_lpips(features: Pyramid, target: Pyramid, heads: Pyramid) -> Tens
     return torch.stack(total).sum(0)
 
 
-def perceptual(features: Pyramid, target: Pyramid, norm: PerceptualNorm, heads: Pyramid | None = None) -> Tensor:
-    """The perceptual distance that `inversion.perceptual_norm` names -> [B]; `heads` are needed for lpips."""
+def perceptual(
+    features: Pyramid, target: Pyramid, norm: PerceptualNorm, unit: float = 1.0, heads: Pyramid | None = None
+) -> Tensor:
+    """The perceptual distance that `inversion.perceptual_norm` names -> [B].
+
+    Args:
+        unit: scale of the network's features against those of unit-variance pixels.
+        heads: channel weights, needed for lpips.
+    """
     if norm == "lpips":
         if heads is None:
             raise ValueError("the distance lpips needs the channel weights of the backbone lpips-vgg")
         return perceptual_lpips(features, target, heads)
-    return _NORMS[norm](features, target)
+    return _NORMS[norm](features, target, unit)
 
 
 def gram(features: Tensor) -> Tensor:

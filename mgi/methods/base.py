@@ -79,6 +79,11 @@ class Method(Protocol):
     """How many pairs `invert` should get at once; 1 on a CPU."""
 
     @property
+    def picture_size(self) -> int:
+        """S: rows of sources, exemplars and warps, and of pictures that are inverted."""
+        ...
+
+    @property
     def groups(self) -> list[list[Hypothesis]]:
         """The hypotheses, grouped as `invert` wants them: a group's lanes of one pair come in one call."""
         ...
@@ -120,8 +125,10 @@ class Method(Protocol):
         """
         ...
 
-    def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
-        """Latents -> the final image uint8 [R,R,3]."""
+    def render(
+        self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None, seen: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Latents -> the final image uint8 [R,R,3]; `seen`: the picture or warp [S,S,3] that it answers."""
         ...
 
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:

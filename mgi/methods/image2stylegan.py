@@ -1,11 +1,11 @@
 """Image2StyleGAN (Abdal, Qin, Wonka, ICCV 2019): one w per style, from the mean latent.
 
-Follows the publication: W+, start at the mean of w, mean squared error plus VGG-16 features at relu1_1, relu1_2,
-relu3_2 and relu4_2 with all weights 1, images compared at 256 pixels, Adam of step size 0.01 and 5000 steps
-(`inversion.budget = published`).
+W+, start at the mean of w, mean squared error of pixels in [0, 1] plus that of VGG-16 features at relu1_1, relu1_2,
+relu3_2 and relu4_2, all weights 1, Adam.
 
-Not as published: fewer, larger steps within a profile's budget, and its schedule; features are those of the VGG-16
-that ships here, brought to the scale of unit-variance pixels.
+`inversion.budget = published` adds its step size of 0.01, its 5000 steps, the squared error at full resolution
+(features stay at 256 pixels), and keeps the last step. The paper states no range of pixels: [0, 1] is that of public
+reimplementations. Term by term, with every departure: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ def settings(degradation: str) -> dict[str, Any]:
         "space": "w+",
         "hypotheses": ["L01N01"],
         "rungs": [],
+        "warm_start": 0,
         "start": "mean",
         "pixel_weight": 1.0,
+        "pixel_range": "unit",
         "l1_weight": 0.0,
         "perceptual_weight": 1.0,
         "perceptual_layers": ["relu1_1", "relu1_2", "relu3_2", "relu4_2"],
@@ -31,11 +33,13 @@ def settings(degradation: str) -> dict[str, Any]:
 
 
 def published(degradation: str) -> dict[str, Any]:
-    """5000 small steps."""
+    """5000 small steps, compared at full resolution."""
     return {
         "steps": 5000,
         "learning_rate": 0.01,
         "schedule": "constant",
         "coarse_steps": 0,
+        "keep": "last",
+        "picture_size": "full",
         "perceptual_size": 256,
     }

@@ -4,12 +4,16 @@ Follows the paper: correspondence by equations 1-6, inversion by equation 7 with
 layers 4 to 8 with 10 to 40 codes, the final image g = y_{n*} with n* = argmin_n k_n. Where the paper is silent or
 literal readings fail, the choice is an option: the distance k_n of one image (`selection.rule`), the generator and its
 latent prior, the schedule, and a guard on fidelity. Not in the paper: successive halving (`inversion.rungs`), warm
-starts (`inversion.warm_start`), whitened w with one style per layer of the tail, coarse steps.
+starts (`inversion.warm_start`), whitened w with one style per layer of the tail, coarse steps. Term by term, with every
+departure: docs/methods.md.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+_PUBLISHED = {"space": "multi-z", "keep": "last", "downscale": "bilinear", "perceptual_resize": "nearest"}
+"""What mGANprior's code does where its paper and MGI's are silent."""
 
 
 def settings(degradation: str) -> dict[str, Any]:
@@ -19,4 +23,4 @@ def settings(degradation: str) -> dict[str, Any]:
 
 def published(degradation: str) -> dict[str, Any]:
     """What the paper states beyond that: it refers to mGANprior's defaults."""
-    return {"steps": 2000, "rungs": [], "warm_start": 0}
+    return {**_PUBLISHED, "steps": 2000, "rungs": [], "warm_start": 0}

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mgi import degradations
 from mgi.alignment.aligner import Aligner
 from mgi.config import ConfigError, RunConfig
 from mgi.correspondence.warping import warp_pair
-from mgi.degradations import Degradation
+from mgi.degradations import with_luminance
 from mgi.directions import Direction, LatentSpace, require_fit
 from mgi.features import Backbone, load_backbone
 from mgi.images import down as average
@@ -32,6 +31,7 @@ from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space
 from mgi.inversion.spaces.base import has_styles
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
+from mgi.methods.comparison import Comparison
 from mgi.methods.loading import prepared_generator, space_of, working_size
 from mgi.methods.measures import Ruler
 from mgi.pairs import Hypothesis
@@ -56,15 +56,21 @@ class InversionMethod:
         self.config, self.device = config, device
         self.lanes_per_batch = 1 if device == "cpu" else GPU_PAIRS
         self._backbones: dict[str, Backbone] = {}
-        self._align = Aligner(config.align, config.warp.image_size)
         self.generator = prepared_generator(config, device)
         self.size = working_size(config, self.generator.resolution)
         self.down = self.generator.resolution // self.size
+        self._compare = Comparison.of(config, self.generator.resolution, device)
+        self._align = Aligner(config.align, self._compare.picture)
         self.lanes_at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // self.generator.resolution**2)
         self.space: Space = space_of(self.generator, config, device)
         self.judge = Judge(config, self.generator, self._backbone(config.selection.backbone), device, self.size)
 
     # ------------------------------------------------------------------ stages
+
+    @property
+    def picture_size(self) -> int:
+        """Rows of sources, exemplars and warps, and of pictures that are inverted."""
+        return self._compare.picture
 
     @property
     def groups(self) -> list[list[Hypothesis]]:
@@ -100,9 +106,10 @@ class InversionMethod:
         """A picture to invert: aligned where a face is found, and as it is observed through the degradation."""
         start = time.perf_counter()
         aligned, how = self._align(image, "picture")
-        operator = self._degradation([seed])
+        operator, whole = self._compare.observer([seed]), to_float(aligned, self.device)
         # A picture that is given degraded passes unchanged: grey stays grey, holes stay holes, squares stay squares.
-        observed = operator(to_float(aligned, self.device))
+        small = self.config.inversion.observed == "given" and operator.factor > 1
+        observed = operator.shrink(whole) if small else operator(whole)
         # Kept at the size of the picture: every pixel of a smaller observation as a square of its own.
         shown = observed.repeat_interleave(aligned.shape[0] // observed.shape[-1], 2)
         shown = shown.repeat_interleave(aligned.shape[1] // observed.shape[-1], 3)
@@ -115,7 +122,7 @@ class InversionMethod:
         size = size_of(self.space.shapes(hypothesis))
         arrays: dict[str, tuple[tuple[int, ...], str]] = {
             "latents": ((size,), "float32"),
-            "features": (self.judge.feature_shape, "float16"),
+            "features": (self.judge.feature_shape, self.judge.feature_dtype),
             "loss": ((settings.steps,), "float32"),
         }
         if settings.snapshots:
@@ -128,13 +135,15 @@ class InversionMethod:
         began = time.perf_counter()
         pictures = list(dict.fromkeys(lane.pair_id for lane in lanes))
         first = {pair_id: next(lane for lane in lanes if lane.pair_id == pair_id) for pair_id in pictures}
-        seen = self._reduced_to_size(to_float(np.stack([first[p].warp for p in pictures]), self.device))
-        operator = self._degradation([first[p].observation_seed for p in pictures])
+        kept = to_float(np.stack([first[p].warp for p in pictures]), self.device)
+        seen, target = self._reduced_to_size(kept), self._compare.target(kept)
+        seeds = [first[p].observation_seed for p in pictures]
+        observer, operator = self._compare.observer(seeds), self._compare.operator(seeds)
         backbone = self._backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
         images = self.space.images
         if settings.compile:
             backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
-        objective = Objective(operator.shrink(seen), settings, backbone, operator)
+        objective = Objective(operator.shrink(target), settings, backbone, operator, self.space.points)
         states = [
             LaneState(
                 lane.hypothesis,
@@ -145,8 +154,9 @@ class InversionMethod:
             for lane in lanes
         ]
         ruler = Ruler(settings, self._backbone)
-        starts = [ruler.observed(self._image(state, state.latents), operator, seen, state.picture) for state in states]
-        solver = Solver(self.space, objective, settings, self.down, self.lanes_at_once, images)
+        starts = [ruler.observed(self._image(state, state.latents), observer, seen, state.picture) for state in states]
+        down = self.generator.resolution // self._compare.images
+        solver = Solver(self.space, objective, settings, down, self.lanes_at_once, images)
         search(solver, states, settings, self._scores, progress)
         steps = sum(len(state.losses) for state in states)
         optimised = time.perf_counter() - began
@@ -156,7 +166,7 @@ class InversionMethod:
                 results.append(LaneResult({}, {}, failed=f"the loss is not finite since step {state.lost_at}"))
                 continue
             image = self._image(state, state.best)
-            end = ruler.observed(image, operator, seen, state.picture)
+            end = ruler.observed(image, observer, seen, state.picture)
             truth = first[lane.pair_id].truth
             whole = {} if truth is None else ruler.truth(image, self._reduced_to_size(to_float(truth, self.device)))
             measures = {
@@ -192,10 +202,19 @@ class InversionMethod:
         return self.judge.select_set(tables, features)
 
     @torch.no_grad()
-    def render(self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
-        """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3]."""
+    def render(
+        self, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None, seen: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3].
+
+        Args:
+            seen: the picture that was inverted, uint8 [S,S,3]; its luminance is kept where `inversion.merge` says so.
+        """
         down = self._down(factor)
-        return to_uint8(self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, down))[0]
+        image = self.space.images([self._latents(arrays, hypothesis)], hypothesis.composing_layer, down)
+        if seen is not None and self.config.inversion.merge == "luminance":
+            image = with_luminance(image, to_float(seen, self.device))
+        return to_uint8(image)[0]
 
     @torch.no_grad()
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
@@ -263,11 +282,6 @@ class InversionMethod:
         rule = self.config.selection.rule
         images = [self._image(state, state.best) for state in states]
         return [self.judge.domain_distance(self.judge.features(image)[0], rule) for image in images]
-
-    def _degradation(self, seeds: Sequence[int]) -> Degradation:
-        """The operator for pictures of the warp's size; smaller images may pass through it, too."""
-        settings = self.config.inversion
-        return degradations.build(settings.degradation, self.config.warp.image_size, seeds, self.device)
 
     def _backbone(self, name: str) -> Backbone:
         if name not in self._backbones:

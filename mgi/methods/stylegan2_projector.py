@@ -1,14 +1,13 @@
 """The projector of StyleGAN2 (Karras et al., CVPR 2020, appendix D): one w for all layers, and noise maps.
 
-Follows the publication: W from the mean latent, perceptual distance only, Gaussian noise on w that fades out over the
-first three quarters (0.05 of w's spread), Adam of step size 0.1 that rises over 5 % and falls by a cosine over the last
-quarter, 1000 steps (`inversion.budget = published`).
+W from the mean latent, a perceptual distance only, Gaussian noise on every dimension of w that fades out over the first
+three quarters of the steps (0.05 of w's spread), Adam of step size 0.1 that rises from 0 over 5 % of the steps and
+falls by a cosine over the last quarter. Noise maps are optimised under the autocorrelation loss (weight 1e5) and
+brought back to mean 0 and variance 1 after every step. The last step is kept: losses on the way are of a w with noise.
 
-Noise maps are optimised under the autocorrelation loss (weight 1e5) and brought back to mean 0 and variance 1.
-
-Not as published: maps above `inversion.noise_rows` rows stay the stored ones. The published perceptual distance is
-LPIPS, which `inversion.budget = published` takes (`mgi weights fetch lpips-vgg` downloads its network); otherwise it is
-`unit`, LPIPS without its learnt channel weights on the VGG-16 that ships here.
+`inversion.budget = published` adds its 1000 steps, LPIPS (`mgi weights fetch lpips-vgg` downloads its network) and all
+noise maps. Otherwise the distance is `unit`, LPIPS without its learnt channel weights on the VGG-16 that ships here,
+and maps above `inversion.noise_rows` rows stay the stored ones. Term by term: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ def settings(degradation: str) -> dict[str, Any]:
         "space": "w",
         "hypotheses": ["L01N01"],
         "rungs": [],
+        "warm_start": 0,
         "start": "mean",
         "pixel_weight": 0.0,
         "l1_weight": 0.0,
@@ -35,15 +35,17 @@ def settings(degradation: str) -> dict[str, Any]:
         "optimizer": "adam",
         "learning_rate": 0.1,
         "schedule": "cosine",
+        "keep": "last",
     }
 
 
 def published(degradation: str) -> dict[str, Any]:
-    """1000 steps of LPIPS at 256 pixels."""
+    """1000 steps of LPIPS at 256 pixels, every noise map."""
     return {
         "steps": 1000,
         "coarse_steps": 0,
         "perceptual_size": 256,
         "perceptual_backbone": "lpips-vgg",
         "perceptual_norm": "lpips",
+        "noise_rows": 1024,
     }

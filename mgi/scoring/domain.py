@@ -12,6 +12,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mgi.features import Backbone
@@ -24,16 +25,23 @@ COMPONENTS = 32
 """K. The 256 locations of one image cannot fill many more dimensions; `python -m benchmarks.selection` measures it."""
 
 
+TOGETHER = 64
+"""Batches of images whose single vectors are added to the statistics at once."""
+
+
 class StatisticsError(ValueError):
     """Domain statistics cannot be used; the message is one line and says what to do."""
 
 
 @dataclass(frozen=True)
 class DomainStatistics:
-    """Statistics of a domain in its own principal components.
+    """Statistics of a domain in its own principal components, or in all dimensions where all are kept.
 
     `locations` are of single locations (for `spatial-fd`), `images` of each image's mean over them (for `paper` and
     `set-fid`); `made_from` says of what, `explained` which share of the locations' variance the components keep.
+
+    Principal components are brought to order one by one common factor, so distances in them are in the domain's own
+    units. Where all dimensions are kept (Inception's pool3) nothing is rotated or scaled: distances are FID's.
     """
 
     basis: Basis
@@ -120,8 +128,9 @@ class DomainAccumulator:
         self.images = GaussianAccumulator(channels)
 
     def update(self, grids: Tensor) -> None:
-        """Add `grid_features` of images, [B, C, g, g]."""
-        self.locations.update(grids.permute(0, 2, 3, 1).flatten(0, 2))
+        """Add `grid_features` of images, [B, C, g, g]; with one location per image there is nothing over locations."""
+        if grids.shape[-1] > 1:
+            self.locations.update(grids.permute(0, 2, 3, 1).flatten(0, 2))
         self.images.update(grids.mean(dim=(2, 3)))
 
     def merge(self, other: DomainAccumulator) -> None:
@@ -130,7 +139,7 @@ class DomainAccumulator:
         self.images.merge(other.images)
 
     def result(self, network: str, layer: str, components: int = COMPONENTS, made_from: str = "") -> DomainStatistics:
-        """Statistics in the first `components` principal components of the locations.
+        """Statistics in the first `components` principal components of the locations, or in all dimensions as they are.
 
         Both Gaussians are projected exactly from the full ones, so one pass over the images is enough.
 
@@ -139,6 +148,8 @@ class DomainAccumulator:
         """
         if self.images.n < 2:
             raise StatisticsError(f"domain statistics need at least two images, found {self.images.n}; give more")
+        if not self.locations.n:
+            return self._as_they_are(network, layer, made_from)
         locations = self.locations.result()
         values, vectors = np.linalg.eigh(locations.covariance)
         order = np.argsort(values)[::-1][:components]
@@ -159,6 +170,14 @@ class DomainAccumulator:
             float(kept.sum() / max(values.sum(), 1e-12)),
         )
 
+    def _as_they_are(self, network: str, layer: str, made_from: str) -> DomainStatistics:
+        """Of a layer of one location: FID's own vectors. A zero covariance says that there is none over locations."""
+        images = self.images.result()
+        size = images.mean.size
+        nowhere = Gaussian(images.mean, np.zeros((size, size)), 0)
+        basis = Basis(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
+        return DomainStatistics(basis, nowhere, images, network, layer, made_from, 1.0)
+
 
 def build_statistics(
     image_batches: Iterable[Tensor], backbone: Backbone, layer: str, components: int = COMPONENTS, made_from: str = ""
@@ -176,8 +195,18 @@ def build_statistics(
         FeatureError: no such layer.
     """
     accumulator = DomainAccumulator(backbone.channels(layer))
+    single: list[Tensor] = []
     for images in image_batches:
-        accumulator.update(grid_features(images, backbone, layer))
+        grids = grid_features(images, backbone, layer)
+        if grids.shape[-1] > 1:
+            accumulator.update(grids)
+            continue
+        single.append(grids)  # a scatter matrix of 2048 x 2048 per image would cost more than the network
+        if len(single) == TOGETHER:
+            accumulator.update(torch.cat(single))
+            single.clear()
+    if single:
+        accumulator.update(torch.cat(single))
     return accumulator.result(backbone.name, layer, components, made_from)
 
 

@@ -27,7 +27,7 @@ from mgi.weights.identity import generator_sha256
 
 COMPONENTS = 32
 POOLED = "pool3"
-"""Inception's layer behind FID, which has no locations left: only the rules `paper` and `set-fid` apply to it."""
+"""Inception's layer behind FID, which has one location: only the rules `paper` and `set-fid` apply to it."""
 DOMAIN_SEED = 0
 SHIPPED_SIZE = 256
 """Shipped domain statistics are of images with this many rows, or of a smaller generator's own."""
@@ -60,6 +60,11 @@ class Judge:
         return (min(COMPONENTS, channels), GRID, GRID)
 
     @property
+    def feature_dtype(self) -> str:
+        """dtype of what is stored of a hypothesis; FID's own vectors are kept in full."""
+        return "float32" if self.config.selection.layer == POOLED else "float16"
+
+    @property
     def domain(self) -> DomainStatistics:
         """The domain's statistics: shipped, cached, or measured now and cached."""
         if self._domain is None:
@@ -67,9 +72,9 @@ class Judge:
         return self._domain
 
     def features(self, images: Tensor) -> np.ndarray:
-        """Images [B,3,S,S] in [-1, 1] -> what is stored of them, float16 [B,K,g,g]."""
+        """Images [B,3,S,S] in [-1, 1] -> what is stored of them, [B, *feature_shape] of feature_dtype."""
         grids = lane_features(images, self._backbone, self.config.selection.layer, self.domain.basis)
-        return grids.cpu().numpy().astype(np.float16)
+        return grids.cpu().numpy().astype(self.feature_dtype)
 
     def distances(self, features: np.ndarray, reference: dict[str, np.ndarray]) -> dict[str, float]:
         """Features [K,g,g] of a hypothesis and of its pair's warp and exemplar -> distance by rule."""

@@ -5,7 +5,8 @@ one vector per location, hundreds of them: `spatial-fd` compares those of a hypo
 `sifid` with those of one other image. What is stored of a hypothesis is a small grid of projected features, enough for
 every rule.
 
-Grids are [K, g, g] (numpy or torch, any float type): K principal components of the domain, g x g locations.
+Grids are [K, g, g] (numpy or torch, any float type): K principal components of the domain, g x g locations. Inception's
+pool3 is one location, g = 1, and is kept in all its dimensions: FID is defined on those.
 """
 
 from __future__ import annotations
@@ -42,15 +43,17 @@ class Basis:
 def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
     """Images [B, 3, H, W] in [-1, 1] -> means of a layer's features over a GRID x GRID raster, [B, C, GRID, GRID].
 
-    A layer of one location (Inception's pool3) is repeated over the raster: `paper` and `set-fid` are exact then, and
-    the spatial distances are NaN.
+    A layer of one location (Inception's pool3) stays one, [B, C, 1, 1]: `paper` and `set-fid` apply to it, and the
+    spatial distances are NaN.
 
     Raises:
         ValueError: the layer has more than one but fewer than GRID rows or columns on these images.
     """
     with torch.no_grad():
         features = backbone(images, [layer])[layer]
-    if max(features.shape[-2:]) > 1 and min(features.shape[-2:]) < GRID:
+    if max(features.shape[-2:]) == 1:
+        return features
+    if min(features.shape[-2:]) < GRID:
         found = "x".join(map(str, features.shape[-2:]))
         raise ValueError(
             f"selection.layer {layer} of {backbone.name} has {found} locations on images of "
@@ -60,7 +63,7 @@ def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
 
 
 def lane_features(images: Tensor, backbone: Backbone, layer: str, basis: Basis) -> Tensor:
-    """What is stored of a hypothesis: images [B, 3, H, W] in [-1, 1] -> [B, K, GRID, GRID], safe in float16."""
+    """What is stored of a hypothesis: images [B, 3, H, W] in [-1, 1] -> [B, K, GRID, GRID], or [B, K, 1, 1]."""
     return basis.project(grid_features(images, backbone, layer))
 
 
@@ -104,10 +107,11 @@ def paper_fd(pooled: np.ndarray, domain_images: Gaussian) -> float:
     """Rule `paper`: the papers' "FID of one image", [K] against the pooled vectors of a domain.
 
     One vector has no covariance, so this is |x - mu|^2 + tr(Sigma): the distance from the mean image, which is why it
-    is not the default.
+    is not the default. On Inception's pool3 in all its 2048 dimensions it is FID's own scale; in principal components
+    of another layer it is in the domain's units (`DomainStatistics`). NaN where the vector is not finite.
     """
-    size = len(pooled)
-    return frechet_distance(Gaussian(np.asarray(pooled, float), np.zeros((size, size)), 1), domain_images)
+    offset = np.asarray(pooled, float) - domain_images.mean
+    return float(offset @ offset + np.trace(domain_images.covariance))
 
 
 def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:

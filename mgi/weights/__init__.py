@@ -8,7 +8,7 @@
 
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
 from mgi.weights.install import fetch, path
-from mgi.weights.zoo import Entry, entries, entry, folder, state, verify
+from mgi.weights.zoo import Entry, entries, entry, folder, stand_in, state, verify
 
 __all__ = [
     "Entry",
@@ -20,6 +20,7 @@ __all__ = [
     "fetch",
     "folder",
     "path",
+    "stand_in",
     "state",
     "verify",
 ]

@@ -17,6 +17,7 @@ import platformdirs
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
 
 State = Literal["here", "missing", "corrupt"]
+_LARGEST_HEADER = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,25 @@ def state(item: Entry) -> State:
     except WeightsCorrupt:
         return "corrupt"
     return "here"
+
+
+def stand_in(name: str) -> str | None:
+    """What the file of `name` stands in for real weights with, such as "random weights, seed 0"; None: it is real.
+
+    Tests and trials without real weights use files that say so in their metadata, and whoever meets one repeats it.
+    """
+    item = _catalogue().get(name)
+    if item is None or item.sha256 or not item.path.is_file():  # a pinned hash is of the real file
+        return None
+    with item.path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(min(size, _LARGEST_HEADER)))
+        except ValueError:
+            return None
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    label = metadata.get("stand_in") if isinstance(metadata, dict) else None
+    return str(label) if label else None
 
 
 def sha256_of(path: Path) -> str:

@@ -231,5 +231,5 @@ def test_lpips_equals_the_package() -> None:
     x, y = torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
     with torch.no_grad():
         expected = public(x, y).flatten()
-        found = perceptual(ours(x, LAYERS), ours(y, LAYERS), "lpips", ours.heads)
+        found = perceptual(ours(x, LAYERS), ours(y, LAYERS), "lpips", heads=ours.heads)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,29 @@ def test_a_folder_can_be_the_domain(tmp_path: Path) -> None:
         list(folder_images(sorted(folder.iterdir()), 64, "cpu"))
     with pytest.raises(ConfigError, match="must be 'generator' or a folder"):
         _ = make(config(domain=str(tmp_path / "nowhere"))).domain
+
+
+def test_the_papers_rule_is_on_fids_own_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """|x - mu|^2 + tr(Sigma) in all 2048 dimensions: FID's formula of one vector, which has no covariance."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "stub"))
+    from standins import weights_folder
+
+    monkeypatch.setenv("MGI_WEIGHTS_DIR", str(weights_folder(tmp_path / "weights", "inception-fid")))
+    judge = make(config(rule="paper", backbone="inception-fid", layer="pool3"))
+    generator = load(GOLDEN / "pggan_mganprior.pth")
+    images = torch.cat(list(generated_images(generator, 3, 64, "cpu", seed=5)))
+    features = judge.features(images)
+    assert features.shape == (3, *judge.feature_shape) == (3, 2048, 1, 1)
+    assert features.dtype == judge.feature_dtype == "float32"
+
+    backbone = load_backbone("inception-fid")
+    samples = torch.cat(list(generated_images(generator, 16, 64, "cpu")))
+    activations = backbone(samples, ["pool3"])["pool3"].flatten(1).double().numpy()
+    mean, covariance = activations.mean(0), np.cov(activations, rowvar=False)
+    of_images = backbone(images, ["pool3"])["pool3"].flatten(1).double().numpy()
+    reference = {"warp": features[0], "exemplar": features[1]}
+    for vector, stored in zip(of_images, features, strict=True):
+        expected = np.square(vector - mean).sum() + np.trace(covariance)
+        found = judge.distances(stored, reference)
+        assert found["paper"] == pytest.approx(expected, rel=1e-5)
+        assert np.isnan(found["spatial-fd"]) and np.isnan(found["sifid"])

@@ -137,6 +137,8 @@ def _without(state, key):
         (lambda s: {**s, "layer2.conv.weight": torch.zeros(32, 32)}, r"layer2 has weight \[32, 32\]"),
         (lambda s: {**s, "layer0.wscale.bias": torch.full((32,), torch.nan)}, "holds NaN or infinity"),
         (lambda s: {**s, "lod": torch.tensor(1.0)}, "lod is 1, expected 0"),
+        (lambda s: {**s, "lod": torch.zeros(2)}, "lod has shape \\[2\\], expected one number"),
+        (lambda s: {**s, f"layer{'1' * 5000}.conv.weight": torch.zeros(1)}, "found tensor"),
         (lambda s: {**s, "mapping.0": torch.zeros(1)}, "found tensor 'mapping.0'"),
     ],
 )

@@ -1,12 +1,12 @@
-"""NVIDIA's pickles, read like the state dicts that they hold; test_hostile_files.py has those that must be refused.
+"""NVIDIA's TensorFlow pickles, and training snapshots, read like the state dicts that they hold.
 
-The pickles are made here from stand-ins of the classes' names; no foreign source is needed to write one.
+The pickles are made here from stand-ins of the classes' names; no foreign source is needed to write one. The PyTorch
+ones are in test_ada_pickles.py; those that must be refused in test_hostile_files.py and test_hostile_names.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import pickle
 import sys
 import types
@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from mgi.generators import GeneratorError, load
+from mgi.generators import GeneratorError, checkpoint_tensors, load
 
 # Pickling a tensor as NVIDIA does goes through PyTorch's old storages.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
@@ -49,13 +48,9 @@ def nvidia(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
         def __getstate__(self) -> dict[str, Any]:
             return self.__dict__
 
-    def _reconstruct_persistent_obj(meta: Any) -> None:
-        raise AssertionError("foreign code was run")
-
     places: dict[str, Any] = {
         "dnnlib.util": EasyDict,
         "dnnlib.tflib.network": Network,
-        "torch_utils.persistence": _reconstruct_persistent_obj,
     }
     for place, thing in places.items():
         parts = place.split(".")
@@ -65,97 +60,7 @@ def nvidia(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
                 monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
         thing.__module__, thing.__qualname__ = place, thing.__name__
         setattr(sys.modules[place], thing.__name__, thing)
-    yield types.SimpleNamespace(EasyDict=EasyDict, Network=Network, rebuild=_reconstruct_persistent_obj)
-
-
-class Module:
-    """A module of NVIDIA's PyTorch code, as its persistence pickles it."""
-
-    def __init__(self, nvidia: types.SimpleNamespace, source: str) -> None:
-        self.nvidia, self.source = nvidia, source
-        self.state: dict[str, Any] = {
-            kind: collections.OrderedDict() for kind in ("_parameters", "_buffers", "_modules")
-        }
-
-    def put(self, key: str, tensor: torch.Tensor) -> None:
-        first, _, rest = key.partition(".")
-        if rest:
-            self.state["_modules"].setdefault(first, Module(self.nvidia, self.source)).put(rest, tensor)
-        elif first.startswith("noise_const") or first == "w_avg":
-            self.state["_buffers"][first] = tensor
-        else:
-            self.state["_parameters"][first] = torch.nn.Parameter(tensor)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        meta = self.nvidia.EasyDict(
-            type="class", version=6, module_src=self.source, class_name="Generator", state=self.state
-        )
-        return self.nvidia.rebuild, (meta,)
-
-
-def ada_state() -> dict[str, torch.Tensor]:
-    """rosinality's golden generator under the names of stylegan2-ada-pytorch."""
-    checkpoint = state_of("stylegan2_rosinality")
-    old, new = checkpoint["g_ema"], {"mapping.w_avg": checkpoint["latent_avg"]}
-    depth = sum(key.startswith("style.") and key.endswith("weight") for key in old)
-    for i in range(depth):
-        new |= {f"mapping.fc{i}.{kind}": old[f"style.{i + 1}.{kind}"] for kind in ("weight", "bias")}
-    new["synthesis.b4.const"] = old["input.input"][0]
-    sizes = [4, 8, 16, 32]
-    convolutions = [("b4.conv1", "conv1")]
-    for number, size in enumerate(sizes[1:]):
-        convolutions += [(f"b{size}.conv{j}", f"convs.{2 * number + j}") for j in (0, 1)]
-    for number, (there, here) in enumerate(convolutions):
-        new[f"synthesis.{there}.weight"] = old[f"{here}.conv.weight"][0]
-        new[f"synthesis.{there}.affine.weight"] = old[f"{here}.conv.modulation.weight"]
-        new[f"synthesis.{there}.affine.bias"] = old[f"{here}.conv.modulation.bias"]
-        new[f"synthesis.{there}.bias"] = old[f"{here}.activate.bias"]
-        new[f"synthesis.{there}.noise_strength"] = old[f"{here}.noise.weight"][0]
-        new[f"synthesis.{there}.noise_const"] = old[f"noises.noise_{number}"][0, 0]
-    for number, size in enumerate(sizes):
-        here = f"to_rgbs.{number - 1}" if number else "to_rgb1"
-        new[f"synthesis.b{size}.torgb.weight"] = old[f"{here}.conv.weight"][0]
-        new[f"synthesis.b{size}.torgb.bias"] = old[f"{here}.bias"].flatten()
-        for kind in ("weight", "bias"):
-            new[f"synthesis.b{size}.torgb.affine.{kind}"] = old[f"{here}.conv.modulation.{kind}"]
-    return {key: tensor.contiguous().clone() for key, tensor in new.items()}
-
-
-def test_stylegan2_ada_pickle(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    module = Module(nvidia, source=f"open({str(marker)!r}, 'w')")
-    for key, tensor in ada_state().items():
-        module.put(key, tensor)
-    path = tmp_path / "network.pkl"
-    content = {"G": None, "D": None, "G_ema": module, "training_set_kwargs": nvidia.EasyDict(), "augment_pipe": None}
-    path.write_bytes(pickle.dumps(content))
-    expected = golden("stylegan2_rosinality")
-    generator = load(path)
-    torch.testing.assert_close(generator(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
-    save_file(ada_state(), tmp_path / "network.safetensors")
-    torch.testing.assert_close(load(tmp_path / "network.safetensors")(expected["z"]), generator(expected["z"]))
-    assert not marker.exists()
-
-
-def test_stylegan3_and_others_are_named(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
-    path, base = tmp_path / "network.pkl", ("synthesis.b4.const", "mapping.fc0.weight")
-
-    def with_keys(*keys: str) -> Module:
-        module = Module(nvidia, "")
-        for key in keys:
-            module.put(key, torch.zeros(2, 2))
-        return module
-
-    for content, message in (
-        ({"G_ema": with_keys("synthesis.L0_36_512.weight")}, "StyleGAN3"),
-        ({"G_ema": with_keys(*base, "synthesis.b8.skip.weight")}, "residual blocks"),
-        ({"G_ema": with_keys(*base, "mapping.embed.weight")}, "conditional"),
-        ({"weights": 3}, "holds no generator"),
-        ([], "holds no generator"),
-    ):
-        path.write_bytes(pickle.dumps(content))
-        with pytest.raises(GeneratorError, match=message):
-            load(path)
+    yield types.SimpleNamespace(EasyDict=EasyDict, Network=Network)
 
 
 # ---------------------------------------------------------------------- TensorFlow
@@ -211,6 +116,10 @@ def test_stylegan2_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) 
     torch.testing.assert_close(
         generator.synthesize(w), expected["image_truncated_psi0_7_layers8"], rtol=1e-4, atol=1e-4
     )
+    gs.static_kwargs["conv_clamp"] = 0.5  # of StyleGAN2-ADA
+    path.write_bytes(pickle.dumps((None, None, gs)))
+    assert checkpoint_tensors(path)[1]["synthesis/conv_clamp"] == 0.5
+    assert not torch.allclose(load(path)(expected["z"]), expected["image"], rtol=0.1, atol=0.1)
 
 
 def test_stylegan_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
@@ -235,6 +144,27 @@ def test_stylegan_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -
     path.write_bytes(pickle.dumps((None, None, gs), protocol=2))
     expected = golden("stylegan_genforce")
     torch.testing.assert_close(load(path)(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
+
+
+def test_variants_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
+    kinds = {4: ("Conv", "ToRGB"), 8: ("Conv0_up", "Conv1", "ToRGB")}
+    base = {f"{size}x{size}/{kind}/mod_weight": np.zeros((2, 2)) for size in kinds for kind in kinds[size]}
+    base |= {f"{size}x{size}/ToRGB/weight": np.zeros((1, 1, 2, 3)) for size in kinds}
+    without = {key: value for key, value in base.items() if not key.startswith("4x4/ToRGB")}
+    path = tmp_path / "gs.pkl"
+    for synthesis, mapping, arguments, message in (
+        (without, {}, {}, "architecture 'orig'"),
+        (without | {"8x8/Skip/weight": np.zeros((1, 1, 2, 2))}, {}, {}, "residual blocks"),
+        (base, {"LabelEmbed/weight": np.zeros((2, 2))}, {}, "conditional on labels"),
+        (base, {"LabelConcat/weight": np.zeros((2, 2))}, {}, "conditional on labels"),
+        (base, {}, {"conv_clamp": "x"}, "clamps its convolutions at no single positive number"),
+    ):
+        parts = {"synthesis": network(nvidia, synthesis), "mapping": network(nvidia, mapping)}
+        gs = network(nvidia, {}, **parts)
+        gs.static_kwargs.update(arguments)
+        path.write_bytes(pickle.dumps((None, None, gs)))
+        with pytest.raises(GeneratorError, match=message):
+            load(path)
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -119,6 +119,8 @@ def test_noise_maps_are_a_lanes_own_where_asked(styled, name: str, first: int) -
         for group in names:
             moved = not torch.allclose(lane.latents[group], before[group], atol=1e-3)
             assert moved == (noise == "optimised")
+            if noise == "fresh":
+                continue
             after = lane.latents[group].detach()
             assert abs(float(after.mean())) < 1e-6
             assert float(after.square().mean()) == pytest.approx(1, abs=1e-4)

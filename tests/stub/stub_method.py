@@ -33,7 +33,7 @@ class StubMethod:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.size = config.warp.image_size
+        self.size = self.picture_size = config.warp.image_size
 
     @property
     def groups(self) -> list[list[Hypothesis]]:

@@ -45,7 +45,7 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
     There the first layer is linear, every weight's scale is sqrt(2 / fan-in), also before the image, and biases are
     scaled along with their weights.
     """
-    scales = sorted({int(key.split(".")[1]) for key in state if key.startswith("scaleLayers.")})
+    scales = sorted({int(match[1]) for key in state if (match := re.match(r"scaleLayers\.(\d{1,5})\.", key))})
     if scales != list(range(len(scales))):
         raise GeneratorError(f"{name}: expected scaleLayers 0, 1, ..., found {scales}; get the checkpoint again")
     first = _scaled(state, "formatLayer", name, dimensions=2)

@@ -44,6 +44,13 @@ class Reader:
             raise GeneratorError(f"{self.name}: tensor {key} holds NaN or infinity; the checkpoint is damaged")
         return tensor.float()
 
+    def number(self, key: str) -> Tensor:
+        """The one number in tensor `key`, of whatever shape, as a scalar. Raises GeneratorError for any other count."""
+        tensor = self.take(key)
+        if tensor.numel() != 1:
+            raise GeneratorError(f"{self.name}: {key} has shape {list(tensor.shape)}, expected one number")
+        return tensor.reshape(())
+
     def numbers(self, before: str, after: str) -> list[int]:
         """0, 1, ... as found in keys `before{number}after`.
 
@@ -51,7 +58,7 @@ class Reader:
             GeneratorError: a number is left out, or there is none.
         """
         found = {key[len(before) : -len(after)] for key in self.state if key.startswith(before) and key.endswith(after)}
-        numbers = sorted(int(text) for text in found if text.isdecimal())
+        numbers = sorted(int(text) for text in found if text.isdecimal() and len(text) < 6)
         if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             raise GeneratorError(f"{self.name}: expected {before}0{after}, {before}1{after}, ..., found {numbers}")
         return numbers

@@ -27,7 +27,7 @@ def is_genforce(state: Mapping[str, Any]) -> bool:
 def read_genforce(state: Mapping[str, Tensor], name: str) -> StyleGAN:
     """From `mapping.dense{i}`, `truncation.w_avg`, `synthesis.layer{i}`, `synthesis.output{b}`, `synthesis.lod`."""
     reader = Reader(state, name)
-    if "synthesis.lod" in state and (lod := float(reader.take("synthesis.lod"))) != 0:
+    if "synthesis.lod" in state and (lod := float(reader.number("synthesis.lod"))) != 0:
         raise GeneratorError(f"{name}: lod is {lod:g}, expected 0: it was saved before training its last resolution")
     mapping = [
         reader.linear(f"mapping.dense{i}", gain=_GAIN, rate=MAPPING_RATE)
@@ -46,13 +46,12 @@ def read_genforce(state: Mapping[str, Tensor], name: str) -> StyleGAN:
 
 def _layer(reader: Reader, prefix: str, index: int) -> StyledLayer:
     bias = reader.take(f"{prefix}.bias", None)
+    noise = reader.take(f"{prefix}.apply_noise.noise", 1, 1, None, None)[0, 0]
     weight = None
     if index:
         weight = reader.take(f"{prefix}.weight", len(bias), None, 3, 3)
         weight = weight * (_GAIN / math.sqrt(weight[0].numel()))
-        size = reader.take(f"{prefix}.apply_noise.noise").shape[-1]
-        if index % 2 == 0 and size >= _MIRRORED_FROM:
+        if index % 2 == 0 and noise.shape[-1] >= _MIRRORED_FROM:
             weight = weight.flip(2, 3)
     strength = reader.take(f"{prefix}.apply_noise.weight", len(bias))
-    noise = reader.take(f"{prefix}.apply_noise.noise", 1, 1, None, None)[0, 0]
     return StyledLayer(weight, reader.linear(f"{prefix}.style"), bias, noise, strength)

@@ -58,7 +58,7 @@ def read_genforce(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
     def modulated(prefix: str, noisy: bool) -> Modulated:
         weight = _scaled(reader.take(f"{prefix}.weight", None, None, None, None))
         noise = reader.take(f"{prefix}.noise", 1, 1, None, None)[0, 0] if noisy else None
-        strength = reader.take(f"{prefix}.noise_strength") if noisy else None
+        strength = reader.number(f"{prefix}.noise_strength") if noisy else None
         # Styles are stored around 0 there and used around 1.
         style = reader.linear(f"{prefix}.style", shift=1.0)
         return Modulated(weight, style, reader.take(f"{prefix}.bias", weight.shape[0]), noise, strength)

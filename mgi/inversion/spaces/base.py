@@ -44,6 +44,10 @@ class Space(Protocol):
         """Whether `coarse` makes any difference at this composing layer."""
         ...
 
+    def points(self, latents: Latents) -> Tensor:
+        """The rows [rows, D] of a lane that the geodesic loss compares."""
+        ...
+
     def retract(self, latents: Latents) -> None:
         """Bring a lane back into the space after a gradient step, in place."""
         ...

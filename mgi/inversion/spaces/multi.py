@@ -97,6 +97,10 @@ class MultiCode:
         """Only below the head's own layer, which was fitted to the stored noise."""
         return self.head is not None and self.prior is not None and layer <= self.head.layer and not self.noise.used
 
+    def points(self, latents: Latents) -> Tensor:
+        """The codes."""
+        return latents["codes"]
+
     def retract(self, latents: Latents) -> None:
         """Codes may be anywhere; noise stays noise."""
         self.noise.retract(latents)

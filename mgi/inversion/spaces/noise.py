@@ -52,7 +52,9 @@ class NoiseMaps:
         return {int(name[len(PREFIX) :]): stacked(lanes, name)[:, None] for name in self.shapes(start_layer)}
 
     def retract(self, latents: Latents) -> None:
-        """Mean 0 and variance 1 again, in place (StyleGAN2's projector)."""
+        """Optimised maps have mean 0 and variance 1 again, in place (StyleGAN2's projector)."""
+        if self._settings.noise != "optimised":
+            return
         with torch.no_grad():
             for tensor in noise_groups(latents):
                 tensor.sub_(tensor.mean()).div_(tensor.square().mean().sqrt() + 1e-8)

@@ -39,9 +39,7 @@ class SingleCode:
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
         """The codes of `_start`, and noise from the lane's seed."""
-        latents = {"codes": self._start(seed, device), **self.noise.start(seed, 0, device)}
-        self.retract(latents)
-        return latents
+        return {"codes": self._start(seed, device), **self.noise.start(seed, 0, device)}
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """The whole synthesis; `layer` says nothing here."""
@@ -59,6 +57,10 @@ class SingleCode:
     def has_coarse(self, layer: int) -> bool:
         """Wherever there is a head, which was fitted to the stored noise."""
         return self.head is not None and has_styles(self.generator) and not self.noise.used
+
+    def points(self, latents: Latents) -> Tensor:
+        """The codes."""
+        return latents["codes"]
 
     def retract(self, latents: Latents) -> None:
         """Codes may be anywhere; noise stays noise."""
@@ -149,21 +151,31 @@ class Sphere(SingleCode):
         to_w: LatentPrior | None = None,
     ) -> None:
         super().__init__(generator, settings, head)
-        self._to_w = to_w
+        self._to_w = to_w.diagonal() if to_w is not None and settings.sphere_fit == "diagonal" else to_w
 
     def _rows(self) -> int:
         return 1 if self._to_w is None else int(self.generator.styles)  # type: ignore[attr-defined]
 
     def _start(self, seed: int, device: str) -> Tensor:
-        # One random point for all styles: a sample of the generator's own.
-        return draw(1, self.generator.z_dim, seed).expand(self._rows(), -1).clone().to(device)
+        # One random point for all styles is a sample of the generator's own.
+        points = 1 if self.settings.sphere_start == "one" else self._rows()
+        codes = draw(points, self.generator.z_dim, seed).expand(self._rows(), -1).clone().to(device)
+        return self._on_sphere(codes)
+
+    def points(self, latents: Latents) -> Tensor:
+        """w as the synthesis reads it, or the points of the sphere (`geodesic_on`)."""
+        codes = latents["codes"]
+        return codes if self._to_w is None or self.settings.geodesic_on == "sphere" else self._to_w.to_w(codes)
 
     def retract(self, latents: Latents) -> None:
         """Every point back to radius sqrt(D)."""
         super().retract(latents)
-        codes = latents["codes"]
         with torch.no_grad():
-            codes.copy_(F.normalize(codes, dim=1) * math.sqrt(codes.shape[1]))
+            latents["codes"].copy_(self._on_sphere(latents["codes"]))
+
+    @staticmethod
+    def _on_sphere(codes: Tensor) -> Tensor:
+        return F.normalize(codes, dim=1) * math.sqrt(codes.shape[1])
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Moved in w where there are styles, and not brought back to the sphere: a direction leaves it on purpose."""

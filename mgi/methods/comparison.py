@@ -1,0 +1,61 @@
+"""At which sizes results are compared with pictures, and through which operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mgi import degradations
+from mgi.config import Inversion, RunConfig, parse_degradation
+from mgi.degradations import Degradation
+from mgi.images import down as average
+from mgi.methods.loading import working_size
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of a picture on its way to the loss.
+
+    Args:
+        settings: degradation and how images are reduced.
+        picture: rows of pictures and warps as they are kept.
+        rows: rows at which they are compared, before any degradation.
+        images: rows of the images that the solver makes.
+        device: where operators live.
+    """
+
+    settings: Inversion
+    picture: int
+    rows: int
+    images: int
+    device: str
+
+    @classmethod
+    def of(cls, config: RunConfig, resolution: int, device: str) -> Comparison:
+        """For a generator of that resolution.
+
+        Raises:
+            ConfigError: its resolution and warp.image_size do not divide each other.
+        """
+        s = config.inversion
+        rows = working_size(config, resolution)
+        if config.task == "invert" and s.picture_size == "full":
+            return cls(s, resolution, resolution, resolution, device)
+        # Means of cells may be taken twice; other filters reduce in one go. Masks and rain are of the picture's pixels.
+        in_one_go = s.downscale != "mean" and parse_degradation(s.degradation)[0] not in ("mask", "rain")
+        return cls(s, config.warp.image_size, rows, max(rows, resolution) if in_one_go else rows, device)
+
+    def observer(self, seeds: Sequence[int]) -> Degradation:
+        """Degrades pictures as they are kept."""
+        return degradations.build(self.settings.degradation, self.picture, seeds, self.device, self.settings.downscale)
+
+    def operator(self, seeds: Sequence[int]) -> Degradation:
+        """Degrades the solver's images."""
+        s = self.settings
+        return degradations.build(s.degradation, self.picture, seeds, self.device, s.downscale, self.images)
+
+    def target(self, pictures: Tensor) -> Tensor:
+        """Kept pictures [P, 3, S, S] at the rows of the comparison."""
+        return average(pictures, pictures.shape[-1] // self.rows)
