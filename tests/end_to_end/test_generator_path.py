@@ -79,8 +79,6 @@ def test_a_worker_in_another_folder_finds_the_checkpoint(tmp_path: Path) -> None
             scheduler = json.loads(address.read_text())["address"]
             done = mgi(here, *arguments, "--scheduler", scheduler)
             assert done.returncode == 0, done.stderr
-            again = mgi(tmp_path, "resume", here / "run", "--scheduler", scheduler)
-            assert "nothing to compute" in again.stdout
 
             # The worker has the network in its memory; another checkpoint under the name is refused all the same.
             next((here / "run" / "final").iterdir()).unlink()
