@@ -26,6 +26,7 @@ from tasks.method import layout_of
 from tasks.plan import Request, check_same_run, create_run, make_plan
 from tasks.preview import preview_path
 from tasks.report_run import report_run
+from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files, lane_key
 
 SHARD = 64
@@ -133,7 +134,7 @@ def resume_run(
     """
     start = time.perf_counter()
     store = RunStore.open(run)
-    check_own_files(store, RunConfig.model_validate(store.header["config"]))
+    check_own_files(store, stored_config(store.header, run))
     job = Job(str(Path(run).resolve()), store.header["digest"], store.header.get("threads"))
     with open_session(job, observer, workers, scheduler) as session:
         if retry:

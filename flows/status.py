@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mgi.config import RunConfig
 from storage.run_store import RunStore
+from tasks.stored import stored_config
 from tasks.unit import INVERT, SCORE, SELECT, WARP
 
 
@@ -19,7 +19,7 @@ def read_status(run: str) -> dict[str, Any]:
         storage.run_store.NoRun: there is no run in that folder.
     """
     store = RunStore.open(run)
-    config = RunConfig.model_validate(store.header["config"])
+    config = stored_config(store.header, str(store.path))
     quarantined = store.quarantined()
     alive = {str(pair_id) for pair_id in store.pairs["id"]} - set(quarantined)
     lanes = len(config.inversion.all_hypotheses())

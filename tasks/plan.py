@@ -17,7 +17,9 @@ from mgi.config import ConfigError, RunConfig, planned_steps, whole_paths
 from mgi.own_files import own_hashes, require_own_files
 from mgi.pairs import Pair
 from storage.folders import duplicate_stems, list_images, make_pairs
+from storage.run_header import check_same
 from storage.run_store import ArraySpec, RunStore
+from tasks.stored import stored_config
 
 PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
 """Versions that are recorded with a run."""
@@ -136,11 +138,13 @@ def check_same_run(plan: Plan, run: str) -> None:
     Raises:
         storage.run_store.RunConflict: it holds another; the message lists every difference, old -> new.
     """
-    header, old = header_of(plan), RunStore.open(run).header
-    # A run that was made before paths were kept whole: it is the same one where its paths mean the same files here.
-    if whole_paths("", old["config"], Path.cwd()) == header["config"]:
-        header |= {"config": old["config"], "digest": old["digest"]}
-    RunStore.create(run, header, plan.table(), {})  # opens what is there, after comparing it
+    store = RunStore.open(run)
+    # A run may be older than some fields, and than whole paths: it is the same one where it means the same here.
+    meant = whole_paths("", stored_config(store.header, run).model_dump(mode="json"), Path.cwd())
+    new = header_of(plan)
+    if meant == new["config"]:
+        new["digest"] = store.header["digest"]
+    check_same(Path(store.path), {**store.header, "config": meant}, new, store.pairs, plan.table())
 
 
 def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from tasks.lettering import format_distance
 from tasks.pictures import MethodOrLoader, Pictures
 from tasks.plan import weight_names
 from tasks.rows import read_rows
+from tasks.stored import stored_config
 
 PAGE = "report.html"
 GALLERY = 48
@@ -49,7 +50,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     Returns:
         Path of the page.
     """
-    config = RunConfig.model_validate(store.header["config"])
+    config = stored_config(store.header, str(store.path))
     rows = read_rows(store, config)
     lanes = hypotheses_table(rows.lanes)
     summary = summary_table(lanes)
@@ -70,7 +71,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     page = template.render(
         run=Path(store.path).name,
         config=config,
-        digest=config.digest(),
+        digest=store.header["digest"],
         toml=toml_of(config),
         method=method_summary(config.inversion.method),
         header=store.header,

@@ -22,6 +22,7 @@ from mgi.pairs import Pair
 from storage.run_header import check_weights
 from storage.run_store import RunStore
 from tasks.method import method_of
+from tasks.stored import stored_config
 
 if TYPE_CHECKING:
     from mgi.methods import Method
@@ -73,8 +74,8 @@ class OpenRun:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.store = RunStore.open(job.run)
-        self.config = RunConfig.model_validate(self.store.header["config"])
-        if self.config.digest() != job.digest:
+        self.config = stored_config(self.store.header, job.run)
+        if self.store.header["digest"] != job.digest:  # as it was written: newer versions may hash it otherwise
             raise ConfigError(f"{job.run} holds another configuration than when this command started; run it again")
 
     @property

@@ -1,0 +1,94 @@
+"""Runs that earlier versions made open for ever: two of 0.1.0, a finished translation and an inversion with quarantine.
+
+The archive holds folders as that version left them (stub method, paths below /data/mgi); it is never written again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "stub"))
+from runs import command, mgi, results  # noqa: E402
+
+ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
+MADE_AT = "/data/mgi"
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """`inputs/`, `translate/` and `invert/`, moved here."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    for run in ("translate", "invert"):
+        header = tmp_path / run / "run.json"
+        header.write_text(header.read_text().replace(MADE_AT, str(tmp_path)))
+    return tmp_path
+
+
+def test_a_finished_run_opens_resumes_and_reports(stored: Path) -> None:
+    run = stored / "translate"
+    before = results(run)
+    assert len(before) == 2
+    status = mgi(command("status", run, "--json"))
+    assert status.returncode == 0, status.stderr
+    said = json.loads(status.stdout)
+    assert said["digest"] == json.loads((run / "run.json").read_text())["digest"]
+    resumed = mgi(command("resume", run))
+    assert resumed.returncode == 0, resumed.stderr
+    assert results(run) == before
+    reported = mgi(command("report", run))
+    assert reported.returncode == 0, reported.stderr
+    assert (run / "report.html").is_file() and (run / "contact_sheet.png").is_file()
+
+
+def test_the_command_that_began_it_continues_it(stored: Path) -> None:
+    run, inputs = stored / "translate", stored / "inputs"
+    before = results(run)
+    (inputs / "sources" / "broken.png").unlink()  # it came later, for the inversion
+    arguments = ("translate", inputs / "sources", inputs / "exemplars", "--out", run, "--profile", inputs / "stub.toml")
+    again = mgi(command(*arguments))
+    assert again.returncode == 0, again.stderr
+    assert results(run) == before
+    other = mgi(command(*arguments, "--set", "inversion.steps=6"))
+    assert other.returncode == 2
+    assert "inversion.steps: 5 -> 6" in other.stderr and "keep" not in other.stderr, "new fields are no difference"
+
+
+def test_what_is_left_of_a_run_is_computed_by_this_version(stored: Path) -> None:
+    run = stored / "translate"
+    whole = results(run)
+    final = next((run / "final").glob("*.png"))
+    marker = run / "done" / "select" / final.stem
+    (marker if marker.exists() else next((run / "done" / "select").glob(f"{final.stem}*"))).unlink()
+    final.unlink()
+    resumed = mgi(command("resume", run))
+    assert resumed.returncode == 0, resumed.stderr
+    assert results(run) == whole
+
+
+def test_quarantine_stays_and_retries(stored: Path) -> None:
+    run = stored / "invert"
+    resumed = mgi(command("resume", run))
+    assert resumed.returncode == 3, resumed.stderr
+    retried = mgi(command("resume", run, "--retry"))
+    assert retried.returncode == 3, retried.stderr
+    assert len(results(run)) == 2, "only the broken picture is left out"
+
+
+def test_fields_of_a_newer_version_are_named(stored: Path) -> None:
+    header = stored / "translate" / "run.json"
+    content = json.loads(header.read_text())
+    content["config"]["inversion"]["telepathy"] = True
+    content["versions"]["mgi"] = "9.1"
+    header.write_text(json.dumps(content))
+    for verb in ("resume", "status", "report"):
+        refused = mgi(command(verb, stored / "translate"))
+        assert refused.returncode == 2, refused.stderr
+        (line,) = [line for line in refused.stderr.splitlines() if line.startswith("mgi:")]
+        assert "begun by mgi 9.1, whose inversion.telepathy this version does not know" in line
