@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
+# Two test processes of one thread each: threads of two processes on two cores would wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
 
 .PHONY: demo test lint clean help
 
@@ -19,7 +21,7 @@ demo: $(VENV)/.installed  ## translate two example pairs and build the report
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/mgi weights fetch --embedded
-	$(BIN)/python -m pytest
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .
