@@ -59,14 +59,18 @@ class Degradation:
             chosen = slice(None) if rows is None else list(rows)
             ratio = self.keep.shape[-1] // images.shape[-1]
             images = images * down(self.keep[chosen], ratio) + down(self.add[chosen], ratio)
-        return downscale(images, self._ratio(images), self.kind)
+        return downscale(images, self._ratio(images.shape[-1]), self.kind)
 
     def shrink(self, observed: Tensor) -> Tensor:
         """The observation, min(s, S / factor) rows, of pictures [B, 3, s, s] that show each pixel of it as a square."""
-        return down(observed, self._ratio(observed))
+        return down(observed, self._ratio(observed.shape[-1]))
 
-    def _ratio(self, images: Tensor) -> int:
-        return max(1, images.shape[-1] * self.factor // self.size)
+    def observed_rows(self, rows: int) -> int:
+        """Rows of the observation of an image of so many rows."""
+        return rows // self._ratio(rows)
+
+    def _ratio(self, rows: int) -> int:
+        return max(1, rows * self.factor // self.size)
 
 
 def build(

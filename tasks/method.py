@@ -52,8 +52,16 @@ def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
     Returns:
         `picture`: rows of pictures and warps; `arrays`: {hypothesis id: {name: (shape, dtype)}} of what one lane keeps;
         `lanes`: pairs per call; `groups`: ids of the hypotheses that are inverted by the same call.
+
+    Raises:
+        mgi.weights.WeightsError: networks are missing; it names all of them.
+        ConfigError: settings that cannot work together; it names every problem.
     """
     config = RunConfig.model_validate_json(config_json)
+    if FACTORY not in os.environ:
+        from mgi.methods.networks import fetch_all
+
+        fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
     method = method_of(config, threads)
     arrays = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in config.inversion.all_hypotheses()}
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]

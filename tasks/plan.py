@@ -23,8 +23,6 @@ from tasks.stored import stored_config
 
 PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
 """Versions that are recorded with a run."""
-SECONDS_PER_LANE_STEP = 1.2
-"""One optimisation step at 1024 x 1024 on two CPU cores: the scale of the dry run's estimate, nothing more."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,6 @@ class Plan:
     def lane_steps(self) -> int:
         """Optimisation steps of all lanes together."""
         return len(self.pairs) * planned_steps(self.request.config.inversion)
-
-    @property
-    def cpu_hours(self) -> float:
-        """A rough guess for two CPU cores at 1024 x 1024."""
-        return self.lane_steps * SECONDS_PER_LANE_STEP / 3600
 
     def table(self) -> pd.DataFrame:
         """The pairs as the store keeps them: index, id, source, exemplar."""
@@ -175,13 +168,10 @@ def versions() -> dict[str, str]:
 
 
 def weight_names(config: RunConfig) -> list[str]:
-    """Zoo names of the networks that a configuration uses."""
-    names = [config.generator, config.inversion.perceptual_backbone, config.selection.backbone]
-    if config.task == "translate":
-        names.insert(1, config.warp.backbone)
-    if config.align.mode != "never":
-        names.append("mtcnn-faces")
-    return list(dict.fromkeys(names))
+    """Zoo names, or the file of the generator, of the networks that a configuration uses."""
+    from mgi.methods.networks import needs
+
+    return list(needs(config))
 
 
 def weight_hashes(config: RunConfig) -> dict[str, str]:

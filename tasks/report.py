@@ -269,7 +269,7 @@ def _distance(value: Any) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """42 s, 3 min 20 s, 2 h 05 min."""
+    """42 s, 3 min 20 s, 2 h 05 min, 14 days 3 h."""
     if seconds is None:
         return "–"
     if seconds < 10:
@@ -278,4 +278,6 @@ def duration(seconds: float | None) -> str:
     if minutes == 0:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days {hours % 24} h"
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
-from flows.cli.translate import print_plan
+from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import load_settings, parse_assignments
 
 
@@ -49,12 +49,15 @@ def invert(
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
+    dry_run: DryRunOption = False,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Invert IMAGES into the folder RUN: find the latents that reproduce each picture, or what is seen of it.
 
     Every option can be set by MGI_<OPTION>, every configuration key by MGI_<SECTION>__<KEY> in the environment.
     """
+    check_options(dry_run, strict, as_json)
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
     overrides: dict[str, Any] = {**settings.overrides(), **parse_assignments(assignments or [])}
@@ -76,13 +79,10 @@ def invert(
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine
     from flows.cli.summary import print_summary
-    from flows.pipeline import request_of
     from flows.progress import show_progress
-    from tasks.plan import make_plan
 
     if dry_run:
-        print_plan(make_plan(request_of(**arguments)), out_dir)
-        return 0
+        return show_dry_run(arguments, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
         summary = engine.start(arguments, str(out_dir), how)

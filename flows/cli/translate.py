@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded, out
+from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import load_settings, parse_assignments
-
-if TYPE_CHECKING:
-    from tasks.plan import Plan
 
 
 @guarded
@@ -52,13 +50,16 @@ def translate(
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
+    dry_run: DryRunOption = False,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report.
 
     Every option can be set by MGI_<OPTION> in the environment (--warp by MGI_WARP__METHOD), every configuration key by
     MGI_<SECTION>__<KEY>.
     """
+    check_options(dry_run, strict, as_json)
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
     arguments: dict[str, Any] = {
@@ -74,13 +75,10 @@ def translate(
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine
     from flows.cli.summary import print_summary
-    from flows.pipeline import request_of
     from flows.progress import show_progress
-    from tasks.plan import make_plan
 
     if dry_run:
-        print_plan(make_plan(request_of(**arguments)), out_dir)
-        return 0
+        return show_dry_run(arguments, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
         summary = engine.start(arguments, str(out_dir), how)
@@ -89,29 +87,3 @@ def translate(
 
 def _chosen_warp(warp: str | None) -> dict[str, str]:
     return {} if warp is None else {"warp.method": warp}
-
-
-SHOWN = 20
-"""Pairs that a dry run lists."""
-
-
-def print_plan(plan: Plan, run: Path) -> None:
-    """What a command would do."""
-    config = plan.request.config
-    steps = config.inversion.steps
-    how = f"{config.generator}, {config.inversion.method}, {steps} steps"
-    out.print(f"profile     {config.profile} ({how})", markup=False)
-    if config.task == "invert":
-        out.print(f"pictures    {len(plan.pairs)} (degradation: {config.inversion.degradation})", markup=False)
-    else:
-        out.print(f"pairs       {len(plan.pairs)} ({plan.request.pairing})", markup=False)
-    for pair in plan.pairs[:SHOWN]:
-        out.print(f"            {pair.source}{f' + {pair.exemplar}' if pair.exemplar else ''}", markup=False)
-    if len(plan.pairs) > SHOWN:
-        out.print(f"            ... and {len(plan.pairs) - SHOWN} more")
-    out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
-    out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
-    out.print(f"estimate    up to {plan.cpu_hours:.1f} hours on two CPU cores at 1024 x 1024")
-    out.print(f"run         {run} ({'exists: would be gone on with' if run.exists() else 'new'}); nothing was written")
-    for warning in plan.warnings:
-        err.print(f"note: {warning}", markup=False)

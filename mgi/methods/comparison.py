@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mgi import degradations
-from mgi.config import Inversion, RunConfig, parse_degradation
+from mgi.config import ConfigError, Inversion, RunConfig, parse_degradation
 from mgi.degradations import Degradation
 from mgi.images import down as average
-from mgi.methods.loading import working_size
 
 
 @dataclass(frozen=True)
@@ -59,3 +58,21 @@ class Comparison:
     def target(self, pictures: Tensor) -> Tensor:
         """Kept pictures [P, 3, S, S] at the rows of the comparison."""
         return average(pictures, pictures.shape[-1] // self.rows)
+
+
+def working_size(config: RunConfig, resolution: int) -> int:
+    """Rows at which results are compared with warps: the smaller of both.
+
+    Features want more pixels than a small generator makes, so a warp may be larger than the images; it is then averaged
+    down.
+
+    Raises:
+        ConfigError: neither divides the other.
+    """
+    size = config.warp.image_size
+    if max(resolution, size) % min(resolution, size):
+        raise ConfigError(
+            f"warp.image_size = {size} neither divides the resolution {resolution} of {config.generator} "
+            f"nor is a multiple of it; set it to {resolution} or half or twice that"
+        )
+    return min(size, resolution)

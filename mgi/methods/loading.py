@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mgi.config import ConfigError, RunConfig
+from mgi.config import RunConfig
 from mgi.generators import load as load_generator
 from mgi.inversion.prior import measure_prior
-from mgi.inversion.spaces import Space, build_space, check_layer
+from mgi.inversion.spaces import Space, build_space
+from mgi.methods.compatibility import facts_of, require_compatible
 from mgi.statistics import shipped
 from mgi.statistics.latents import read_latents
 
@@ -19,14 +20,12 @@ def prepared_generator(config: RunConfig, device: str) -> Any:
     """The generator on its device, in the configured precision.
 
     Raises:
-        ConfigError: it lacks that precision, or a layer that a hypothesis composes at.
+        ConfigError: it and the settings cannot work together; every problem is named.
     """
     generator: Any = load_generator(config.generator, device)
+    require_compatible(config, facts_of(generator, config.generator))
     if config.inversion.precision == "bf16":
-        if not hasattr(generator, "set_precision"):
-            raise ConfigError(f"{config.generator} computes in fp32 only; set inversion.precision to fp32")
         generator.set_precision("bf16")
-    check_layer(config.inversion, generator.layers, config.generator)
     return generator
 
 
@@ -42,21 +41,3 @@ def space_of(generator: Any, config: RunConfig, device: str) -> Space:
         return build_space(generator, settings)
     prior = measure_prior(lambda z: to_w(z.to(device)).cpu(), generator.z_dim, PRIOR_SAMPLES)
     return build_space(generator, settings, prior.to(device))
-
-
-def working_size(config: RunConfig, resolution: int) -> int:
-    """Rows at which results are compared with warps: the smaller of both.
-
-    Features want more pixels than a small generator makes, so a warp may be larger than the images; it is then averaged
-    down.
-
-    Raises:
-        ConfigError: neither divides the other.
-    """
-    size = config.warp.image_size
-    if max(resolution, size) % min(resolution, size):
-        raise ConfigError(
-            f"warp.image_size = {size} neither divides the resolution {resolution} of {config.generator} "
-            f"nor is a multiple of it; set it to {resolution} or half or twice that"
-        )
-    return min(size, resolution)

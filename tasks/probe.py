@@ -1,0 +1,161 @@
+"""Seconds of single pieces of a run on this machine: the real method does each of them once or a few times."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mgi.config import RunConfig
+from mgi.pairs import Hypothesis
+
+if TYPE_CHECKING:
+    from mgi.methods.stages import InversionMethod
+
+BUDGET_S = 20.0
+"""Seconds that all measurements together should take; a single step that takes longer is waited for."""
+ENOUGH_S, ENOUGH_STEPS = 2.0, 10
+"""Steps of one kind are counted until there are so many seconds or steps of them."""
+MANY = 1000
+"""Steps of the trial schedule: more than are ever taken."""
+_SEED = 0
+
+
+class _Enough(Exception):
+    """Stops a piece of work that has been watched long enough."""
+
+
+class Probe:
+    """Times pieces of a run; each method returns seconds.
+
+    Args:
+        config: of the run.
+        threads: CPU threads of PyTorch, as the run's workers have.
+    """
+
+    def __init__(self, config: RunConfig, threads: int | None) -> None:
+        from mgi.features import load_backbone
+        from mgi.methods import load_method
+
+        self._began = time.perf_counter()
+        self.config = config
+        self.method: InversionMethod = load_method(config, threads=threads)  # type: ignore[assignment]
+        self.loading = time.perf_counter() - self._began
+        self._judging = load_backbone(config.selection.backbone, self.method.device, config.inversion.precision)
+        self._random = np.random.default_rng(_SEED)
+
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return BUDGET_S - (time.perf_counter() - self._began)
+
+    def step(self, lanes: Sequence[Hypothesis], coarse: bool) -> tuple[float, float]:
+        """One pass of these lanes, which share it, optimised towards noise: (one step, what precedes the first).
+
+        The first step of a kind warms caches up and is not counted, unless it alone took longer than the budget.
+        """
+        from mgi.methods import Lane
+
+        schedule = {"steps": MANY, "coarse_steps": MANY if coarse else 0, "compile": False}
+        watched = self._with_inversion(**schedule, rungs=(), warm_start=0, plateau=0, snapshots=0)
+        size = self.method.picture_size
+        target = self._random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        marks = [time.perf_counter()]
+
+        def progress(done: int, planned: int, loss: float) -> None:
+            marks.append(time.perf_counter())
+            counted, seconds = len(marks) - 2, marks[-1] - marks[1]
+            if marks[-1] - marks[0] > BUDGET_S or (counted and (seconds > ENOUGH_S or counted >= ENOUGH_STEPS)):
+                raise _Enough
+
+        pictures = [f"trial-{number}" for number in range(len(lanes))]
+        with suppress(_Enough):
+            watched.invert([Lane(p, target, lane, _SEED) for p, lane in zip(pictures, lanes, strict=True)], progress)
+        if len(marks) == 2:
+            return marks[1] - marks[0], 0.0
+        step = (marks[-1] - marks[1]) / (len(marks) - 2)
+        return step, max(0.0, marks[1] - marks[0] - step)
+
+    def warp(self, source: np.ndarray, exemplar: np.ndarray | None) -> float:
+        """Alignment and warp of one pair, or alignment and observation of one picture, uint8 [H, W, 3]."""
+        if exemplar is None:
+            return _second(lambda: self.method.observe(source, _SEED))
+        plain = self._with(warp=self.config.warp.model_copy(update={"method": "plain"}))
+        seconds = _second(lambda: plain.warp(source, exemplar))
+        if self.config.warp.method == "plain":
+            return seconds
+        return seconds + self.config.oeft.iterations * self._fine_tuning(source, exemplar)
+
+    def _fine_tuning(self, source: np.ndarray, exemplar: np.ndarray) -> float:
+        """One iteration of OEFT."""
+        marks: list[float] = []
+
+        def progress(done: int, planned: int, loss: float) -> None:
+            marks.append(time.perf_counter())
+            if len(marks) > 1 and (marks[-1] - marks[0] > ENOUGH_S or len(marks) > ENOUGH_STEPS):
+                raise _Enough
+
+        began = time.perf_counter()
+        with suppress(_Enough):
+            self.method.warp(source, exemplar, progress=progress)
+        return (marks[-1] - marks[0]) / (len(marks) - 1) if len(marks) > 1 else time.perf_counter() - began
+
+    def sample(self) -> tuple[float, float]:
+        """(One image of the generator, the features of one image for the score)."""
+        from mgi.scoring.judge import generated_images
+        from mgi.scoring.spatial import grid_features
+
+        images: list[Any] = []
+        generator, size, chosen = self.method.generator, self.method.size, self.config.selection
+        make = _second(lambda: images.extend(generated_images(generator, 1, size, self.method.device)))
+        return make, _second(lambda: grid_features(images[0], self._judging, chosen.layer))
+
+    def domain_is_here(self) -> bool:
+        """Whether the statistics that results are compared with ship or were measured before."""
+        from mgi.scoring.judge import Judge
+
+        method = self.method
+        generator: Any = _Asked(method.generator)
+        backbone: Any = _Asked(self._judging)
+        judge = Judge(self.config, generator, backbone, method.device, method.size)
+        try:
+            _ = judge.domain
+        except _Enough:
+            return False
+        return True
+
+    def _with_inversion(self, **changes: Any) -> InversionMethod:
+        return self._with(inversion=self.config.inversion.model_copy(update=changes))
+
+    def _with(self, **sections: Any) -> InversionMethod:
+        """The method with other settings and the same networks."""
+        other = copy.copy(self.method)
+        other.config = self.config.model_copy(update=sections)
+        return other
+
+
+class _Asked:
+    """A network that stops whoever uses it; its facts are those of the one behind it."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def __call__(self, *inputs: Any) -> Any:
+        raise _Enough
+
+
+def _second(work: Callable[[], object]) -> float:
+    """Seconds of a piece of work, the second time where the first was short: it also loads networks."""
+    for _ in range(2):
+        began = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - began
+        if seconds > ENOUGH_S:
+            break
+    return seconds
