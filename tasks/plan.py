@@ -172,6 +172,8 @@ def weight_names(config: RunConfig) -> list[str]:
     names = [config.generator, config.inversion.perceptual_backbone, config.selection.backbone]
     if config.task == "translate":
         names.insert(1, config.warp.backbone)
+        if config.warp.method == "oeft" and config.oeft.style_backbone != "warp":
+            names.append(config.oeft.style_backbone)
     if config.align.mode != "never":
         names.append("mtcnn-faces")
     return list(dict.fromkeys(names))
