@@ -17,8 +17,8 @@ from mgi.features import VGG, load_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "stub"))
-from standins import weights_folder
-from tiny_features import smooth_pictures, tiny_vgg
+from standins import weights_folder  # noqa: E402
+from tiny_features import smooth_pictures, tiny_vgg  # noqa: E402
 
 PROFILES = ("paper-celebahq", "paper-ffhq")
 
