@@ -1,7 +1,8 @@
 """What fine-tuning on each pair does to the warp: `python -m benchmarks.oeft RESULTS.jsonl --kind NAME=FOLDER ...`.
 
 Pairs are neighbours in each folder's order (the last picture goes with the first). For every variant and pair the warp
-is measured before the first iteration (the plain warp) and after some, by networks as they were before:
+is measured before the first iteration (the plain warp) and after some, by networks as they were before; what is
+fine-tuned is the variant's own `warp.backbone`:
 
 - structure: 1 - mean cosine between centred features of source and warp at the same place, by VGG-16 relu4_3 and by
   EfficientNet-Lite0 at stride 16, which takes no part in the fine-tuning;
@@ -22,6 +23,7 @@ import json
 import math
 import resource
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,10 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.settings import ENDINGS, lines_of, variant
-from mgi.config import OEFT_TERMS, RunConfig
+from mgi.config import RunConfig
 from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
-from mgi.features import VGG, Backbone, load_backbone
+from mgi.features import Backbone, Chain, load_backbone
 from mgi.generators import load as load_generator
 from mgi.images import fit_square, to_float, to_uint8
 from mgi.losses import gram_relative
@@ -124,7 +126,7 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> None:
     done = {(line["variant"], line["kind"], line["pair"]) for line in lines_of(arguments.results)}
-    vgg, lite0 = load_backbone("vgg16-imagenet"), load_backbone("efficientnet-lite0")
+    vgg, lite0 = _network("vgg16-imagenet"), _network("efficientnet-lite0")
     folders = {name: Path(folder) for name, folder in (kind.split("=", 1) for kind in arguments.kind)}
     if arguments.faces:
         write_faces(folders[GENERATED], arguments.faces)
@@ -144,7 +146,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             ruler = Ruler(*images, domains[kind], vgg, lite0) if todo else None
             for name, config in todo:
                 assert ruler is not None
-                line, warps = run(config, images, pair, vgg, ruler, arguments.at)
+                line, warps = run(config, images, pair, ruler, arguments.at)
                 rows.append(torch.cat([*images, *warps], dim=3))
                 with arguments.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"variant": name, "kind": kind, "pair": pair.id, **line}) + "\n")
@@ -153,12 +155,25 @@ def _measure(arguments: argparse.Namespace) -> None:
                     Image.fromarray(to_uint8(torch.cat(rows, dim=2))[0]).save(arguments.strip, quality=90)
 
 
+def tuner_of(config: RunConfig, source: Tensor, exemplar: Tensor, seeds: list[int]) -> FineTuner:
+    """By the networks that the configuration names."""
+    name = config.oeft.style_backbone
+    backbone, style = _network(config.warp.backbone), None if name == "warp" else _network(name)
+    assert isinstance(backbone, Chain)
+    return FineTuner(source, exemplar, backbone, config.warp, config.oeft, seeds, style=style)
+
+
+@cache
+def _network(name: str) -> Backbone:
+    return load_backbone(name)
+
+
 def run(
-    config: RunConfig, images: list[Tensor], pair: Pair, vgg: VGG, ruler: Ruler, at: list[int]
+    config: RunConfig, images: list[Tensor], pair: Pair, ruler: Ruler, at: list[int]
 ) -> tuple[dict[str, Any], list[Tensor]]:
     """Fine-tune on one pair, measuring on the way -> (what to keep, the warps that were measured)."""
     source, exemplar = images
-    tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, [lane_seed(0, pair.id, "oeft")])
+    tuner = tuner_of(config, source, exemplar, [lane_seed(0, pair.id, "oeft")])
     measures, losses, warps, seconds, work = {}, [], [], 0.0, 0.0
     for number in range(max(at) + 1):
         if number in at:
@@ -171,7 +186,7 @@ def run(
             work += time.process_time() - worked
     curve = np.array(losses)
     near = {number: curve[max(0, number - 5) : number + 5].mean(0).round(5).tolist() for number in at if losses}
-    kept = {number: dict(zip(OEFT_TERMS, values, strict=True)) for number, values in near.items()}
+    kept = {number: dict(zip(config.oeft.terms(), values, strict=True)) for number, values in near.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     settings = config.oeft.model_dump(mode="json")
     spent = {"seconds": seconds, "cpu_seconds": work, "peak_gib": peak}
@@ -183,11 +198,10 @@ def print_speed(arguments: argparse.Namespace) -> None:
 
     One variant per process, or the peak is the largest of all. Pictures are noise: nothing depends on them.
     """
-    vgg = load_backbone("vgg16-imagenet")
     for name, config in (variant(spec, arguments.profile, "oeft", OEFT) for spec in arguments.variant or ["profile"]):
         shape = (2, arguments.speed, 3, config.warp.image_size, config.warp.image_size)
         source, exemplar = 2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1
-        tuner = FineTuner(source, exemplar, vgg, config.warp, config.oeft, list(range(arguments.speed)))
+        tuner = tuner_of(config, source, exemplar, list(range(arguments.speed)))
         wall, work = [], []
         for _ in range(arguments.steps):
             began, worked = time.perf_counter(), time.process_time()
@@ -205,7 +219,7 @@ def print_speed(arguments: argparse.Namespace) -> None:
         )
 
 
-def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: VGG) -> DomainStatistics:
+def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: Backbone) -> DomainStatistics:
     """Statistics that warps of a kind are compared with; made once beside the results where none ship."""
     ready = shipped(GENERATOR, f"{vgg.name}-{STRUCTURE}-512.npz")
     if kind == GENERATED and ready is not None:

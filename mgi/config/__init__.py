@@ -19,10 +19,11 @@ from pydantic import Field, ValidationError
 from mgi.config.base import ConfigError, Section
 from mgi.config.inversion import METHODS, Inversion, parse_degradation, parse_rungs, planned_steps
 from mgi.config.paths import whole_generator, whole_paths
-from mgi.config.warp import OEFT_TERMS, Align, Oeft, Warp
+from mgi.config.warp import OEFT_REGULARIZATION, OEFT_TERMS, Align, Oeft, Warp
 
 __all__ = [
     "METHODS",
+    "OEFT_REGULARIZATION",
     "OEFT_TERMS",
     "Align",
     "ConfigError",
@@ -84,7 +85,7 @@ class RunConfig(Section):
         """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""
         if self.warp.method == "plain":
             return {}
-        return {"oeft_loss": ((self.oeft.iterations, len(OEFT_TERMS)), "float32")}
+        return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
 
     def digest(self) -> str:
         """sha256 of the canonical JSON of this configuration."""

@@ -23,10 +23,13 @@ class Warp(Section):
 
     method: Literal["plain", "oeft"] = "plain"
     """plain: the feature network as it is; oeft: fine-tuned on each pair first, as the section `oeft` says."""
-    backbone: Literal["vgg16-imagenet", "vgg19-imagenet"] = "vgg19-imagenet"
-    """Frozen feature network; both papers use VGG-19."""
+    backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "resnet50-imagenet"] = "vgg19-imagenet"
+    """Feature network: VGG-19 in MGI, "VGGNet or ResNet" in OEFT. Layers of a ResNet are stem and layer1 to layer4."""
     layers: tuple[str, ...] = ("relu3_4", "relu4_4")
-    """Layers concatenated into the hierarchical feature, each centred and normalised first."""
+    """Layers concatenated into the hierarchical feature."""
+    normalise: Literal["layers", "concatenated"] = "layers"
+    """layers: each layer is centred and brought to unit length before they are concatenated: all weigh the same;
+    concatenated: the whole feature once, as equations 3-5 say: layers of large values decide."""
     feature_size: int = Field(64, ge=4, le=256)
     """Features of all layers are resized to this many rows and columns before matching."""
     image_size: int = Field(256, ge=32, le=1024)
@@ -44,12 +47,15 @@ class Warp(Section):
 
 OEFT_TERMS = ("contrastive", "perceptual", "contextual", "total")
 """Columns of a loss curve of OEFT. The first three are unweighted, and NaN where their weight is 0: not computed."""
+OEFT_REGULARIZATION = "regularization"
+"""One more column after them, unweighted, where `oeft.regularization` names a term."""
 
 
 class Oeft(Section):
     """Online exemplar fine-tuning of the correspondence (OEFT equations 7-11), where `warp.method` is `oeft`.
 
-    Single-layer features are `warp.layers` with one name; the other ablations are keys here.
+    Single-layer features are `warp.layers` with one name; the other ablations are keys here. `literal` is an equation
+    to the letter; what the paper leaves open, and why the defaults differ: docs/oeft.md.
     """
 
     iterations: int = Field(200, ge=1)
@@ -61,22 +67,46 @@ class Oeft(Section):
     contrastive_weight: float = Field(1.0, ge=0)
     """Weight of L_cont (equation 8); 1 in the paper."""
     perceptual_weight: float = Field(1.0, ge=0)
-    """lambda_perc of equation 11, on the Gram distance relative to the exemplar's. Unpublished; ours: docs/oeft.md."""
+    """lambda_perc of equation 11. Unpublished; ours, for each perceptual_form: docs/oeft.md."""
     context_weight: float = Field(0.1, ge=0)
     """lambda_context of equation 11. Unpublished; ours: docs/oeft.md."""
+    regularization: Literal["none", "cycle", "weights"] = "none"
+    """The "regularization loss" that the paper's introduction names and equation 11 lacks. cycle: the exemplar, warped
+    to the source and back, should be itself (CoCosNet's correspondence regularization); weights: W_S and W_T should
+    stay near the pretrained ones."""
+    regularization_weight: float = Field(0.0, ge=0)
+    """Its weight; above 0 exactly where there is one."""
+    contrastive_form: Literal["mean", "literal"] = "mean"
+    """mean: equation 7 with all negatives at once, averaged over anchors; literal: equation 8, every negative alone in
+    equation 7, summed over anchors and negatives."""
+    contrastive_features: Literal["unit", "raw"] = "unit"
+    """What equation 7 compares. unit: centred and of unit length, as what is matched and as in the works it cites; raw:
+    the network's output, as it is printed."""
     tau: float = Field(0.07, gt=0)
     """Temperature of equation 7."""
     positions: int = Field(2048, ge=1)
-    """Anchors of the contrastive loss per iteration, drawn anew each time where there are more; every position is a
-    negative all the same."""
+    """Anchors of the contrastive loss per iteration, drawn anew each time where there are more (feature_size^2); every
+    position is a negative all the same."""
+    style_backbone: Literal["warp", "vgg16-imagenet", "vgg19-imagenet"] = "warp"
+    """phi of equations 9-10, a VGG in the paper. warp: the network of warp.backbone as it was."""
+    perceptual_form: Literal["relative", "literal"] = "relative"
+    """relative: the Gram distance over the exemplar's own Gram matrix, mean over layers; literal: equation 9, sums."""
     perceptual_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3")
     """Layers of the Gram matrices, of the network as it was."""
+    context_form: Literal["mean", "literal"] = "mean"
+    """mean: -log of the mean over positions, as published code has it; literal: -log of their sum, equation 10."""
+    context_centre: Literal["image", "batch"] = "image"
+    """Features are centred on the exemplar's mean. image: of each view alone (the contextual loss as a formula, and
+    CoCosNet's code); batch: of a pair's views together (the code of the loss's authors)."""
     context_layers: tuple[str, ...] = ("relu3_3",)
     """Layers of the contextual loss, of the network as it was."""
+    context_size: int = Field(32, ge=1)
+    """At most this many rows and columns of them are compared; all positions meet all."""
     context_band_width: float = Field(0.5, gt=0)
     """h of the contextual loss: 0.5 in the original, 0.1 in CoCosNet."""
     train_from: str = "conv1_1"
-    """First convolution that is fine-tuned; those before it stay as they are, which saves most of the time."""
+    """First convolution that is fine-tuned; those before it stay as they are, which saves most of the time. Of a
+    ResNet: stem, or a block such as layer2.0."""
     shared: bool = False
     """One set of weights for source and exemplar instead of W_S and W_T."""
     augment: bool = True
@@ -86,6 +116,10 @@ class Oeft(Section):
     feature_size: int = Field(64, ge=4, le=256)
     """Rows and columns of matching while fine-tuning; must divide image_size."""
 
+    def terms(self) -> tuple[str, ...]:
+        """Columns of this configuration's loss curve."""
+        return OEFT_TERMS if self.regularization == "none" else (*OEFT_TERMS, OEFT_REGULARIZATION)
+
     @field_validator("betas")
     @classmethod
     def _decays(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -94,9 +128,14 @@ class Oeft(Section):
         return value
 
     @model_validator(mode="after")
-    def _divisible(self) -> Oeft:
+    def _fits(self) -> Oeft:
         if self.image_size % self.feature_size:
             raise ValueError(f"expected an image_size that feature_size = {self.feature_size} divides")
         if not (self.contrastive_weight or self.perceptual_weight or self.context_weight):
             raise ValueError("expected at least one of contrastive_weight, perceptual_weight, context_weight above 0")
+        if (self.regularization != "none") != (self.regularization_weight > 0):
+            raise ValueError(
+                "expected a regularization_weight above 0 exactly where regularization is not none, found "
+                f"regularization = {self.regularization} and regularization_weight = {self.regularization_weight:g}"
+            )
         return self

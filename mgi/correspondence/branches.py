@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import ConfigError
-from mgi.features.vgg import VGG, Step, walk
+from mgi.features.chain import Chain, walk
 from mgi.winograd import learning_conv3x3
 
 Side = Literal["source", "exemplar"]
+Copies = dict[str, tuple[Tensor, Tensor]]
+"""Weights [B O, I, k, k] and biases [B O] by the name of the convolution."""
 
 
 @dataclass(frozen=True)
@@ -42,77 +44,91 @@ class Branches:
         backbone: where all weights start.
         layers: what the copies are asked for.
         frozen_layers: what the network as it was is asked for.
-        train_from: first convolution with copies, such as conv4_1.
+        train_from: first unit with copies, such as conv4_1 of a VGG or layer2.0 of a ResNet.
         pairs: B.
         shared: one copy per pair for both sides.
 
     Raises:
-        ConfigError: `train_from` is no convolution of the network, or lies beyond every layer asked for.
+        ConfigError: `train_from` is no unit of the network, or lies beyond every layer asked for.
+        FeatureError: the network lacks a layer.
     """
 
     def __init__(
         self,
-        backbone: VGG,
+        backbone: Chain,
         layers: Sequence[str],
         frozen_layers: Sequence[str],
         train_from: str,
         pairs: int,
         shared: bool = False,
     ) -> None:
-        steps = backbone.steps_to(layers)
-        names = [f"conv{block}_{index}" for block, index in steps]
+        units = backbone.units_to(layers)
+        names = [unit.name for unit in units]
         if train_from not in names:
             raise ConfigError(
-                f"oeft.train_from = {train_from} leaves nothing to fine-tune: expected a convolution that warp.layers "
+                f"oeft.train_from = {train_from} leaves nothing to fine-tune: expected one of those that warp.layers "
                 f"{list(layers)} of {backbone.name} depend on, {names[0]} to {names[-1]}"
             )
         first = names.index(train_from)
         self.pairs, self._backbone, self._layers, self._frozen_layers = pairs, backbone, layers, frozen_layers
-        self._trunk_steps, self._steps = steps[:first], steps[first:]
-        beyond = backbone.steps_to(frozen_layers) if frozen_layers else ()
-        self._frozen_steps = beyond[first:]
+        self._trunk_units, self._units = units[:first], units[first:]
+        beyond = backbone.units_to(frozen_layers) if frozen_layers else ()
+        self._frozen_units = beyond[first:]
+        trained = [name for unit in self._units for name in unit.convolutions]
+        self._pretrained = {name: backbone.convolution(name) for name in trained}
         copies = {"source": self._copies()}
         copies["exemplar"] = copies["source"] if shared else self._copies()
         self._weights = copies
 
-    def _copies(self) -> dict[Step, tuple[Tensor, Tensor]]:
+    def _copies(self) -> Copies:
         def copy(values: Tensor) -> Tensor:
             repeated = values.detach().float().repeat(self.pairs, *[1] * (values.ndim - 1))
             if values.ndim == 4:
                 repeated = repeated.contiguous(memory_format=torch.channels_last)
             return repeated.requires_grad_()
 
-        found = {step: self._backbone.convolution(step) for step in self._steps}
-        return {step: (copy(weight), copy(bias)) for step, (weight, bias) in found.items()}
+        return {name: (copy(start.weight), copy(start.bias)) for name, start in self._pretrained.items()}
 
     def parameters(self) -> list[Tensor]:
-        """Every copy once: weights [B O, I, 3, 3] and biases [B O]."""
+        """Every copy once."""
         tensors = [tensor for side in self._weights.values() for pair in side.values() for tensor in pair]
         return list({id(tensor): tensor for tensor in tensors}.values())
+
+    def drift(self) -> Tensor:
+        """|W - W_0|^2 / |W_0|^2 of every pair, W all its copies together and W_0 where they started: [B]."""
+        sides = list({id(copies): copies for copies in self._weights.values()}.values())
+        moved, whole = [], 0.0
+        for name, (*start, _) in self._pretrained.items():
+            for copies in sides:
+                for tensor, values in zip(copies[name], start, strict=True):
+                    apart = tensor.unflatten(0, (self.pairs, -1)) - values.float()
+                    moved.append(apart.square().flatten(1).sum(1))
+            whole += len(sides) * sum(float(values.float().square().sum()) for values in start)
+        return torch.stack(moved).sum(0) / whole
 
     def trunk(self, images: Tensor) -> Trunk:
         """Images [V B, 3, S, S] in [-1, 1] through the frozen convolutions."""
         wanted = [*self._layers, *self._frozen_layers]
-        found, end = walk(self._backbone.prepare(images), self._trunk_steps, self._backbone.convolve, wanted)
+        found, end = walk(self._backbone.prepare(images), self._trunk_units, self._backbone.convolve, wanted)
         return Trunk({layer: feature.float() for layer, feature in found.items()}, end)
 
     def features(self, trunk: Trunk, side: Side) -> list[Tensor]:
         """The layers asked for, by a side's copies: [V B, C, h, w] each."""
         weights = self._weights[side]
 
-        def convolve(x: Tensor, step: Step) -> Tensor:
-            weight, bias = weights[step]
-            if self.pairs == 1:
+        def convolve(x: Tensor, name: str) -> Tensor:
+            (weight, bias), stride = weights[name], self._pretrained[name].stride
+            if self.pairs == 1 and weight.shape[-1] == 3 and stride == 1:
                 return learning_conv3x3(x, weight, bias)
-            return F.conv2d(x, weight, bias, padding=1, groups=self.pairs)
+            return F.conv2d(x, weight, bias, stride=stride, padding=weight.shape[-1] // 2, groups=self.pairs)
 
-        found, _ = walk(self._side_by_side(trunk.end.float()), self._steps, convolve, self._layers)
+        found, _ = walk(self._side_by_side(trunk.end.float()), self._units, convolve, self._layers)
         apart = {layer: self._apart(feature) for layer, feature in found.items()}
         return [apart[layer] if layer in apart else trunk.found[layer] for layer in self._layers]
 
     def frozen_features(self, trunk: Trunk) -> dict[str, Tensor]:
         """The layers asked of the network as it was: {layer: [V B, C, h, w]}."""
-        found, _ = walk(trunk.end, self._frozen_steps, self._backbone.convolve, self._frozen_layers)
+        found, _ = walk(trunk.end, self._frozen_units, self._backbone.convolve, self._frozen_layers)
         return {layer: found[layer].float() if layer in found else trunk.found[layer] for layer in self._frozen_layers}
 
     def _side_by_side(self, x: Tensor) -> Tensor:

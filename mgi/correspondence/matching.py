@@ -17,6 +17,7 @@ from mgi.features import Backbone
 from mgi.images import resize
 
 Centre = Literal["positions", "channels"]
+Normalise = Literal["layers", "concatenated"]
 
 _EPSILON = 1e-12
 _CHUNK = 1024
@@ -38,21 +39,35 @@ def normalise(features: Tensor, centre: Centre = "positions") -> Tensor:
     return F.normalize(features - mean, dim=1, eps=_EPSILON)
 
 
-def hierarchical_features(pyramid: Sequence[Tensor], size: int, centre: Centre = "positions") -> Tensor:
-    """Several layers as one feature per position (OEFT figure 3), ready for `soft_warp`.
+def concatenated(pyramid: Sequence[Tensor], size: int) -> Tensor:
+    """f of equations 1-2 from several layers (OEFT figure 3): [B, C_i, h_i, w_i] each -> [B, sum C_i, size, size]."""
+    return torch.cat([resize(features, size) for features in pyramid], dim=1)
 
-    Each layer is brought to size x size, centred and normalised by itself first: deep layers are orders of magnitude
-    larger than shallow ones and would otherwise decide alone. M(u, v) of the result is the mean of the layers' M(u, v).
+
+def hierarchical_features(
+    pyramid: Sequence[Tensor], size: int, centre: Centre = "positions", by: Normalise = "layers"
+) -> Tensor:
+    """Several layers as one feature per position (OEFT figure 3), ready for `soft_warp`.
 
     Args:
         pyramid: features [B, C_i, h_i, w_i].
         size: rows and columns to match at.
+        by: `concatenated` centres and normalises the whole feature, as equations 3-5 are written: layers weigh by their
+            variance, and in VGG one is orders of magnitude above the others. `layers` does it to each layer first, so
+            that M(u, v) of the result is the mean of the layers' M(u, v).
 
     Returns:
         [B, sum C_i, size, size], of unit length at every position.
     """
+    if by == "concatenated":
+        return normalise(concatenated(pyramid, size), centre)
     parts = [normalise(resize(features, size), centre) for features in pyramid]
     return F.normalize(torch.cat(parts, dim=1), dim=1, eps=_EPSILON)
+
+
+def unit_features(pyramid: Sequence[Tensor], size: int, config: Warp) -> Tensor:
+    """`hierarchical_features` as a configuration says."""
+    return hierarchical_features(pyramid, size, config.centre, config.normalise)
 
 
 def correlation(source_features: Tensor, target_features: Tensor, centre: Centre = "positions") -> Tensor:
@@ -142,7 +157,7 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
     Args:
         source, exemplar: [B, 3, S, S] in [-1, 1], S = config.image_size.
         backbone: the feature network of both; the papers' W_S and W_T start equal and MGI never trains them.
-        config: layers, feature size, temperature, centring, patch and colours.
+        config: layers, feature size, temperature, normalisation, patch and colours.
 
     Returns:
         The warp, [B, 3, S, S] in [-1, 1].
@@ -153,7 +168,7 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
     check_pictures(source, exemplar, config)
     with torch.no_grad():
         source_unit, target_unit = (
-            hierarchical_features(list(backbone(images, config.layers).values()), config.feature_size, config.centre)
+            unit_features(list(backbone(images, config.layers).values()), config.feature_size, config)
             for images in (source, exemplar)
         )
         return warp_by(source_unit, target_unit, exemplar, config)

@@ -3,7 +3,8 @@ one pair that it is to match, nothing else, and is thrown away afterwards.
 
 Each iteration warps the exemplar (equation 6) with the current weights, looks at the warp with W_T, and lowers equation
 11: what the source shows at u should be told apart at u of the warp (contrastive), while the warp keeps the exemplar's
-style (Gram, contextual; both by the network as it was). Departures from the paper, and why: docs/oeft.md.
+style (Gram, contextual; both by the network as it was). Departures from the paper, and why: docs/oeft.md; which of them
+the papers' profiles take back is settings.
 
 Shapes: B pairs, V views of each (the pair as it is and, with augmentation, one changed copy), view by view: [V B, ...].
 """
@@ -17,13 +18,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, Oeft, Warp
+from mgi.config import OEFT_TERMS, ConfigError, Oeft, Warp
 from mgi.correspondence.augment import geometric, photometric
-from mgi.correspondence.branches import Branches, Side, Trunk
-from mgi.correspondence.matching import check_pictures, hierarchical_features, warp_by, warp_exemplar
-from mgi.features import VGG
+from mgi.correspondence.branches import Branches, Trunk
+from mgi.correspondence.matching import check_pictures, concatenated, unit_features, warp_by, warp_exemplar
+from mgi.correspondence.regularization import cycle
+from mgi.correspondence.style import Style
+from mgi.features import Backbone, Chain
 from mgi.images import resize
-from mgi.losses import contextual, gram_relative, info_nce
+from mgi.losses import info_nce, info_nce_literal
 
 FINE_TUNED, RESTARTED, PLAIN = "oeft", "oeft, restarted", "plain, oeft failed"
 """How a pair's warp was made: at once, with the smaller step, or not by OEFT after all."""
@@ -31,8 +34,8 @@ FINE_TUNED, RESTARTED, PLAIN = "oeft", "oeft, restarted", "plain, oeft failed"
 RESTART = 0.25
 """The step of a pair whose loss stopped being finite, when it starts again, as a multiple of the configured one."""
 
-_CONTEXT_SIZE = 32
-"""Most rows and columns of features in the contextual loss, which compares all positions with all."""
+TOTAL = OEFT_TERMS.index("total")
+"""Column of what is lowered."""
 
 
 class FineTuner:
@@ -45,50 +48,66 @@ class FineTuner:
         settings: how to fine-tune.
         seeds: one per pair: everything random of a pair comes from its own.
         learning_rate: instead of the configured one.
+        style: phi of the style losses, where `settings.style_backbone` names another network than the backbone.
 
     Raises:
-        ValueError: pictures of another size. ConfigError: settings that this network cannot follow.
+        ValueError: pictures of another size. ConfigError: settings that this network cannot follow. FeatureError: a
+            layer that a network lacks.
     """
 
     def __init__(
         self,
         source: Tensor,
         exemplar: Tensor,
-        backbone: VGG,
+        backbone: Chain,
         config: Warp,
         settings: Oeft,
         seeds: Sequence[int],
         learning_rate: float | None = None,
+        style: Backbone | None = None,
     ) -> None:
         check_pictures(source, exemplar, config)
         if len(seeds) != len(source):
             raise ValueError(f"expected one seed per pair, found {len(seeds)} for {len(source)} pairs")
         self._source, self._exemplar, self._config, self._settings = source, exemplar, config, settings
         self._randoms = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._frozen_layers = tuple(dict.fromkeys((*self._layers_of("perceptual"), *self._layers_of("context"))))
-        self._net = Branches(
-            backbone, config.layers, self._frozen_layers, settings.train_from, len(source), settings.shared
-        )
+        if style is None and settings.style_backbone not in ("warp", backbone.name):
+            raise ConfigError(f"oeft.style_backbone = {settings.style_backbone} was not loaded; pass it as `style`")
+        self._scale = backbone.unit
+        self._phi = None if style is backbone else style
+        self._style = Style(settings, len(source), self._scale if self._phi is None else self._phi.unit)
+        frozen_layers = self._style.layers if self._phi is None else ()
+        self._net = Branches(backbone, config.layers, frozen_layers, settings.train_from, len(source), settings.shared)
         rate = settings.learning_rate if learning_rate is None else learning_rate
         self._adam = torch.optim.Adam(self._net.parameters(), lr=rate, betas=settings.betas, fused=True)
         self._small = [resize(images, settings.image_size) for images in (source, exemplar)]
         with torch.no_grad():  # what never changes: the pair's own frozen features
             self._trunks = [self._net.trunk(images) for images in self._small]
-            self._targets = self._net.frozen_features(self._trunks[1])
+            self._targets = self._seen(self._small[1], self._trunks[1])
 
     def step(self) -> Tensor:
-        """One iteration -> `OEFT_TERMS` of every pair before it, [B, 4], the means over the views."""
+        """One iteration -> `Oeft.terms` of every pair before it, [B, T], the means over the views."""
         source_trunk, exemplar_trunk, exemplars, targets = self._views()
-        source_unit = self._unit(source_trunk, "source")
-        warp = warp_by(source_unit, self._unit(exemplar_trunk, "exemplar"), exemplars, self._config)
-        warp_trunk = self._net.trunk(warp)
-        terms = self._terms(source_unit, warp_trunk, targets)
-        s = self._settings
-        weights = (s.contrastive_weight, s.perceptual_weight, s.context_weight)
-        total = sum((w * term for w, term in zip(weights, terms, strict=True) if w), start=warp.new_zeros(len(warp)))
-        losses = torch.stack([*terms, total], dim=1).unflatten(0, (-1, self._net.pairs)).mean(0)
+        source, target = self._net.features(source_trunk, "source"), self._net.features(exemplar_trunk, "exemplar")
+        source_unit, target_unit = self._unit(source), self._unit(target)
+        warp = warp_by(source_unit, target_unit, exemplars, self._config)
+        warp_trunk, s = self._net.trunk(warp), self._settings
+        found = self._seen(warp, warp_trunk)
+        contrastive = self._contrastive(source, source_unit, warp_trunk) if s.contrastive_weight else None
+        perceptual, context = self._style.perceptual(found, targets), self._style.context(found, targets)
+        terms = [
+            (s.contrastive_weight, contrastive),
+            (s.perceptual_weight, perceptual),
+            (s.context_weight, context),
+            (s.regularization_weight, self._regularization(source_unit, target_unit, exemplars)),
+        ]
+        total = sum((weight * term for weight, term in terms if term is not None), start=warp.new_zeros(len(warp)))
+        off = torch.full_like(total, float("nan"))
+        columns = [off if term is None else term for _, term in terms]
+        columns.insert(TOTAL, total)
+        losses = torch.stack(columns[: len(s.terms())], dim=1).unflatten(0, (-1, self._net.pairs)).mean(0)
         self._adam.zero_grad()
-        losses[:, -1].sum().backward()  # a sum: every pair moves as if it were alone
+        losses[:, TOTAL].sum().backward()  # a sum: every pair moves as if it were alone
         self._adam.step()
         return losses.detach()
 
@@ -96,8 +115,8 @@ class FineTuner:
     def warp(self) -> Tensor:
         """The warp by the weights as they are now, at full size: [B, 3, S, S]."""
         size = self._config.feature_size
-        source_unit = self._unit(self._net.trunk(self._source), "source", size)
-        target_unit = self._unit(self._net.trunk(self._exemplar), "exemplar", size)
+        source_unit = self._unit(self._net.features(self._net.trunk(self._source), "source"), size)
+        target_unit = self._unit(self._net.features(self._net.trunk(self._exemplar), "exemplar"), size)
         return warp_by(source_unit, target_unit, self._exemplar, self._config)
 
     def _views(self) -> tuple[Trunk, Trunk, Tensor, dict[str, Tensor]]:
@@ -108,35 +127,39 @@ class FineTuner:
         with torch.no_grad():
             other = geometric(exemplar, self._randoms)
             other_trunk = self._net.trunk(other)
-            targets = self._net.frozen_features(other_trunk)
+            targets = self._seen(other, other_trunk)
             source_trunk = source_trunk.joined(self._net.trunk(photometric(source, self._randoms)))
         joined = {layer: torch.cat([feature, targets[layer]]) for layer, feature in self._targets.items()}
         return source_trunk, exemplar_trunk.joined(other_trunk), torch.cat([exemplar, other]), joined
 
-    def _terms(self, source_unit: Tensor, warp_trunk: Trunk, targets: dict[str, Tensor]) -> list[Tensor]:
-        """The three losses, [V B] each."""
-        s, off = self._settings, source_unit.new_full((len(source_unit),), float("nan"))
-        contrastive = perceptual = context = off
-        if s.contrastive_weight:
-            warp_unit = self._unit(warp_trunk, "exemplar")
-            contrastive = info_nce(source_unit, warp_unit, s.tau, self._positions(len(source_unit)))
-        found = self._net.frozen_features(warp_trunk)
-        if layers := self._layers_of("perceptual"):
-            perceptual = gram_relative({x: found[x] for x in layers}, {x: targets[x] for x in layers})
-        if layers := self._layers_of("context"):
-            parts = [contextual(_few(found[x]), _few(targets[x]), s.context_band_width) for x in layers]
-            context = torch.stack(parts).mean(0)
-        return [contrastive, perceptual, context]
+    def _seen(self, images: Tensor, trunk: Trunk) -> dict[str, Tensor]:
+        """phi of images: the layers of the style losses, {layer: [V B, C, h, w]}; shares the trunk where it can."""
+        if self._phi is None or not self._style.layers:
+            return self._net.frozen_features(trunk)
+        return self._phi(images, self._style.layers)
 
-    def _layers_of(self, loss: str) -> tuple[str, ...]:
-        """Layers of a loss of the frozen network; none where its weight is 0."""
-        layers: tuple[str, ...] = getattr(self._settings, f"{loss}_layers")
-        return layers if getattr(self._settings, f"{loss}_weight") else ()
+    def _contrastive(self, source: list[Tensor], source_unit: Tensor, warp_trunk: Trunk) -> Tensor:
+        """L_cont, [V B]: the source's features against those that W_T finds in the warp."""
+        s, warp = self._settings, self._net.features(warp_trunk, "exemplar")
+        if s.contrastive_features == "unit":
+            anchors, positives = source_unit, self._unit(warp)
+        else:
+            anchors, positives = (concatenated(x, s.feature_size) / self._scale for x in (source, warp))
+        loss = info_nce_literal if s.contrastive_form == "literal" else info_nce
+        return loss(anchors, positives, s.tau, self._positions(len(anchors)))
 
-    def _unit(self, trunk: Trunk, side: Side, size: int | None = None) -> Tensor:
-        """Hierarchical features by a side's weights, [V B, C, size, size]."""
-        features = self._net.features(trunk, side)
-        return hierarchical_features(features, size or self._settings.feature_size, self._config.centre)
+    def _regularization(self, source_unit: Tensor, target_unit: Tensor, exemplars: Tensor) -> Tensor | None:
+        """The term that `oeft.regularization` names, [V B]."""
+        kind = self._settings.regularization
+        if kind == "cycle":
+            return cycle(source_unit, target_unit, exemplars, self._config)
+        if kind == "weights":
+            return self._net.drift().repeat(len(exemplars) // self._net.pairs)
+        return None
+
+    def _unit(self, pyramid: list[Tensor], size: int | None = None) -> Tensor:
+        """Hierarchical features, [V B, C, size, size]."""
+        return unit_features(pyramid, size or self._settings.feature_size, self._config)
 
     def _positions(self, batch: int) -> Tensor | None:
         """Anchors [V B, K] of this iteration, or None for all of them."""
@@ -155,7 +178,7 @@ class FineTuner:
 class FineTunedWarp:
     """What is kept of fine-tuning some pairs.
 
-    `warp` [B, 3, S, S] in [-1, 1]; `losses` [B, iterations, 4], float32 on the CPU: `OEFT_TERMS` per iteration, NaN
+    `warp` [B, 3, S, S] in [-1, 1]; `losses` [B, iterations, T], float32 on the CPU: `Oeft.terms` per iteration, NaN
     after the loss stopped being finite; `how`: `FINE_TUNED`, `RESTARTED` or `PLAIN` per pair; `seconds` for all pairs.
     """
 
@@ -168,11 +191,12 @@ class FineTunedWarp:
 def fine_tuned_warp(
     source: Tensor,
     exemplar: Tensor,
-    backbone: VGG,
+    backbone: Chain,
     config: Warp,
     settings: Oeft,
     seeds: Sequence[int],
     progress: Callable[[int, int, float], None] | None = None,
+    style: Backbone | None = None,
 ) -> FineTunedWarp:
     """Fine-tune on every pair by itself, and warp. Arguments as `FineTuner`; pairs share the work, not the result.
 
@@ -180,15 +204,15 @@ def fine_tuned_warp(
     """
     began = time.perf_counter()
     rate, everything = settings.learning_rate, list(range(len(source)))
-    warp, losses, good = source.new_empty(source.shape), torch.empty(0), torch.zeros(len(source), dtype=torch.bool)
-    losses = torch.full((len(source), settings.iterations, len(OEFT_TERMS)), float("nan"))
+    warp, good = source.new_empty(source.shape), torch.zeros(len(source), dtype=torch.bool)
+    losses = torch.full((len(source), settings.iterations, len(settings.terms())), float("nan"))
     how = [PLAIN] * len(source)
     for attempt, factor in ((FINE_TUNED, 1.0), (RESTARTED, RESTART)):
         left = [i for i in everything if not good[i]]
         if not left:
             break
         tuner = FineTuner(
-            source[left], exemplar[left], backbone, config, settings, [seeds[i] for i in left], factor * rate
+            source[left], exemplar[left], backbone, config, settings, [seeds[i] for i in left], factor * rate, style
         )
         warp[left], losses[left], good[left] = _run(tuner, settings.iterations, progress)
         how = [attempt if i in left and good[i] else how[i] for i in everything]
@@ -201,22 +225,17 @@ def fine_tuned_warp(
 def _run(
     tuner: FineTuner, iterations: int, progress: Callable[[int, int, float], None] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All iterations -> warps, losses [B, iterations, 4], and which pairs stayed finite [B]; stops when none is."""
+    """All iterations -> warps, losses [B, iterations, T], and which pairs stayed finite [B]; stops when none is."""
     curves = []
     for number in range(iterations):
         losses = tuner.step().cpu()
         curves.append(losses)
-        if not torch.isfinite(losses[:, -1]).any():
+        if not torch.isfinite(losses[:, TOTAL]).any():
             break
         if progress:
-            progress(number + 1, iterations, float(losses[:, -1].nanmean()))
+            progress(number + 1, iterations, float(losses[:, TOTAL].nanmean()))
     curve = torch.stack(curves, dim=1)
     warp = tuner.warp()
-    good = torch.isfinite(curve[:, :, -1]).all(1) & torch.isfinite(warp).flatten(1).all(1).cpu()
-    missing = curve.new_full((len(curve), iterations - curve.shape[1], len(OEFT_TERMS)), float("nan"))
+    good = torch.isfinite(curve[:, :, TOTAL]).all(1) & torch.isfinite(warp).flatten(1).all(1).cpu()
+    missing = curve.new_full((len(curve), iterations - curve.shape[1], curve.shape[2]), float("nan"))
     return warp, torch.cat([curve, missing], dim=1), good
-
-
-def _few(features: Tensor) -> Tensor:
-    """Features at no more than `_CONTEXT_SIZE` rows and columns."""
-    return resize(features, min(_CONTEXT_SIZE, features.shape[-1]), "area")

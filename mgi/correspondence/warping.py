@@ -11,7 +11,7 @@ from torch import Tensor
 from mgi.config import ConfigError, RunConfig
 from mgi.correspondence.matching import warp_exemplar
 from mgi.correspondence.oeft import fine_tuned_warp
-from mgi.features import VGG, Backbone
+from mgi.features import Backbone, Chain
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,24 @@ def warp_pair(
     config: RunConfig,
     seed: int,
     progress: Callable[[int, int, float], None] | None = None,
+    style: Backbone | None = None,
 ) -> PairWarp:
     """Warp one pair, both [1, 3, S, S] in [-1, 1], as `config.warp.method` says.
 
     Args:
         seed: of everything random in the fine-tuning; the plain warp has nothing random.
+        style: the network that `config.oeft.style_backbone` names, where it names one.
 
     Raises:
-        ValueError: pictures of another size than the configuration's. ConfigError: OEFT of a network that is no VGG.
+        ValueError: pictures of another size than the configuration's. ConfigError: OEFT of a network that cannot be
+            fine-tuned.
     """
     if config.warp.method == "plain":
         return PairWarp(warp_exemplar(source, exemplar, backbone, config.warp), {"warp_method": "plain"})
-    if not isinstance(backbone, VGG):
-        raise ConfigError(f"warp.method = oeft fine-tunes a VGG, found {backbone.name}; use another warp.backbone")
-    found = fine_tuned_warp(source, exemplar, backbone, config.warp, config.oeft, [seed], progress)
+    if not isinstance(backbone, Chain):
+        raise ConfigError(
+            f"warp.method = oeft fine-tunes a VGG or a ResNet, found {backbone.name}; use another warp.backbone"
+        )
+    found = fine_tuned_warp(source, exemplar, backbone, config.warp, config.oeft, [seed], progress, style)
     info: dict[str, float | str] = {"warp_method": found.how[0], "oeft_seconds": found.seconds}
     return PairWarp(found.warp, info, {"oeft_loss": found.losses[0].numpy()})

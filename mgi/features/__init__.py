@@ -5,11 +5,19 @@ from __future__ import annotations
 import torch
 
 from mgi.features.base import Backbone, FeatureError, Precision
+from mgi.features.chain import Chain
 from mgi.features.vgg import VGG, read_vgg
 
-__all__ = ["VGG", "Backbone", "FeatureError", "Precision", "load_backbone"]
+__all__ = ["VGG", "Backbone", "Chain", "FeatureError", "Precision", "load_backbone"]
 
-BACKBONES = ("vgg16-imagenet", "vgg19-imagenet", "lpips-vgg", "inception-fid", "efficientnet-lite0")
+BACKBONES = (
+    "vgg16-imagenet",
+    "vgg19-imagenet",
+    "resnet50-imagenet",
+    "lpips-vgg",
+    "inception-fid",
+    "efficientnet-lite0",
+)
 
 
 def load_backbone(name: str, device: str | torch.device = "cpu", precision: Precision = "fp32") -> Backbone:
@@ -39,6 +47,10 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
         from mgi.features.lpips import read_lpips
 
         return read_lpips(path, precision).to(device)
+    if name == "resnet50-imagenet":
+        from mgi.features.resnet import read_resnet
+
+        return read_resnet(name, path).to(device)
     if name == "efficientnet-lite0":
         from mgi.features.efficientnet import read_efficientnet
 

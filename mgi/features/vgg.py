@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,16 +13,44 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mgi.features.base import FeatureError, Precision, require_layers
+from mgi.features.chain import Convolution, Convolve, walk
 from mgi.winograd import conv3x3
-
-Step = tuple[int, int]
-"""(block, index) of a convolution."""
 
 _CONVOLUTION = re.compile(r"conv(\d)_(\d)\.weight")
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 PIXEL_UNITS = {"caffe-bgr": 255 * 0.226, "torchvision-rgb": 1.0}
 """Standard deviation of ImageNet's pixels under each convention (`Backbone.unit`)."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class VGGStep:
+    """One convolution with its ReLU, and the pooling before it where a block begins."""
+
+    block: int
+    index: int
+
+    @property
+    def name(self) -> str:
+        """conv1_1, conv1_2, ..."""
+        return f"conv{self.block}_{self.index}"
+
+    @property
+    def layer(self) -> str:
+        """relu1_1, relu1_2, ..."""
+        return f"relu{self.block}_{self.index}"
+
+    @property
+    def convolutions(self) -> tuple[str, ...]:
+        """The one that it is called after."""
+        return (self.name,)
+
+    def run(self, x: Tensor, convolve: Convolve) -> Tensor:
+        """Pooling, convolution, ReLU."""
+        if self.index == 1 and self.block > 1:
+            x = F.max_pool2d(x, 2)
+        # In place: the backward pass of ReLU needs its output only, that of a convolution its input.
+        return convolve(x, self.name).relu_()
 
 
 class VGG(nn.Module):
@@ -48,7 +77,7 @@ class VGG(nn.Module):
         found = sorted((int(m[1]), int(m[2])) for key in tensors if (m := _CONVOLUTION.fullmatch(key)))
         if not found or found[0] != (1, 1):
             raise FeatureError(f"{name}: expected tensors conv1_1.weight, conv1_1.bias, ...; found {list(tensors)[:3]}")
-        self._steps = tuple(found)
+        self._steps = tuple(VGGStep(block, index) for block, index in found)
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         for block, index in found:
             for kind in ("weight", "bias"):
@@ -66,7 +95,7 @@ class VGG(nn.Module):
     @property
     def layers(self) -> tuple[str, ...]:
         """relu1_1, relu1_2, ... as deep as the weights go."""
-        return tuple(f"relu{block}_{index}" for block, index in self._steps)
+        return tuple(step.layer for step in self._steps)
 
     def channels(self, layer: str) -> int:
         """Channels of a layer's feature."""
@@ -75,51 +104,27 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Images [B, 3, H, W] in [-1, 1] -> {layer: float32 [B, C, H / 2^(b-1), W / 2^(b-1)]} after the ReLU."""
-        require_layers(self.name, self.layers, layers)
-        found, _ = walk(self.prepare(images), self.steps_to(layers), self.convolve, layers)
+        found, _ = walk(self.prepare(images), self.units_to(layers), self.convolve, layers)
         return {layer: feature.float() for layer, feature in found.items()}
 
-    def steps_to(self, layers: Sequence[str]) -> tuple[Step, ...]:
-        """(block, index) of the convolutions down to the deepest of these layers."""
+    def units_to(self, layers: Sequence[str]) -> tuple[VGGStep, ...]:
+        """The convolutions down to the deepest of these layers."""
+        require_layers(self.name, self.layers, layers)
         return self._steps[: 1 + max(self.layers.index(layer) for layer in layers)]
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] -> the first convolution's input."""
         return (images + self.offset).to(self._dtype).contiguous(memory_format=torch.channels_last)
 
-    def convolution(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Weight [O, I, 3, 3] and bias [O] of a convolution."""
-        block, index = step
-        return self.get_buffer(f"weight{block}_{index}"), self.get_buffer(f"bias{block}_{index}")
+    def convolution(self, name: str) -> Convolution:
+        """Weight [O, I, 3, 3] and bias [O] of a convolution, conv1_1 to conv5_4."""
+        number = name.removeprefix("conv")
+        return Convolution(self.get_buffer(f"weight{number}"), self.get_buffer(f"bias{number}"), 1)
 
-    def convolve(self, x: Tensor, step: Step) -> Tensor:
+    def convolve(self, x: Tensor, name: str) -> Tensor:
         """One convolution, before its ReLU."""
-        return conv3x3(x, *self.convolution(step))
-
-
-def walk(
-    x: Tensor, steps: Sequence[Step], convolve: Callable[[Tensor, Step], Tensor], layers: Sequence[str]
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Through consecutive convolutions of a VGG, their ReLUs, and the pooling before each block but the first.
-
-    Args:
-        x: input of the first step, or of the pooling before it.
-        steps: (block, index) of the convolutions.
-        convolve: applies one of them.
-        layers: what to keep; those that are not among the steps are left out.
-
-    Returns:
-        {layer: feature}, in the order of `layers`, and the feature where the walk ended.
-    """
-    found: dict[str, Tensor] = {}
-    for block, index in steps:
-        if index == 1 and block > 1:
-            x = F.max_pool2d(x, 2)
-        # In place: the backward pass of ReLU needs its output only, that of a convolution its input.
-        x = convolve(x, (block, index)).relu_()
-        if (layer := f"relu{block}_{index}") in layers:
-            found[layer] = x
-    return {layer: found[layer] for layer in layers if layer in found}, x
+        weight, bias, _ = self.convolution(name)
+        return conv3x3(x, weight, bias)
 
 
 def read_vgg(name: str, path: Path, precision: Precision = "fp32") -> VGG:

@@ -8,19 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Centre = Literal["image", "batch"]
+
 _EPSILON = 1e-5
 
 
-def contextual_similarity(
-    x: Tensor, y: Tensor, band_width: float = 0.5, centre: Literal["image", "batch"] = "image"
-) -> Tensor:
+def contextual_similarity(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "image") -> Tensor:
     """X(x_i, y_j): how much x_i prefers y_j over all other positions of y -> [B, N_x, N_y], rows sum to 1.
 
     Args:
         x, y: features [B, C, h, w]; positions may differ in number.
         band_width: h; 0.5 in the original, 0.1 in CoCosNet.
-        centre: both are centred on y's channel means, of each `image` (lanes stay independent) or, as public
-            implementations do, of the whole `batch`.
+        centre: both are centred on y's channel means, of each `image` (lanes stay independent; the paper's formula, and
+            CoCosNet's code) or of the whole `batch` (the code of the loss's authors).
     """
     mean = y.mean(dim=(2, 3) if centre == "image" else (0, 2, 3), keepdim=True)
     x_unit, y_unit = (F.normalize(features - mean, dim=1).flatten(2) for features in (x, y))
@@ -29,10 +29,21 @@ def contextual_similarity(
     return torch.softmax((1 - relative) / band_width, dim=2)
 
 
-def contextual(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Literal["image", "batch"] = "image") -> Tensor:
+def contextual(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "image") -> Tensor:
     """L_context = -log mean over j of max over i of X(x_i, y_j) (OEFT equation 10), of x towards y -> [B].
 
     The paper sums over positions; their mean, as published code has it, adds a constant and keeps the loss positive.
     """
     similarity = contextual_similarity(x, y, band_width, centre)
     return -torch.log(similarity.amax(dim=1).mean(dim=1) + _EPSILON)
+
+
+def contextual_literal(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "image") -> Tensor:
+    """L_context of equation 10 as it is written, x the warp and y the exemplar -> [B].
+
+    -log sum over u of max over l of X(phi(x_T)(u), phi(x_{T->S})(l)): u runs over the exemplar, l over the warp. X is
+    that of the loss's authors: its values for one position of the warp sum to 1 over the exemplar. The result lies
+    below that of `contextual` by the logarithm of the number of positions.
+    """
+    similarity = contextual_similarity(x, y, band_width, centre)
+    return -torch.log(similarity.amax(dim=1).sum(dim=1))

@@ -90,33 +90,5 @@ def perceptual(
     return _NORMS[norm](features, target, unit)
 
 
-def gram(features: Tensor) -> Tensor:
-    """G(c, c') = mean over u of phi(u, c) phi(u, c') (OEFT equation 9): [B, C, h, w] -> [B, C, C].
-
-    The paper sums over positions; the mean differs by the constant h w and does not depend on the picture's size.
-    """
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[-1]
-
-
-def gram_distance(features: Pyramid, target: Pyramid) -> Tensor:
-    """L_perc = sum over layers of mean over c, c' of (G(x)(c, c') - G(r)(c, c'))^2 (OEFT equation 9) -> [B]."""
-    return _over_layers(lambda x, y: l2(gram(x), gram(y)), features, target).sum(0)
-
-
-def gram_relative(features: Pyramid, target: Pyramid) -> Tensor:
-    """mean over layers of |G(x) - G(r)|^2 / |G(r)|^2 (Frobenius norms): equation 9 free of the scale of layers -> [B].
-
-    The squared entries of G grow with the fourth power of the features: by `gram_distance` one layer of the original
-    VGG-16 outweighs another a million times, and no one weight fits two networks.
-    """
-
-    def relative(x: Tensor, y: Tensor) -> Tensor:
-        of_target = gram(y)
-        return l2(gram(x), of_target) / (of_target.square().mean(dim=(1, 2)) + _EPSILON)
-
-    return _over_layers(relative, features, target).mean(0)
-
-
 def _over_layers(distance: Callable[[Tensor, Tensor], Tensor], features: Pyramid, target: Pyramid) -> Tensor:
     return torch.stack([distance(feature, target[layer]) for layer, feature in features.items()])

@@ -31,6 +31,8 @@ def needs(config: RunConfig) -> dict[str, tuple[str, ...]]:
     roles = [("generator", config.generator)]
     if config.task == "translate":
         roles.append(("warp", config.warp.backbone))
+        if config.warp.method == "oeft" and config.oeft.style_backbone != "warp":
+            roles.append(("style of OEFT", config.oeft.style_backbone))
     if config.inversion.perceptual_weight:
         roles.append(("loss", config.inversion.perceptual_backbone))
     roles += [("measures", RULER_BACKBONE), ("selection", config.selection.backbone)]

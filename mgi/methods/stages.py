@@ -93,6 +93,7 @@ class InversionMethod:
             self.config,
             seed,
             progress,
+            self._style_backbone(),
         )
         info: dict[str, float | str] = {
             **warped.info,
@@ -287,6 +288,11 @@ class InversionMethod:
         if name not in self._backbones:
             self._backbones[name] = load_backbone(name, self.device, self.config.inversion.precision)
         return self._backbones[name]
+
+    def _style_backbone(self) -> Backbone | None:
+        """The network of OEFT's style losses, where it is one of its own."""
+        name = self.config.oeft.style_backbone
+        return None if self.config.warp.method == "plain" or name == "warp" else self._backbone(name)
 
     def _reduced_to_size(self, images: Tensor) -> Tensor:
         return average(images, images.shape[-1] // self.size)

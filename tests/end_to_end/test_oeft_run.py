@@ -78,6 +78,28 @@ def test_a_fine_tuned_run(inputs: Path) -> None:
     assert result.exit_code == 2 and "warp.method" in result.output  # another configuration on the same run
 
 
+def test_a_run_to_the_letter_with_regularization_keeps_one_column_more(inputs: Path) -> None:
+    letter = {
+        "warp.normalise": "concatenated",
+        "oeft.contrastive_form": "literal",
+        "oeft.context_form": "literal",
+        "oeft.context_centre": "batch",
+        "oeft.style_backbone": "vgg16-imagenet",
+        "oeft.regularization": "cycle",
+        "oeft.regularization_weight": "100.0",
+        "oeft.iterations": "2",
+    }
+    result = translate(inputs, "letter", "--warp", "oeft", **letter)
+    assert result.exit_code == 0, result.output
+    store, row = kept(inputs / "letter")
+    losses = store.read("warp/oeft_loss", 0)
+    assert row["warp_method"] == "oeft" and losses.shape == (2, len(OEFT_TERMS) + 1)
+    weights = np.array([1, 0, 0.1, -1, 100])
+    assert np.abs(np.nansum(losses * weights, axis=1)).max() < 1e-4 * losses[0, 3]
+    result = translate(inputs, "letter", "--warp", "oeft", **{**letter, "oeft.regularization": "none"})
+    assert result.exit_code == 2 and "regularization_weight above 0 exactly" in " ".join(result.output.split())
+
+
 def test_a_pair_that_cannot_be_fine_tuned_keeps_the_plain_warp_and_says_so(inputs: Path) -> None:
     assert translate(inputs, "plain").exit_code == 0
     result = translate(inputs, "oeft", "--warp", "oeft", **{"oeft.learning_rate": "1e30"})

@@ -20,6 +20,7 @@ CONVERTERS: dict[str, Callable[[Path], tuple[dict[str, np.ndarray], dict[str, st
     "mtcnn": state_dict.convert_mtcnn,
     "efficientnet": state_dict.convert_efficientnet,
     "features": state_dict.convert_features,
+    "resnet-torchvision": state_dict.convert_resnet,
     "plain": state_dict.convert_plain,
     "generator": generator.convert_generator,
 }

@@ -49,6 +49,20 @@ def convert_features(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
     return tensors, {"input": "torchvision-rgb"}
 
 
+def convert_resnet(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
+    """torchvision's ResNet of bottlenecks: convolutions and batch norms; the classifier is left out.
+
+    Raises:
+        ValueError: the state dict is of another network.
+    """
+    tensors = {name: value for name, value in _read(checkpoint).items() if not name.startswith("fc.")}
+    for name in ("conv1.weight", "layer1.0.conv3.weight", "layer4.0.downsample.1.running_var"):
+        if name not in tensors:
+            raise ValueError(f"the state dict has no {name}")
+    kept = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    return kept, {"architecture": "resnet", "input": "torchvision-rgb"}
+
+
 def convert_plain(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
     """Every tensor of a flat state dict."""
     return _read(checkpoint), {}
