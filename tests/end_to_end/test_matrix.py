@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # How near a lane is before and after takes two more renders, by the code that renders the steps.
         patch.setattr(stages.InversionMethod, "_image", grey)
         yield folder / "domain"
-    load_method.cache_clear()
+    two_steps.cache_clear()
 
 
 def picture(seed: int) -> np.ndarray:
