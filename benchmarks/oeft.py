@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import time
 from functools import cache
 from pathlib import Path
@@ -33,7 +32,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.settings import ENDINGS, lines_of, variant
+from benchmarks.settings import ENDINGS, lines_of, peak_gib, variant
 from mgi.config import RunConfig
 from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
@@ -187,7 +186,7 @@ def run(
     curve = np.array(losses)
     near = {number: curve[max(0, number - 5) : number + 5].mean(0).round(5).tolist() for number in at if losses}
     kept = {number: dict(zip(config.oeft.terms(), values, strict=True)) for number, values in near.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_gib()
     settings = config.oeft.model_dump(mode="json")
     spent = {"seconds": seconds, "cpu_seconds": work, "peak_gib": peak}
     return {"measures": measures, "losses": kept, **spent, "settings": settings}, warps
@@ -209,7 +208,7 @@ def print_speed(arguments: argparse.Namespace) -> None:
             wall.append((time.perf_counter() - began) / arguments.speed)
             work.append((time.process_time() - worked) / arguments.speed)
         tuner.warp()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        peak = peak_gib()
         pace, iterations = np.median(wall), config.oeft.iterations
         print(
             f"{name}: {arguments.speed} together, {torch.get_num_threads()} threads: {pace:.2f} s per iteration and "

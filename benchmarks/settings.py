@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ from mgi.config import RunConfig, load_config
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 """Pictures among a folder's files."""
+
+
+def peak_gib() -> float:
+    """The most memory that this process ever held. Not ru_maxrss, which begins at the peak of whoever started it."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 2**20
 
 
 def variant(spec: str, profile: str, section: str, base: dict[str, str] | None = None) -> tuple[str, RunConfig]:
