@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MGI_", env_nested_delimiter="__", extra="ignore")
 
     profile: str = "embedded"
+    method: str | None = None
     pairing: str = "zip"
     limit: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
@@ -65,6 +66,12 @@ def load_settings() -> Settings:
         raise ConfigError(f"{name}: {first['msg']}, found {found!r}") from None
     except ValueError as error:  # a section given as a whole that is not JSON
         raise ConfigError(f"MGI_* environment variable: {' '.join(str(error).split())}") from None
+
+
+def chosen_method(option: str | None, settings: Settings, assignments: dict[str, str]) -> dict[str, str]:
+    """The method as an override: of `--set inversion.method`, else `--method`, else the environment; empty: none."""
+    named = assignments.get("inversion.method") or option or settings.method or settings.inversion.get("method")
+    return {"inversion.method": named} if named else {}
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
-from flows.settings import load_settings, parse_assignments
+from flows.settings import chosen_method, load_settings, parse_assignments
 
 
 @guarded
@@ -60,7 +60,8 @@ def invert(
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
-    overrides: dict[str, Any] = {**settings.overrides(), **parse_assignments(assignments or [])}
+    assigned = parse_assignments(assignments or [])
+    overrides: dict[str, Any] = {**settings.overrides(), **assigned, **chosen_method(method, settings, assigned)}
     if degrade is not None:
         overrides["inversion.degradation"] = degrade
     if given:
@@ -74,7 +75,6 @@ def invert(
         "limit": limit if limit is not None else settings.limit,
         "seed": seed if seed is not None else settings.seed,
         "overrides": overrides,
-        "method": method,
     }
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
-from flows.settings import load_settings, parse_assignments
+from flows.settings import chosen_method, load_settings, parse_assignments
 
 
 @guarded
@@ -61,7 +61,7 @@ def translate(
     """
     check_options(dry_run, strict, as_json)
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings)
+    where, assigned = choose_cluster(workers, scheduler, settings), parse_assignments(assignments or [])
     arguments: dict[str, Any] = {
         "sources": str(sources),
         "exemplars": str(exemplars),
@@ -69,8 +69,12 @@ def translate(
         "pairing": pairing or settings.pairing,
         "limit": limit if limit is not None else settings.limit,
         "seed": seed if seed is not None else settings.seed,
-        "overrides": {**settings.overrides(), **parse_assignments(assignments or []), **_chosen_warp(warp)},
-        "method": method,
+        "overrides": {
+            **settings.overrides(),
+            **assigned,
+            **_chosen_warp(warp),
+            **chosen_method(method, settings, assigned),
+        },
     }
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine

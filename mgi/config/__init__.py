@@ -103,7 +103,8 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
 
     Args:
         profile: a name from `profile_names()` or a path that ends in `.toml`.
-        method: one of `METHODS`, whose settings replace the profile's; overrides win over both.
+        method: one of `METHODS`, whose settings replace the profile's; overrides win over both, and
+            `inversion.method` among them names the method as this does.
         overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML where it parses.
 
     Relative paths in a TOML file start at its folder and are absolute in what is returned; those in overrides stay as
@@ -112,15 +113,17 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
     Raises:
         ConfigError: one line naming the field, what was expected and what was found.
     """
-    data = _read_profile(profile)
+    data, overrides = _read_profile(profile), dict(overrides or {})
+    if (named := overrides.pop("inversion.method", None)) is not None:
+        method = str(parse_value(str(named)))
     if method is not None:
         from mgi.methods.presets import preset  # not above: methods know the configuration
 
         chosen = {"degradation": "none", "budget": "profile", **data.get("inversion", {})}
-        chosen |= {key.removeprefix("inversion."): value for key, value in (overrides or {}).items()}
+        chosen |= {key.removeprefix("inversion."): value for key, value in overrides.items()}
         preset_values = preset(method, str(chosen["degradation"]), str(chosen["budget"]))
         data.setdefault("inversion", {}).update(preset_values)
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _assign(data, key, value)
     try:
         return RunConfig.model_validate(data)

@@ -18,7 +18,8 @@ class Inversion(Section):
     """Inversion of a picture (MGI equation 7): space, objective, solver and hypotheses."""
 
     method: Literal["mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector"] = "mgi"
-    """Whose settings these are. `--method` sets them all; setting this key alone only changes the name."""
+    """Whose settings these are. `--method` and `--set inversion.method=...` take all of them over; in a TOML file it is
+    the name of what the file states."""
     budget: Literal["profile", "published"] = "profile"
     """What `--method` takes over: profile: space, objective and optimiser, but the profile's steps; published: also
     the number of steps that its paper states."""

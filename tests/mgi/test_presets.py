@@ -63,3 +63,25 @@ def test_the_plan_counts_what_rungs_save() -> None:
         },
     )
     assert planned_steps(halved.inversion) == 18
+
+
+def test_the_key_of_the_method_acts_as_the_option_does() -> None:
+    by_option = load_config("quick", method="pulse")
+    assert load_config("quick", {"inversion.method": "pulse"}) == by_option
+    assert load_config("quick", {"inversion.method": '"pulse"'}, method="mganprior") == by_option
+    assert by_option.inversion.space == "sphere"
+    with pytest.raises(ConfigError, match="unknown method 'pix2pix'"):
+        load_config("quick", {"inversion.method": "pix2pix"})
+
+
+def test_the_method_comes_from_the_nearest_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.settings import chosen_method, load_settings
+
+    monkeypatch.setenv("MGI_METHOD", "pulse")
+    assert chosen_method(None, load_settings(), {}) == {"inversion.method": "pulse"}
+    assert chosen_method("mganprior", load_settings(), {}) == {"inversion.method": "mganprior"}
+    assert chosen_method("mganprior", load_settings(), {"inversion.method": "mgi"}) == {"inversion.method": "mgi"}
+    monkeypatch.delenv("MGI_METHOD")
+    monkeypatch.setenv("MGI_INVERSION__METHOD", "single-code")
+    assert chosen_method(None, load_settings(), {}) == {"inversion.method": "single-code"}
+    assert chosen_method("pulse", load_settings(), {}) == {"inversion.method": "pulse"}
