@@ -138,18 +138,22 @@ def _prefect() -> list[Check]:
 def _reach(url: str) -> Check:
     from urllib.request import urlopen
 
+    from mgi.weights.web import shown
+
     try:
         with urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:
             answer.read()
     except (OSError, ValueError) as error:
         advice = "start it with `prefect server start`, or unset PREFECT_API_URL to work without"
-        return Check("bad", "prefect", f"no server answers at {url} ({error})", advice)
-    return Check("ok", "prefect", f"server at {url}")
+        return Check("bad", "prefect", shown(f"no server answers at {url} ({error})"), advice)
+    return Check("ok", "prefect", shown(f"server at {url}"))
 
 
 def _environment() -> list[Check]:
     from flows.settings import load_settings
+    from mgi.weights.web import shown
 
     load_settings()
     names = sorted(name for name in os.environ if name.startswith("MGI_"))
-    return [Check("ok", "environment", " ".join(f"{name}={os.environ[name]}" for name in names) or "no MGI_* variable")]
+    values = " ".join(f"{name}={shown(os.environ[name])}" for name in names)
+    return [Check("ok", "environment", values or "no MGI_* variable")]

@@ -219,7 +219,11 @@ def test_doctor_speaks_of_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         assert subject in result.stdout
     assert "mgi weights fetch --embedded" in result.stdout
 
+    monkeypatch.setenv("MGI_WEIGHTS_MIRROR", "https://me:secret@mirror.invalid/weights")
+    monkeypatch.setenv("MGI_PREFECT", "always")
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@127.0.0.1:9/api")
     (tmp_path / "mobile-stylegan-ffhq.safetensors").write_bytes(b"damaged")
     broken = mgi("doctor")
+    assert "secret" not in broken.output and "https://***@mirror.invalid" in broken.output
     assert broken.exit_code == 1
     assert "damaged: mobile-stylegan-ffhq" in broken.stdout
