@@ -53,8 +53,7 @@ class Degradation:
             rows: for each image, which of the P pictures it is; None: image i is picture i.
         """
         if self.gray:
-            weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
-            images = (images * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+            images = luminance(images).expand(-1, 3, -1, -1)
         if self.keep is not None and self.add is not None:
             chosen = slice(None) if rows is None else list(rows)
             ratio = self.keep.shape[-1] // images.shape[-1]
@@ -110,15 +109,18 @@ def build(
     return Degradation(size * larger, larger, kind)
 
 
+def luminance(images: Tensor) -> Tensor:
+    """Y of RGB images [B, 3, H, W] -> [B, 1, H, W], in their range."""
+    return (images * images.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 def with_luminance(images: Tensor, seen: Tensor) -> Tensor:
     """Images [B, 3, R, R] with the luminance of what was seen of them [B, 3, S, S], both in [-1, 1] (mGANprior's
     colorization: Y of the grey picture, Cb and Cr of the result).
 
     Where R > S only the means over cells are taken from what was seen, so that the result keeps its detail.
     """
-    weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
-    of_image = (images * weights).sum(1, keepdim=True)
-    of_seen = (seen * weights).sum(1, keepdim=True)
+    of_image, of_seen = luminance(images), luminance(seen)
     if images.shape[-1] < seen.shape[-1]:
         of_seen = down(of_seen, seen.shape[-1] // images.shape[-1])
     ratio = images.shape[-1] // of_seen.shape[-1]

@@ -132,14 +132,15 @@ class Solver:
         losses = self._gradients(lanes, layer, coarse, step)
         for lane, loss in zip(lanes, losses, strict=True):
             lane.losses.append(loss)
-            if not (math.isfinite(loss) and _finite(lane.latents.values())):
+            gradients = (t.grad for t in lane.latents.values() if t.grad is not None)
+            if not (math.isfinite(loss) and _finite(gradients)):
                 lane.lost_at = step
                 continue
             self._remember(lane, loss, step)
             assert lane.optimiser is not None
             lane.optimiser.step()
             self.space.retract(lane.latents)
-            if self.settings.keep == "last" and step == self.settings.steps - 1 and _all_finite(lane.latents):
+            if self.settings.keep == "last" and step == self.settings.steps - 1 and _finite(lane.latents.values()):
                 lane.best = detached(lane.latents)  # the way's end, whose own loss nobody computes
         return losses
 
@@ -230,9 +231,5 @@ def _place(lane: LaneState) -> tuple[int, int]:
     return lane.hypothesis.composing_layer, len(lane.losses)
 
 
-def _all_finite(latents: Latents) -> bool:
-    return all(bool(torch.isfinite(t).all()) for t in latents.values())
-
-
 def _finite(tensors: Iterable[Tensor]) -> bool:
-    return all(bool(torch.isfinite(t.grad).all()) for t in tensors if t.grad is not None)
+    return all(bool(torch.isfinite(t).all()) for t in tensors)
