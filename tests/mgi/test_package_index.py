@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import requests
 import torch
-from test_weights import toy, use
+from test_weights import serving, toy, use
 
 from mgi import weights
 from mgi.weights import indexes, web
@@ -80,12 +79,8 @@ def as_html(url: str, sha256: str = "") -> tuple[str, bytes]:
 
 @pytest.fixture
 def index():
-    with Index() as index:
-        thread = threading.Thread(target=index.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Index()) as index:
         yield index
-        index.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """The zoo: fetching from a mirror, checking hashes, and what a person reads when something is wrong."""
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
+import socketserver
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +58,17 @@ def toy(file_sha256: str, **changes) -> weights.Entry:
 def use(monkeypatch, item: weights.Entry) -> weights.Entry:
     monkeypatch.setattr(zoo, "_catalogue", lambda: {item.name: item})
     return item
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.BaseServer):
+    """The server, answering from a thread of its own until the block ends."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def one_line(error) -> str:

@@ -2,11 +2,10 @@
 
 import hashlib
 import http.server
-import threading
 
 import pytest
 import torch
-from test_weights import toy, use
+from test_weights import serving, toy, use
 
 from mgi import weights
 
@@ -53,12 +52,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
