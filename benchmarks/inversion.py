@@ -175,11 +175,11 @@ def search_part(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from benchmarks.reference import ReferenceInversion, ReferencePGGAN, vgg_of
     from mgi import weights
-    from mgi.config import load_config
     from mgi.images import to_float
-    from mgi.methods import load_method
-    from mgi.methods.base import Lane
     from mgi.pairs import Hypothesis, lane_seed
+    from mgi.profiles import load_config
+    from mgi.translators import load_method
+    from mgi.translators.base import Lane
 
     hypotheses = [Hypothesis(layer, count) for layer in LAYERS for count in CODES]
     overrides: dict[str, Any] = {

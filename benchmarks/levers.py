@@ -38,8 +38,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="these variants instead of all")
     parser.add_argument("--out", type=Path, help="write warp and results side by side to this picture")
     arguments = parser.parse_args()
-    from mgi.config import load_config
-    from mgi.methods import Lane, ScoreInput, load_method
+    from mgi.profiles import load_config
+    from mgi.translators import Lane, ScoreInput, load_method
 
     source, exemplar = (np.asarray(Image.open(path).convert("RGB")) for path in (arguments.source, arguments.exemplar))
     pictures: list[np.ndarray] = []

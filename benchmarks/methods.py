@@ -18,7 +18,8 @@ from PIL import Image
 
 from benchmarks.settings import ENDINGS, lines_of
 from benchmarks.variants import invert
-from mgi.config import METHODS, load_config
+from mgi.config import METHODS
+from mgi.profiles import load_config
 
 COLUMNS = ("l2_before", "l2_after", "vgg_after", "distance", "seconds")
 
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace, file: Path, method: str, drawn: Path) -> None:
-    from mgi.methods import load_method
+    from mgi.translators import load_method
 
     if any(line["method"] == method and line["picture"] == file.stem for line in lines_of(arguments.results)):
         return

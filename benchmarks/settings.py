@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mgi.config import RunConfig, load_config
+from mgi.config import RunConfig
+from mgi.profiles import load_config
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 """Pictures among a folder's files."""

@@ -55,13 +55,13 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
     from torch import Tensor
 
     from mgi import weights
-    from mgi.config import load_config
     from mgi.features import load_backbone
     from mgi.generators import mobile_stylegan
     from mgi.inversion.latents import detached
     from mgi.inversion.objective import Objective
     from mgi.inversion.spaces import build_space
     from mgi.pairs import Hypothesis
+    from mgi.profiles import load_config
     from mgi.statistics import shipped
     from mgi.statistics.latents import read_latents
 

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    from mgi.methods import load_method
+    from mgi.translators import load_method
 
     done = {(line["variant"], line["pair"]) for line in lines_of(arguments.results)}
     variants = [variant(spec, arguments.profile, "inversion") for spec in arguments.variant or [arguments.profile]]
@@ -71,8 +71,8 @@ def _measure(arguments: argparse.Namespace) -> None:
 
 def invert(method: Any, warped: Any, pair: str) -> tuple[dict[str, Any], np.ndarray]:
     """All hypotheses of one pair -> (MEASURES and the loss of every hypothesis, the chosen picture)."""
-    from mgi.methods import Lane, ScoreInput
     from mgi.pairs import lane_seed
+    from mgi.translators import Lane, ScoreInput
 
     results = {}
     for group in method.groups:

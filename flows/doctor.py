@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
-from tasks.cluster import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
-from tasks.plan import versions
+from tasks.stages.plan import versions
+from tasks.workers.cluster import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
 
 Level = Literal["ok", "note", "bad"]
 

@@ -76,7 +76,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from mgi.weights import WeightsError
     from storage.run_lock import RunLocked
     from storage.run_store import StoreCorrupt
-    from tasks.cluster import ClusterError
+    from tasks.workers.cluster import ClusterError
 
     errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt, ClusterError]
     training = sys.modules.get("mgi.training.trainer")  # imports PyTorch, like the generators above

@@ -18,16 +18,17 @@ from flows.errors import Exit
 from flows.progress import STAGES, Observer
 from flows.session import Session, count_workers, current_session, open_session
 from flows.settings import Workers
-from mgi.config import RunConfig, load_config, whole_paths
+from mgi.config import RunConfig
+from mgi.profiles import load_config, whole_paths
 from storage.run_store import RunStore
-from tasks import select
-from tasks.cluster import open_pool, threads_per_worker
 from tasks.method import layout_of
-from tasks.plan import Request, check_same_run, create_run, make_plan
 from tasks.preview import preview_path
-from tasks.report_run import report_run
+from tasks.stages import select
+from tasks.stages.plan import Request, check_same_run, create_run, make_plan
+from tasks.stages.report import report_run
 from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files, lane_key
+from tasks.workers.cluster import open_pool, threads_per_worker
 
 SHARD = 64
 """Pairs per shard: one Prefect task is one stage of one shard, and costs milliseconds however large the shard is."""

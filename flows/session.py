@@ -12,9 +12,9 @@ from typing import Any
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
-from tasks.cluster import Lost, Pool, default_workers, open_pool
 from tasks.method import layout_of
 from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key
+from tasks.workers.cluster import Lost, Pool, default_workers, open_pool
 
 Unit = Callable[..., list[Outcome]]
 OnLost = Callable[[tuple[Any, ...], str], list[Outcome]]

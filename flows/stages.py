@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.session import Session
-from tasks import invert, score, select, warp
 from tasks.preview import preview_path
+from tasks.stages import invert, score, select, warp
 from tasks.unit import Outcome, lane_key
 
 Choices = dict[str, dict[str, Any]]

@@ -13,7 +13,7 @@ import numpy as np
 from mgi.config import ConfigError
 from mgi.directions import Direction
 from mgi.pairs import Hypothesis
-from tasks.invert import array_name
+from tasks.stages.invert import array_name
 from tasks.strips import Cell, has_key, strip, write_keyed
 from tasks.unit import SELECT, Job, OpenRun
 

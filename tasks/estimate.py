@@ -15,9 +15,9 @@ from mgi.config import Inversion, RunConfig, planned_steps
 from mgi.own_files import domain_files
 from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
-from tasks.cluster import threads_per_worker
-from tasks.plan import Plan
 from tasks.probe import Probe
+from tasks.stages.plan import Plan
+from tasks.workers.cluster import threads_per_worker
 
 if TYPE_CHECKING:
     from mgi.generators import Generator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from mgi.config import RunConfig
 from tasks.method import FACTORY
-from tasks.plan import Plan
+from tasks.stages.plan import Plan
 
 if TYPE_CHECKING:
-    from mgi.methods.compatibility import GeneratorFacts
-    from mgi.methods.networks import Network
+    from mgi.translators.inversion.compatibility import GeneratorFacts
+    from mgi.translators.networks import Network
     from tasks.estimate import Estimate
 
 ONLY_FOR_WARPS = {"warp", "alignment"}
@@ -59,8 +59,8 @@ def forecast(plan: Plan, workers: int) -> Forecast:
     """
     if FACTORY in os.environ:
         return Forecast(not_estimated=f"{FACTORY} replaces the method")
-    from mgi.methods.compatibility import problems
-    from mgi.methods.networks import inspect
+    from mgi.translators.inversion.compatibility import problems
+    from mgi.translators.networks import inspect
 
     config = plan.request.config
     networks = inspect(config)
@@ -80,7 +80,7 @@ def forecast(plan: Plan, workers: int) -> Forecast:
 def _facts(config: RunConfig) -> tuple[GeneratorFacts | None, list[str]]:
     """The generator's facts, or why its file cannot be used."""
     from mgi.generators import GeneratorError, load
-    from mgi.methods.compatibility import facts_of
+    from mgi.translators.inversion.compatibility import facts_of
 
     try:
         return facts_of(load(config.generator), config.generator), []

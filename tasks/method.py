@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mgi.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
-    from mgi.methods import Method
+    from mgi.translators import Method
 
 FACTORY = "MGI_METHOD_FACTORY"
 """Names a replacement `module:function(config) -> Method`; used by tests and benchmarks of the pipeline only."""
@@ -31,7 +31,7 @@ def method_of(config: RunConfig, threads: int | None = None) -> Method:
     factory = os.environ.get(FACTORY)
     if factory:
         return _replaced(factory, config)
-    from mgi.methods import load_method  # imports PyTorch: seconds that `mgi status` need not wait for
+    from mgi.translators import load_method  # imports PyTorch: seconds that `mgi status` need not wait for
 
     return load_method(config, threads=threads)
 
@@ -59,7 +59,7 @@ def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
     """
     config = RunConfig.model_validate_json(config_json)
     if FACTORY not in os.environ:
-        from mgi.methods.networks import fetch_all
+        from mgi.translators.networks import fetch_all
 
         fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
     method = method_of(config, threads)

@@ -14,7 +14,7 @@ from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 
 if TYPE_CHECKING:
-    from mgi.methods.stages import InversionMethod
+    from mgi.translators.inversion.translator import InversionMethod
 
 BUDGET_S = 20.0
 """Seconds that all measurements together should take; a single step that takes longer is waited for."""
@@ -39,7 +39,7 @@ class Probe:
 
     def __init__(self, config: RunConfig, threads: int | None) -> None:
         from mgi.features import load_backbone
-        from mgi.methods import load_method
+        from mgi.translators import load_method
 
         self._began = time.perf_counter()
         self.config = config
@@ -57,7 +57,7 @@ class Probe:
 
         The first step of a kind warms caches up and is not counted, unless it alone took longer than the budget.
         """
-        from mgi.methods import Lane
+        from mgi.translators import Lane
 
         schedule = {"steps": MANY, "coarse_steps": MANY if coarse else 0, "compile": False}
         watched = self._with_inversion(**schedule, rungs=(), warm_start=0, plateau=0, snapshots=0)

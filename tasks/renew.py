@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks import edit, pictures, select, video
+from tasks import edit, video
 from tasks.inputs import REFUSED, Changes, forget_index
 from tasks.preview import preview_path
+from tasks.report import pictures
+from tasks.stages import select
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, WARP, OpenRun, lane_key
 
 

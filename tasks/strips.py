@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from storage.images import write_png
-from tasks.lettering import draw_line
+from tasks.report.lettering import draw_line
 
 BAND, GAP = 24, 4
 """Pixels over a picture for its word, and between two pictures."""

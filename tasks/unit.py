@@ -25,7 +25,7 @@ from tasks.method import method_of
 from tasks.stored import stored_config
 
 if TYPE_CHECKING:
-    from mgi.methods import Method
+    from mgi.translators import Method
 
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
-from tasks.invert import array_name
+from tasks.stages.invert import array_name
 from tasks.unit import SELECT, Job
 
 FRAME_MS, LAST_MS = 120, 1500

@@ -9,7 +9,8 @@ import typer
 
 from flows.cli.common import guarded, out
 from flows.cli.edit import space_option
-from mgi.config import ConfigError, whole_generator
+from mgi.config import ConfigError
+from mgi.profiles import whole_generator
 
 directions = typer.Typer(
     help="Make directions for `mgi edit`: from labelled samples, or from samples alone.",

@@ -17,7 +17,7 @@ from mgi.config import ConfigError
 if TYPE_CHECKING:
     from tasks.estimate import Estimate, Piece
     from tasks.forecast import Forecast
-    from tasks.plan import Plan
+    from tasks.stages.plan import Plan
 
 SHOWN = 20
 """Pairs that a dry run lists."""
@@ -56,7 +56,7 @@ def show_dry_run(
     from flows.pipeline import request_of
     from flows.session import count_workers
     from tasks.forecast import forecast
-    from tasks.plan import make_plan
+    from tasks.stages.plan import make_plan
 
     plan = make_plan(request_of(**arguments))
     workers, scheduler = where
@@ -107,7 +107,7 @@ def _print_forecast(found: Forecast, scheduler: str | None) -> None:
 
 
 def _print_estimate(found: Estimate, scheduler: str | None) -> None:
-    from tasks.report import duration
+    from tasks.report.page import duration
 
     threads = f", {found.threads} threads" if found.threads and found.device == "cpu" else ""
     out.print(f"measured    on {found.device}{threads}:")
@@ -125,7 +125,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
 
 def _measured(what: str, pieces: list[Piece]) -> str:
     """One line of one kind of work: what was measured, and what that comes to."""
-    from tasks.report import duration
+    from tasks.report.page import duration
 
     known = [piece for piece in pieces if piece.measured]
     each = [f"{piece.seconds:.3g} s per {what}{f' at {piece.at}' if piece.at else ''}" for piece in known[:1]]

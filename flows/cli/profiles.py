@@ -14,7 +14,7 @@ def profiles(
     name: Annotated[str | None, typer.Argument(help="Show every key of this profile (or .toml file).")] = None,
 ) -> int:
     """List the profiles, or print one as `section.key = value` lines for --set."""
-    from mgi.config import load_config, profile_names
+    from mgi.profiles import load_config, profile_names
 
     if name is None:
         for known in profile_names():

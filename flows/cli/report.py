@@ -15,7 +15,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> i
     """Build tables, contact sheet and report of a run, from whatever is done by now."""
     from mgi.weights import WeightsError
     from storage.run_store import RunStore
-    from tasks.report_run import report_run
+    from tasks.stages.report import report_run
     from tasks.unit import Job
 
     header = RunStore.open(run).header

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import guarded, out
-from mgi.config import whole_generator
+from mgi.profiles import whole_generator
 
 
 @guarded

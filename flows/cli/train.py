@@ -13,7 +13,8 @@ from rich.progress import TimeRemainingColumn as Eta
 
 from flows.cli.common import err, guarded, out
 from flows.settings import parse_assignments
-from mgi.config import ConfigError, parse_value, validation_line
+from mgi.config import ConfigError, validation_line
+from mgi.profiles import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +68,8 @@ def generator(
     """
     config = _config(resolution, objective, seed, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
-    from tasks.cluster import usable_cores
     from tasks.train_generator import TrainingRequest, train_generator
+    from tasks.workers.cluster import usable_cores
 
     request = TrainingRequest(images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores())
     with _shown(config.batch) as watcher:

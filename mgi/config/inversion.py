@@ -11,7 +11,7 @@ from mgi.config.base import Section
 from mgi.pairs import Hypothesis
 
 METHODS = ("mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector")
-"""Names of `mgi.methods`; each is one file there, with the settings that make it."""
+"""Names of `mgi.translators`; each is one file there, with the settings that make it."""
 
 
 class Inversion(Section):

@@ -73,6 +73,7 @@ LAYOUTS = tuple(
     )
 )
 
+
 def checkpoint_tensors(path: Path) -> tuple[Layout, dict[str, Tensor]]:
     """(layout, the generator's own tensors under their public names) of a checkpoint file.
 

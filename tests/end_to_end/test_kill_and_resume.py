@@ -6,14 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
 from runs import command, environment, make_inputs, mgi, results, translate_command
 
 PAIRS, HYPOTHESES = 4, 3

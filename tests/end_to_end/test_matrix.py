@@ -7,7 +7,6 @@ configuration are computed once.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,20 +16,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from standins import MAKERS, weights_folder
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "stub"))
-from standins import MAKERS, weights_folder  # noqa: E402
+from mgi.config import METHODS, ConfigError, RunConfig
+from mgi.inversion.solver import Solver
+from mgi.inversion.spaces import base as spaces
+from mgi.pairs import Hypothesis
+from mgi.profiles import load_config
+from mgi.translators import Lane, LaneResult, Method, load_method
+from mgi.translators.inversion import loading
+from mgi.translators.inversion import translator as stages
+from mgi.translators.inversion.compatibility import facts_of, problems
+from mgi.translators.networks import fetch_all
+from mgi.weights import WeightsMissing, path
 
-from mgi.config import METHODS, ConfigError, RunConfig, load_config  # noqa: E402
-from mgi.inversion.solver import Solver  # noqa: E402
-from mgi.inversion.spaces import base as spaces  # noqa: E402
-from mgi.methods import Lane, LaneResult, Method, load_method, loading, stages  # noqa: E402
-from mgi.methods.compatibility import facts_of, problems  # noqa: E402
-from mgi.methods.networks import fetch_all  # noqa: E402
-from mgi.pairs import Hypothesis  # noqa: E402
-from mgi.weights import WeightsMissing, path  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgi.config import METHODS, load_config
+from mgi.config import METHODS
 from mgi.generators.base import GeneratorError
-from mgi.methods import Lane, Method, load_method
 from mgi.pairs import lane_seed
+from mgi.profiles import load_config
+from mgi.translators import Lane, Method, load_method
 from mgi.weights import WeightsMissing, path
 
 ROOT = Path(__file__).resolve().parents[2]

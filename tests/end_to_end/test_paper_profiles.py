@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from runs import command, environment
+from standins import LABEL, weights_folder
+
+from mgi.weights import WeightsMissing, path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "stub"))
-from runs import command, environment  # noqa: E402
-from standins import LABEL, weights_folder  # noqa: E402
-
-from mgi.weights import WeightsMissing, path  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
 from runs import environment, make_inputs, results, translate_command
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
@@ -21,9 +21,6 @@ from storage import file_identity
 from storage.run_store import RunStore
 from tasks import inputs as looking
 from tasks.unit import Job
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import make_inputs
 
 LANES = ("L04N03", "L05N02", "L06N04")
 

@@ -6,15 +6,13 @@ The archive holds folders as that version left them (stub method, paths below /d
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+from runs import command, mgi, results
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "stub"))
-from runs import command, mgi, results  # noqa: E402
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
 MADE_AT = "/data/mgi"

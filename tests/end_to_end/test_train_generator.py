@@ -15,11 +15,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import command
 from safetensors import safe_open
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import command
 
 from flows.cli import app
 from mgi.generators import load

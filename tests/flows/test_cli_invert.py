@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
+from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import make_inputs
 
 
 @pytest.fixture(scope="module")

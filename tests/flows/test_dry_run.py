@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from mgi.methods import loading
+from mgi.translators.inversion import loading
 from mgi.weights import WeightsMissing, path
 from tasks import probe
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import make_inputs
 
 PAPER = ("pggan-celebahq-1024", "vgg19-imagenet", "vgg16-imagenet", "inception-fid", "mtcnn-faces")
 STYLES = ("--profile", "embedded", "--method", "image2stylegan", "--set", "generator=kaokore")
@@ -89,7 +86,9 @@ def test_clashes_are_all_named_before_anything_is_computed(inputs: Path, tmp_pat
 def test_a_start_refuses_clashes_before_the_first_warp(
     inputs: Path, tmp_path: Path, real: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mgi.methods.stages.InversionMethod.warp", lambda *_, **__: pytest.fail("a warp was computed"))
+    monkeypatch.setattr(
+        "mgi.translators.inversion.translator.InversionMethod.warp", lambda *_, **__: pytest.fail("a warp was computed")
+    )
     monkeypatch.setattr(loading, "measure_prior", lambda *_: pytest.fail("a prior was measured"))
     result = translate(inputs, tmp_path, *STYLES, "--set", "align.mode=never")
     assert result.exit_code == 2, result.output

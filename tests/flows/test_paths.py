@@ -6,19 +6,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from runs import PROFILE, make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from mgi.config import RunConfig, load_config
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import PROFILE, make_inputs
+from mgi.config import RunConfig
+from mgi.profiles import load_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "my m\N{LATIN SMALL LETTER O WITH DIAERESIS}del [v1] *?.pth"

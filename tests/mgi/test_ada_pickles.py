@@ -7,7 +7,6 @@ gives for `random_tensors`; the same run wrote snapshots whose global names are 
 from __future__ import annotations
 
 import pickletools
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from mgi.generators import GeneratorError, load
-from mgi.generators.conversion import convert_checkpoint
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-
 from snapshots import (
     GOLDEN,
     Call,
@@ -34,6 +27,9 @@ from snapshots import (
     snapshot,
     tensor,
 )
+
+from mgi.generators import GeneratorError, load
+from mgi.generators.conversion import convert_checkpoint
 
 NAMES = {
     "_codecs encode",

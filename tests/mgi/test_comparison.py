@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from mgi.config import RunConfig, load_config
+from mgi.config import RunConfig
 from mgi.degradations import with_luminance
 from mgi.images import to_float, to_uint8
-from mgi.methods import Lane, load_method
-from mgi.methods.comparison import Comparison
 from mgi.pairs import Hypothesis
+from mgi.profiles import load_config
+from mgi.translators import Lane, load_method
+from mgi.translators.inversion.comparison import Comparison
 
 
 def config(task: str = "invert", **inversion: object) -> RunConfig:

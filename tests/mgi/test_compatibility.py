@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
+from standins import standin
 
-from mgi.config import ConfigError, RunConfig, load_config
+from mgi.config import ConfigError, RunConfig
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.inception import InceptionFID
 from mgi.generators import load
-from mgi.methods.compatibility import GeneratorFacts, facts_of, problems, require_compatible
-from mgi.methods.loading import prepared_generator
+from mgi.profiles import load_config
+from mgi.translators.inversion.compatibility import GeneratorFacts, facts_of, problems, require_compatible
+from mgi.translators.inversion.loading import prepared_generator
 
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "stub"))
-from standins import standin  # noqa: E402
 
 STYLED = GeneratorFacts("styled", 1024, 18, styles=True, noise=True, bf16=False)
 PLAIN = GeneratorFacts("plain", 64, 10, styles=False, noise=False, bf16=True)

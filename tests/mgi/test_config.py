@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mgi.config import ConfigError, load_config, profile_names
+from mgi.config import ConfigError
+from mgi.profiles import load_config, profile_names
 
 
 def test_every_shipped_profile_is_valid_and_named() -> None:

@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import struct
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from snapshots import Call, EasyDict, Module, Name, dumps, generator, random_tensors, snapshot, storage, tensor
 
 from mgi.generators import GeneratorError, load
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-
-from snapshots import Call, EasyDict, Module, Name, dumps, generator, random_tensors, snapshot, storage, tensor
 
 FOUR = np.zeros(4, np.float32)
 REBUILD = "torch._utils._rebuild_tensor_v2"

@@ -15,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mgi import methods
-from mgi.config import RunConfig, load_config
+from mgi import translators
+from mgi.config import RunConfig
 from mgi.features import load_backbone
 from mgi.generators import load
 from mgi.own_files import folder_sha256, own_hashes
+from mgi.profiles import load_config
 from mgi.scoring import judge as judging
 from mgi.scoring.judge import Judge
 from mgi.statistics import shipped, shipped_files
@@ -240,13 +241,13 @@ def test_a_long_lived_process_loads_a_replaced_checkpoint(tmp_path: Path, other:
     shutil.copy(ONE, path)
     settings = config(path)
     try:
-        first = methods.load_method(settings)
+        first = translators.load_method(settings)
     except WeightsMissing as error:
         pytest.skip(str(error))
-    assert methods.load_method(settings) is first
+    assert translators.load_method(settings) is first
     path.touch()
-    assert methods.load_method(settings) is first
+    assert translators.load_method(settings) is first
     shutil.copy(other, path)
-    second = methods.load_method(settings)
+    second = translators.load_method(settings)
     before, after = (method.generator.state_dict() for method in (first, second))  # type: ignore[attr-defined]
     assert all(torch.equal(before[name], -after[name]) for name in before)

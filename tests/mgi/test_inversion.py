@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from tiny import HYPOTHESIS, doubled, invert, settings, targets, tiny_pggan
 from torch import Tensor
 
 from mgi.inversion.latents import Latents, pack
@@ -15,9 +13,6 @@ from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, schedule_factor, snapshot_steps
 from mgi.inversion.spaces import MultiCode, build_space
 from mgi.pairs import Hypothesis, Pair, lane_seed
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny import HYPOTHESIS, doubled, invert, settings, targets, tiny_pggan
 
 
 @pytest.fixture(scope="module")

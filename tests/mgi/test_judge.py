@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mgi.config import ConfigError, RunConfig, load_config
+from mgi.config import ConfigError, RunConfig
 from mgi.features import load_backbone
 from mgi.generators import load
+from mgi.profiles import load_config
 from mgi.scoring import judge as judging
 from mgi.scoring.judge import Judge, folder_images, generated_images
 
@@ -89,7 +89,6 @@ def test_a_folder_can_be_the_domain(tmp_path: Path) -> None:
 
 def test_the_papers_rule_is_on_fids_own_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """|x - mu|^2 + tr(Sigma) in all 2048 dimensions: FID's formula of one vector, which has no covariance."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "stub"))
     from standins import weights_folder
 
     monkeypatch.setenv("MGI_WEIGHTS_DIR", str(weights_folder(tmp_path / "weights", "inception-fid")))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mgi.config import ConfigError, load_config
-from mgi.methods.comparison import working_size
-from mgi.methods.loading import prepared_generator
+from mgi.config import ConfigError
+from mgi.profiles import load_config
+from mgi.translators.inversion.comparison import working_size
+from mgi.translators.inversion.loading import prepared_generator
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mgi import weights
-from mgi.config import load_config
-from mgi.methods.measures import RULER
-from mgi.methods.networks import RULER_BACKBONE, fetch_all, inspect, needs
+from mgi.profiles import load_config
+from mgi.translators.inversion.measures import RULER
+from mgi.translators.networks import RULER_BACKBONE, fetch_all, inspect, needs
 
 
 @pytest.fixture(autouse=True)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_features import smooth_pictures, tiny_vgg
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp, load_config, profile_names
+from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp
 from mgi.correspondence import oeft, warp_exemplar
 from mgi.correspondence.augment import affine_matrices, geometric, photometric
 from mgi.correspondence.branches import Branches
 from mgi.correspondence.oeft import FineTuner, fine_tuned_warp
 from mgi.correspondence.warping import warp_pair
 from mgi.features import VGG
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny_features import smooth_pictures, tiny_vgg
+from mgi.profiles import load_config, profile_names
 
 SIZE = 64
 WARP = Warp(layers=("relu1_2", "relu2_1"), feature_size=32, image_size=SIZE, colours="full", patch=3)

@@ -107,9 +107,7 @@ def test_equation_10_to_the_letter(centre: str) -> None:
     phi_t, phi_ts = maps(6)
     found = losses.contextual_literal(phi_ts, phi_t, H, centre)  # type: ignore[arg-type]
     means = phi_t.mean((2, 3)) if centre == "image" else phi_t.mean((0, 2, 3)).expand(2, -1)
-    expected = [
-        equation_10(a.flatten(1), b.flatten(1), mean) for a, b, mean in zip(phi_t, phi_ts, means, strict=True)
-    ]
+    expected = [equation_10(a.flatten(1), b.flatten(1), mean) for a, b, mean in zip(phi_t, phi_ts, means, strict=True)]
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-7, atol=0)
     by_mean = losses.contextual(phi_ts, phi_t, H, centre)  # type: ignore[arg-type]
     torch.testing.assert_close(found + math.log(6), by_mean, rtol=0, atol=1e-4)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from standins import weights_folder
+from tiny_features import smooth_pictures, tiny_vgg
 
-from mgi.config import load_config
 from mgi.correspondence.oeft import FineTuner
 from mgi.features import VGG, load_backbone
+from mgi.profiles import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "stub"))
-from standins import weights_folder  # noqa: E402
-from tiny_features import smooth_pictures, tiny_vgg  # noqa: E402
 
 PROFILES = ("paper-celebahq", "paper-ffhq")
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_features import smooth_pictures, tiny_vgg
 from torch import Tensor
 
-from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp, load_config
+from mgi.config import OEFT_TERMS, ConfigError, Oeft, RunConfig, Warp
 from mgi.correspondence import hierarchical_features, soft_warp_reference, warp_exemplar
 from mgi.correspondence.branches import Branches
 from mgi.correspondence.matching import concatenated
@@ -21,9 +20,7 @@ from mgi.correspondence.warping import warp_pair
 from mgi.features import VGG
 from mgi.images import resize
 from mgi.losses import contextual, contextual_literal, gram_literal, gram_relative, info_nce, info_nce_literal
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny_features import smooth_pictures, tiny_vgg
+from mgi.profiles import load_config
 
 WARP = Warp(layers=("relu1_2", "relu2_1"), feature_size=16, image_size=64)
 BASE = {
@@ -132,9 +129,7 @@ def test_matching_takes_the_concatenated_feature(vgg: VGG, pairs: tuple[Tensor, 
     small = soft_warp_reference(*units, resize(pairs[1], 16, "area"), 100.0)
     expected = resize(small, 64)
     torch.testing.assert_close(warp_exemplar(*pairs, vgg, config), expected, rtol=0, atol=1e-4)
-    torch.testing.assert_close(
-        FineTuner(*pairs, vgg, config, settings(), [1, 2]).warp(), expected, rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(FineTuner(*pairs, vgg, config, settings(), [1, 2]).warp(), expected, rtol=0, atol=1e-4)
     assert (warp_exemplar(*pairs, vgg, WARP) - expected).abs().max() > 0.05
 
 

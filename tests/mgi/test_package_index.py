@@ -252,7 +252,10 @@ def test_the_public_index_is_asked_where_nobody_says_otherwise(settings, monkeyp
 
 def test_the_files_of_pip_are_read_in_its_order(settings, monkeypatch):
     write(settings / "etc/pip.conf", "[global]\nindex-url = https://etc.invalid/s\ntrusted-host = etc.invalid a:8443\n")
-    write(settings / "home/.config/pip/pip.conf", "[global]\nextra_index_url =\n  https://u1.invalid\n  https://u2.invalid")
+    write(
+        settings / "home/.config/pip/pip.conf",
+        "[global]\nextra_index_url =\n  https://u1.invalid\n  https://u2.invalid",
+    )
     found = indexes.configured()
     assert found.simple == ("https://etc.invalid/s", "https://u1.invalid", "https://u2.invalid")
     assert found.access.trusts("https://me:pw@a:8443/x") and not found.access.trusts("https://a/x")

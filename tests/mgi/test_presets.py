@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mgi.config import METHODS, ConfigError, load_config, planned_steps
-from mgi.methods.presets import preset, summary
+from mgi.config import METHODS, ConfigError, planned_steps
+from mgi.profiles import load_config
+from mgi.translators.inversion.settings.presets import preset, summary
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,7 +5,6 @@ Golden numbers are its public code's (tests/golden/README.md). Methods of styles
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from published import ONE, doubled, published, random_vgg, run
+from tiny import tiny_stylegan2
 from torch import Tensor
 
 from mgi.config import Inversion
 from mgi.generators import load
 from mgi.inversion.objective import Objective
 from mgi.inversion.spaces import build_space
-from mgi.methods.presets import preset
 from mgi.pairs import Hypothesis
+from mgi.translators.inversion.settings.presets import preset
 from mgi.weights import WeightsMissing, path
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from published import ONE, doubled, published, random_vgg, run  # noqa: E402
-from tiny import tiny_stylegan2  # noqa: E402
 
 
 def test_mganpriors_trajectory_is_that_of_its_public_code() -> None:
@@ -118,7 +116,7 @@ def styled() -> Any:
 
 @pytest.mark.parametrize("profile", ["paper-celebahq", "paper-ffhq", "embedded"])
 def test_a_single_code_takes_adam_under_every_profile(profile: str) -> None:
-    from mgi.config import load_config
+    from mgi.profiles import load_config
 
     inversion = load_config(profile, method="single-code").inversion
     assert (inversion.optimizer, inversion.learning_rate, inversion.space) == ("adam", 0.1, "z")

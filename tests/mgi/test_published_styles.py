@@ -6,14 +6,14 @@ Random weights; StyleGAN2's projector, PULSE, Image2StyleGAN. Ours is the engine
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from published import ONE, STEPS, doubled, published, random_vgg, run
+from tiny import tiny_stylegan2
 from torch import Tensor
 
 from mgi.downscaling import bicubic_down
@@ -22,10 +22,6 @@ from mgi.inversion.latents import detached
 from mgi.inversion.objective import Objective
 from mgi.inversion.prior import LatentPrior, measure_prior
 from mgi.inversion.spaces import build_space
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from published import ONE, STEPS, doubled, published, random_vgg, run
-from tiny import tiny_stylegan2
 
 
 @pytest.fixture(scope="module")
@@ -202,9 +198,7 @@ def test_the_bicubic_kernel_is_pulses() -> None:
         return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
 
     weights = [cubic((i - 8 + 0.5) / factor) for i in range(16)]
-    expected = [
-        sum(w * float(padded[4 * cell + i]) for i, w in enumerate(weights)) / sum(weights) for cell in range(4)
-    ]
+    expected = [sum(w * float(padded[4 * cell + i]) for i, w in enumerate(weights)) / sum(weights) for cell in range(4)]
     constant = row.expand(1, 3, 16, 16)
     np.testing.assert_allclose(bicubic_down(constant, factor)[0, 0, 1].numpy(), expected, atol=1e-12)
     assert bicubic_down(torch.ones(1, 3, 64, 64), 8) == pytest.approx(1.0)

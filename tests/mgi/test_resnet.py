@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_features import smooth_pictures
 from torch import Tensor
 
 from mgi import weights
-from mgi.config import ConfigError, Oeft, RunConfig, Warp, load_config
+from mgi.config import ConfigError, Oeft, RunConfig, Warp
 from mgi.correspondence import oeft, warp_exemplar
 from mgi.correspondence.branches import Branches
 from mgi.correspondence.oeft import fine_tuned_warp
 from mgi.correspondence.warping import warp_pair
 from mgi.features import Chain, FeatureError, load_backbone
 from mgi.features.resnet import ResNet
+from mgi.profiles import load_config
 from mgi.weights.canonical import write_safetensors
 from mgi.weights.convert import CONVERTERS
 from mgi.weights.zoo import sha256_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny_features import smooth_pictures
 
 WARP = Warp(
     method="oeft", backbone="resnet50-imagenet", layers=("stem", "layer2"), feature_size=16, image_size=64, patch=1

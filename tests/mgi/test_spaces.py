@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from tiny import HYPOTHESIS, doubled, lanes_of, prior_of, settings, targets, tiny_pggan, tiny_stylegan2
 from torch import Tensor
 
 from mgi.config import ConfigError
@@ -20,9 +18,6 @@ from mgi.inversion.search import search
 from mgi.inversion.solver import Solver
 from mgi.inversion.spaces import MultiCode, build_space
 from mgi.pairs import Hypothesis
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny import HYPOTHESIS, doubled, lanes_of, prior_of, settings, targets, tiny_pggan, tiny_stylegan2
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from tiny import targets, tiny_pggan
 from torch import Tensor
 
 from mgi.config import Inversion
@@ -16,9 +14,6 @@ from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver
 from mgi.inversion.spaces import build_space
 from mgi.pairs import Hypothesis
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from tiny import targets, tiny_pggan
 
 HYPOTHESES = [Hypothesis(4, 6), Hypothesis(3, 3), Hypothesis(3, 5)]
 """The second is the scout."""

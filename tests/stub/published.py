@@ -10,8 +10,8 @@ from mgi.inversion.latents import Latents
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import LaneState, Solver
 from mgi.inversion.spaces import Space
-from mgi.methods.presets import preset
 from mgi.pairs import Hypothesis
+from mgi.translators.inversion.settings.presets import preset
 
 STEPS = 6
 ONE = Hypothesis(1, 1)

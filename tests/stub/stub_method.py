@@ -20,8 +20,8 @@ from PIL import Image
 
 from mgi.config import RunConfig
 from mgi.directions import Direction, require_fit
-from mgi.methods import Lane, LaneResult, ScoreInput, WarpOutput
 from mgi.pairs import Hypothesis
+from mgi.translators import Lane, LaneResult, ScoreInput, WarpOutput
 
 SIZE, STEPS = 32, 5
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.charts import BOTTOM, HEIGHT, LEFT, POINTS, RIGHT, TOP, WIDTH, loss_chart, mean_losses
+from tasks.report.charts import BOTTOM, HEIGHT, LEFT, POINTS, RIGHT, TOP, WIDTH, loss_chart, mean_losses
 
 
 def points(text: str) -> np.ndarray:

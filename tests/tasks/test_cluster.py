@@ -7,11 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tasks.cluster import ClusterError, Sequential, default_workers, open_pool, threads_per_worker
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
 from runs import command, environment, make_inputs, mgi, results, translate_command
+
+from tasks.workers.cluster import ClusterError, Sequential, default_workers, open_pool, threads_per_worker
 
 
 def test_sequential_runs_in_order() -> None:
@@ -25,7 +23,7 @@ def test_no_workers_means_this_process() -> None:
 
 
 def test_missing_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.cluster.CONNECT_WAIT", 1)
+    monkeypatch.setattr("tasks.workers.cluster.CONNECT_WAIT", 1)
     with (
         pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1"),
         open_pool(0, "tcp://127.0.0.1:1", lambda *beat: None),

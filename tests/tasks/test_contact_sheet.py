@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.contact_sheet import (
+from tasks.report.contact_sheet import (
     CHOSEN,
     GUARDED,
     ROWS_PER_PAGE,
@@ -15,7 +15,7 @@ from tasks.contact_sheet import (
     contact_sheet,
     draw_page,
 )
-from tasks.lettering import format_distance, shorten
+from tasks.report.lettering import format_distance, shorten
 
 NAN = float("nan")
 

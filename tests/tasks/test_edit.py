@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from mgi.config import ConfigError
 from tasks.edit import amounts_of
 from tasks.strips import has_key, strip, write_keyed
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stub"))
-from runs import make_inputs
 
 
 @pytest.fixture(autouse=True)

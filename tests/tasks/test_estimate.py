@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgi.config import load_config
 from mgi.generators import load
-from mgi.methods import Lane, load_method
 from mgi.pairs import Hypothesis
+from mgi.profiles import load_config
+from mgi.translators import Lane, load_method
 from mgi.weights import WeightsMissing, path
 from tasks import estimate as module
 from tasks.estimate import Estimate, Piece, estimate, passes_of, work
-from tasks.plan import Plan, Request, make_plan
 from tasks.probe import Probe
-from tasks.report import duration
+from tasks.report.page import duration
+from tasks.stages.plan import Plan, Request, make_plan
 
 A, B, C = Hypothesis(4, 8), Hypothesis(6, 8), Hypothesis(4, 16)
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -1,7 +1,7 @@
 """Which networks a configuration needs."""
 
-from mgi.config import load_config
-from tasks.plan import weight_names
+from mgi.profiles import load_config
+from tasks.stages.plan import weight_names
 
 
 def test_the_network_of_the_style_losses_counts_where_it_is_used() -> None:

@@ -18,11 +18,11 @@ from PIL import Image
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
 from storage.run_store import RunStore
-from tasks.invert import array_name
-from tasks.select import final_path
+from tasks.stages.invert import array_name
+from tasks.stages.select import final_path
 
 if TYPE_CHECKING:
-    from mgi.methods import Method
+    from mgi.translators import Method
 
 MethodOrLoader: TypeAlias = "Method | Callable[[], Method] | None"
 """A loader is called only when a picture is missing, so that a second report loads no networks."""

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from storage.atomic import write_bytes
-from tasks.lettering import Font, draw_line, font_for, format_distance, readable
+from tasks.report.lettering import Font, draw_line, font_for, format_distance, readable
 
 ROWS_PER_PAGE = 12
 

@@ -11,7 +11,7 @@ from mgi.config import Inversion
 from mgi.degradations import Degradation
 from mgi.features import Backbone
 from mgi.inversion.objective import Objective
-from mgi.methods.networks import RULER_BACKBONE
+from mgi.translators.networks import RULER_BACKBONE
 
 RULER = {
     "perceptual_norm": "relative",

@@ -9,11 +9,11 @@ from typing import Any
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from storage.run_store import Quarantined, RunStore
-from tasks.invert import STAGE as INVERT
-from tasks.score import STAGE as SCORE
-from tasks.select import STAGE as SELECT
+from tasks.stages.invert import STAGE as INVERT
+from tasks.stages.score import STAGE as SCORE
+from tasks.stages.select import STAGE as SELECT
+from tasks.stages.warp import STAGE as WARP
 from tasks.unit import lane_key
-from tasks.warp import STAGE as WARP
 
 STAGES = (WARP, INVERT, SCORE, SELECT)
 

@@ -8,9 +8,9 @@ from mgi.config import RunConfig
 from mgi.generators import load as load_generator
 from mgi.inversion.prior import measure_prior
 from mgi.inversion.spaces import Space, build_space
-from mgi.methods.compatibility import facts_of, require_compatible
 from mgi.statistics import shipped
 from mgi.statistics.latents import read_latents
+from mgi.translators.inversion.compatibility import facts_of, require_compatible
 
 PRIOR_SAMPLES = 20_000
 """Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""

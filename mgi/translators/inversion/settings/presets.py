@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from mgi.config import METHODS, ConfigError
-from mgi.methods import image2stylegan, mganprior, mgi, pulse, single_code, stylegan2_projector
+from mgi.translators.inversion.settings import image2stylegan, mganprior, mgi, pulse, single_code, stylegan2_projector
 
 _MODULES: dict[str, ModuleType] = dict(
     zip(METHODS, (mgi, mganprior, single_code, image2stylegan, pulse, stylegan2_projector), strict=True)

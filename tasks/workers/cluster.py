@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tasks.heartbeat import TOPIC, Listener, listening
+from tasks.workers.heartbeat import TOPIC, Listener, listening
 
 if TYPE_CHECKING:
     from distributed import Client, SpecCluster

@@ -10,9 +10,9 @@ from mgi.config import ConfigError, RunConfig
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.lpips import LAYERS as LPIPS_LAYERS
 from mgi.inversion.spaces import check_layer
-from mgi.methods.comparison import Comparison, working_size
 from mgi.scoring.judge import POOLED
 from mgi.scoring.spatial import GRID
+from mgi.translators.inversion.comparison import Comparison, working_size
 
 SINGLE = ("z", "w", "w+", "sphere")
 """Spaces of one code: layer and number of codes of a hypothesis say nothing in them."""

@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from mgi.config import ConfigError, RunConfig, planned_steps, whole_paths
+from mgi.config import ConfigError, RunConfig, planned_steps
 from mgi.own_files import own_hashes, require_own_files
 from mgi.pairs import Pair
+from mgi.profiles import whole_paths
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.run_header import check_same
 from storage.run_store import ArraySpec, RunStore
@@ -169,7 +170,7 @@ def versions() -> dict[str, str]:
 
 def weight_names(config: RunConfig) -> list[str]:
     """Zoo names, or the file of the generator, of the networks that a configuration uses."""
-    from mgi.methods.networks import needs
+    from mgi.translators.networks import needs
 
     return list(needs(config))
 

@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mgi.pairs import Hypothesis
-from tasks.invert import array_name
+from tasks.stages.invert import array_name
 from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key, payload_rows, plain, reason_of
 from tasks.unit import SCORE as STAGE
 
 if TYPE_CHECKING:
-    from mgi.methods import Method
+    from mgi.translators import Method
 
 FEATURES = "features"
 """Name of the lane array that scoring needs; the others (latents) are only needed to render."""
@@ -44,7 +44,7 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
 
 
 def _score(run: OpenRun, method: Method, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    from mgi.methods import ScoreInput  # imports PyTorch, which only those who compute should wait for
+    from mgi.translators import ScoreInput  # imports PyTorch, which only those who compute should wait for
 
     index = run.index(pair_id)
     reference = method.reference_features(run.store.read("warp/warp", index), run.store.read("warp/exemplar", index))

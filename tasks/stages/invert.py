@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
-from tasks.heartbeat import Heartbeat
 from tasks.preview import write_preview
+from tasks.stages.warp import ARRAYS as WARP_ARRAYS
 from tasks.unit import INVERT as STAGE
 from tasks.unit import Job, OpenRun, Outcome, lane_key, plain, reason_of
-from tasks.warp import ARRAYS as WARP_ARRAYS
+from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from mgi.methods import Lane, LaneResult
+    from mgi.translators import Lane, LaneResult
 
 
 def array_name(name: str, hypothesis_id: str) -> str:
@@ -64,7 +64,7 @@ def invert_lanes(
 
 def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> dict[tuple[str, str], LaneResult]:
     """{(pair, hypothesis id): result}."""
-    from mgi.methods import LaneResult  # imports PyTorch, which only those who compute should wait for
+    from mgi.translators import LaneResult  # imports PyTorch, which only those who compute should wait for
 
     lanes = [lane for pair in pair_ids for lane in _lanes(run, pair, hypotheses)]
     names = [(lane.pair_id, lane.hypothesis.id) for lane in lanes]
@@ -82,7 +82,7 @@ def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> 
 
 def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
     """All lanes of a pair; they share its arrays."""
-    from mgi.methods import Lane
+    from mgi.translators import Lane
 
     index = run.index(pair)
     seen = run.store.read("warp/warp", index)
@@ -106,7 +106,7 @@ def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult,
 
 def publish_lost(job: Job, hypothesis_ids: Sequence[str], pair_ids: Sequence[str], reason: str) -> list[Outcome]:
     """Record lanes whose worker died again and again as failed lanes; called by the flow, not by a worker."""
-    from mgi.methods import LaneResult
+    from mgi.translators import LaneResult
 
     run, failed = job.open(), LaneResult(arrays={}, measures={}, failed=reason)
     lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]

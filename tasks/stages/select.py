@@ -10,13 +10,13 @@ import numpy as np
 
 from mgi.pairs import Hypothesis
 from storage.images import write_png
-from tasks.invert import array_name
-from tasks.score import FEATURES, lane_payloads
+from tasks.stages.invert import array_name
+from tasks.stages.score import FEATURES, lane_payloads
 from tasks.unit import SCORE, Job, OpenRun, Outcome, plain, reason_of
 from tasks.unit import SELECT as STAGE
 
 if TYPE_CHECKING:
-    from mgi.methods import Method
+    from mgi.translators import Method
 
 SET_RULE = "set-fid"
 """The rule that needs every pair's scores before it can choose for any."""

@@ -14,18 +14,19 @@ from urllib.parse import quote
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mgi.config import ConfigError, RunConfig, load_config
-from mgi.methods.presets import summary as method_summary
+from mgi.config import ConfigError, RunConfig
+from mgi.profiles import load_config
+from mgi.translators.inversion.settings.presets import summary as method_summary
 from storage.atomic import write_text
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, pairs_table, summary_table, write_tables
-from tasks.charts import loss_chart, mean_losses
-from tasks.contact_sheet import SheetHypothesis, SheetRow, contact_sheet
-from tasks.invert import array_name
-from tasks.lettering import format_distance
-from tasks.pictures import MethodOrLoader, Pictures
-from tasks.plan import weight_names
-from tasks.rows import read_rows
+from tasks.report.charts import loss_chart, mean_losses
+from tasks.report.contact_sheet import SheetHypothesis, SheetRow, contact_sheet
+from tasks.report.lettering import format_distance
+from tasks.report.pictures import MethodOrLoader, Pictures
+from tasks.report.rows import read_rows
+from tasks.stages.invert import array_name
+from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
 
 PAGE = "report.html"
@@ -252,7 +253,7 @@ def _toml_value(value: Any) -> str:
 
 
 def _environment() -> Environment:
-    folder = resources.files("tasks") / "templates"
+    folder = resources.files("tasks.report") / "templates"
     environment = Environment(
         loader=FileSystemLoader(str(folder)),
         autoescape=True,

@@ -12,7 +12,7 @@ def report_run(job: Job, pictures: bool = True) -> str:
         job: the run.
         pictures: also render the hypotheses that were not chosen, which needs the run's networks.
     """
-    from tasks.report import build_report  # imports matplotlib
+    from tasks.report.page import build_report  # imports matplotlib
 
     run = job.open()
     return str(build_report(run.store, run.method() if pictures else None))

@@ -30,12 +30,12 @@ from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space
 from mgi.inversion.spaces.base import has_styles
-from mgi.methods.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
-from mgi.methods.comparison import Comparison, working_size
-from mgi.methods.loading import prepared_generator, space_of
-from mgi.methods.measures import Ruler
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
+from mgi.translators.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
+from mgi.translators.inversion.comparison import Comparison, working_size
+from mgi.translators.inversion.loading import prepared_generator, space_of
+from mgi.translators.inversion.measures import Ruler
 
 GPU_PAIRS = 4
 """Pairs per call on a GPU."""
@@ -45,7 +45,7 @@ where a larger batch computes no faster (docs/inversion.md)."""
 
 
 class InversionMethod:
-    """All methods; see `mgi.methods.base.Method` for the stages.
+    """All methods; see `mgi.translators.base.Method` for the stages.
 
     Args:
         config: every setting.

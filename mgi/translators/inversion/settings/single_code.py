@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mgi.methods import mganprior
+from mgi.translators.inversion.settings import mganprior
 
 
 def settings(degradation: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import time
 
 from mgi.pairs import lane_seed, observation_seed
 from storage.images import BadImage, read_image
-from tasks.heartbeat import Heartbeat
 from tasks.inputs import identities, refuse
 from tasks.preview import write_preview
 from tasks.unit import WARP as STAGE
 from tasks.unit import Job, Outcome, one_line, plain, reason_of
+from tasks.workers.heartbeat import Heartbeat
 
 ARRAYS = ("source", "exemplar", "warp")
 """Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp. Where pictures

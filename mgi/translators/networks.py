@@ -10,7 +10,7 @@ from mgi.config import RunConfig
 from mgi.weights import WeightsError, WeightsMissing, zoo
 
 RULER_BACKBONE = "vgg16-imagenet"
-"""What every result is measured with, whatever it was optimised under (`mgi.methods.measures`)."""
+"""What every result is measured with, whatever it was optimised under (`mgi.translators.inversion.measures`)."""
 
 
 @dataclass(frozen=True)

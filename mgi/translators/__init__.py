@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mgi.config import RunConfig
-from mgi.methods.base import (
+from mgi.own_files import own_hashes
+from mgi.translators.base import (
     Arrays,
     Lane,
     LaneFeatures,
@@ -16,7 +17,6 @@ from mgi.methods.base import (
     ScoreInput,
     WarpOutput,
 )
-from mgi.own_files import own_hashes
 
 __all__ = [
     "Arrays",
@@ -56,7 +56,7 @@ def _load(config: RunConfig, device: str, threads: int | None, content: tuple[tu
     keep_freed_memory()
     import torch
 
-    from mgi.methods.stages import InversionMethod
+    from mgi.translators.inversion.translator import InversionMethod
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -1,0 +1,48 @@
+"""One frozen model that describes a run completely.
+
+The digest of this model names a run, so it holds what changes results and nothing else: worker counts, progress and
+folders are arguments of the command, not configuration, and so are the metrics that results are judged by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from mgi.config.base import Section
+from mgi.config.inversion import Inversion
+from mgi.config.selection import Selection
+from mgi.config.warp import Align, Oeft, Warp
+
+
+class RunConfig(Section):
+    """Everything that decides the pixels of a run."""
+
+    profile: str = "custom"
+    """Name of the profile this configuration came from."""
+    task: Literal["translate", "invert"] = "translate"
+    """translate: sources by exemplars; invert: each picture as it is (`mgi invert`)."""
+    generator: str = "mobile-stylegan-ffhq"
+    """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
+    be replaced under a run."""
+    upsampling: int = Field(4, ge=1)
+    """Factor between the warp and the result; the result has warp.image_size x upsampling rows, or the generator's
+    resolution where that is smaller."""
+    align: Align = Align()
+    warp: Warp = Warp()
+    oeft: Oeft = Oeft()
+    inversion: Inversion = Inversion()
+    selection: Selection = Selection()
+
+    def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""
+        if self.warp.method == "plain":
+            return {}
+        return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of this configuration."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,27 @@
+"""Section `selection`: which hypothesis wins."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mgi.config.base import Section
+
+
+class Selection(Section):
+    """Which hypothesis wins (MGI section 3.2, last paragraph)."""
+
+    rule: Literal["spatial-fd", "sifid", "set-fid", "paper"] = "spatial-fd"
+    """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
+    sifid_reference: Literal["warp", "exemplar"] = "warp"
+    fidelity_bound: float = Field(1.5, ge=1.0)
+    """A hypothesis whose reconstruction error exceeds the best one's by this factor cannot win."""
+    backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "inception-fid"] = "vgg16-imagenet"
+    """Feature network of the distances."""
+    layer: str = "relu4_3"
+    """Its layer; measured by `python -m benchmarks.selection`."""
+    domain: str = "generator"
+    """What hypotheses are compared with: 'generator' (samples of the generator) or a folder of real images."""
+    domain_samples: int = Field(512, ge=16)
+    """How many generated samples or images the domain statistics use."""
