@@ -113,7 +113,7 @@ def search(generator: Any, precision: str, device: str, images: int, steps: int,
     from mgi.inversion.solver import LaneState, Solver
     from mgi.inversion.spaces import build_space
     from mgi.pairs import Hypothesis
-    from mgi.translators.inversion.translator import BATCH_PIXELS
+    from mgi.translators.inversion.engine import BATCH_PIXELS
 
     hypotheses = [Hypothesis(layer, count) for layer in LAYERS for count in CODES if layer <= generator.layers]
     settings = Inversion(steps=steps, rungs=tuple(rungs), rank_by="loss", schedule="ramp")

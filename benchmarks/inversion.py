@@ -175,10 +175,11 @@ def search_part(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from benchmarks.reference import ReferenceInversion, ReferencePGGAN, vgg_of
     from mgi import weights
+    from mgi.alignment.aligner import Aligner
     from mgi.images import to_float
     from mgi.pairs import Hypothesis, lane_seed
     from mgi.profiles import load_config
-    from mgi.translators import load_method
+    from mgi.translators import load_translator
     from mgi.translators.base import Lane
 
     hypotheses = [Hypothesis(layer, count) for layer in LAYERS for count in CODES]
@@ -196,9 +197,10 @@ def search_part(arguments: argparse.Namespace) -> dict[str, Any]:
         "warp.image_size": 64,
         "task": "invert",
     }
-    method: Any = load_method(load_config("quick", overrides))
+    method: Any = load_translator(load_config("quick", overrides))
     picture = np.asarray(Image.open(arguments.picture).convert("RGB"))
-    seen = method.observe(picture, 0)
+    align = Aligner(method.config.align, method.picture_size)
+    seen = method.observe(align(picture, "picture")[0], 0)
     lanes = [Lane("picture", seen.warp, h, lane_seed(0, "picture", h.id)) for h in hypotheses]
 
     generator, vgg = ReferencePGGAN(load_file(weights.path("kaokore"))), vgg_of()
@@ -221,9 +223,8 @@ def search_part(arguments: argparse.Namespace) -> dict[str, Any]:
 
     def search(rungs: Sequence[str]) -> tuple[float, list[Any]]:
         changed = load_config("quick", {**overrides, "inversion.rungs": list(rungs)})
-        method.config = changed
         start = time.perf_counter()
-        results = method.invert(lanes)
+        results = method.with_config(changed).invert(lanes)
         return time.perf_counter() - start, results
 
     all_s, whole = search(())

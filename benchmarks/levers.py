@@ -38,23 +38,26 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="these variants instead of all")
     parser.add_argument("--out", type=Path, help="write warp and results side by side to this picture")
     arguments = parser.parse_args()
+    from mgi.alignment.aligner import Aligner
     from mgi.profiles import load_config
-    from mgi.translators import Lane, ScoreInput, load_method
+    from mgi.translators import Lane, ScoreInput, load_translator
 
     source, exemplar = (np.asarray(Image.open(path).convert("RGB")) for path in (arguments.source, arguments.exemplar))
     pictures: list[np.ndarray] = []
     print(f"{'variant':<26}{'L2 before':>10}{'after':>8}{'VGG before':>12}{'after':>8}{'spatial-fd':>12}{'seconds':>9}")
     for name in arguments.only or VARIANTS:
         overrides = {"inversion.hypotheses": [arguments.hypothesis], **VARIANTS[name]}
-        method = load_method(load_config("embedded", overrides))
-        warped = method.warp(source, exemplar)
+        method = load_translator(load_config("embedded", overrides))
+        align = Aligner(method.config.align, method.picture_size)
+        pair = align(source, "source")[0], align(exemplar, "exemplar")[0]
+        warped = method.warp(*pair)
         hypothesis = method.config.inversion.all_hypotheses()[0]
         result = method.invert([Lane("pair", warped.warp, hypothesis, seed=0)])[0]
         if result.failed:
             print(f"{name:<26} {result.failed}")
             continue
         m = result.measures
-        reference = method.reference_features(warped.warp, warped.exemplar)
+        reference = method.reference_features(warped.warp, pair[1])
         score = method.score([ScoreInput(hypothesis, result.arrays["features"], m, reference)])[0]["spatial-fd"]
         print(
             f"{name:<26}{m['l2_before']:>10.4f}{m['l2_after']:>8.4f}{m['vgg_before']:>12.3f}{m['vgg_after']:>8.3f}"

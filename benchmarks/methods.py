@@ -47,11 +47,11 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace, file: Path, method: str, drawn: Path) -> None:
-    from mgi.translators import load_method
+    from mgi.translators import load_translator
 
     if any(line["method"] == method and line["picture"] == file.stem for line in lines_of(arguments.results)):
         return
-    chosen = load_method(load_config(arguments.profile, {"task": "invert"}, method), "auto", arguments.threads)
+    chosen = load_translator(load_config(arguments.profile, {"task": "invert"}, method), "auto", arguments.threads)
     seen = chosen.observe(np.asarray(Image.open(file).convert("RGB")), seed=0)
     line, picture = invert(chosen, seen, file.stem)
     drawn.mkdir(parents=True, exist_ok=True)

@@ -41,17 +41,12 @@ from mgi.generators import load as load_generator
 from mgi.images import fit_square, to_float, to_uint8
 from mgi.losses import gram_relative
 from mgi.memory import keep_freed_memory
+from mgi.metrics.domain import DomainStatistics, build_statistics, cached_statistics, load_statistics
+from mgi.metrics.locations import GRID
+from mgi.metrics.samples import folder_images, generated_images
+from mgi.metrics.spatial_fd import spatial_fd
 from mgi.own_files import folder_sha256
 from mgi.pairs import Pair, lane_seed
-from mgi.scoring import (
-    GRID,
-    DomainStatistics,
-    build_statistics,
-    cached_statistics,
-    load_statistics,
-    spatial_fd,
-)
-from mgi.scoring.judge import folder_images, generated_images
 from mgi.statistics import shipped
 
 GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_000
@@ -78,7 +73,7 @@ class Ruler:
     def measure(self, warp: Tensor) -> dict[str, float]:
         """`MEASURES` of one warp."""
         found = self._vgg(warp, STYLE)
-        # What `mgi.scoring.lane_features` does, on the features that are here already.
+        # What `mgi.metrics.locations.lane_features` does, on the features that are here already.
         grid = self._domain.basis.project(F.adaptive_avg_pool2d(found[STRUCTURE], GRID))[0]
         values = (
             _difference(found[STRUCTURE], self._structure),

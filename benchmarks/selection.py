@@ -18,7 +18,10 @@ from torchvision.transforms.functional import gaussian_blur
 from mgi.features import load_backbone
 from mgi.generators import load
 from mgi.images import down, fit_square
-from mgi.scoring import DomainAccumulator, grid_features, paper_fd, pooled_vector, spatial_fd
+from mgi.metrics.domain import DomainAccumulator
+from mgi.metrics.locations import grid_features, pooled_vector
+from mgi.metrics.paper import paper_fd
+from mgi.metrics.spatial_fd import spatial_fd
 
 
 def damaged(images: Tensor, random: torch.Generator) -> dict[str, Tensor]:

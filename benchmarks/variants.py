@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    from mgi.translators import load_method
+    from mgi.translators import load_translator
 
     done = {(line["variant"], line["pair"]) for line in lines_of(arguments.results)}
     variants = [variant(spec, arguments.profile, "inversion") for spec in arguments.variant or [arguments.profile]]
@@ -53,7 +53,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         for name, config in variants:
             if (name, pair) in done and not arguments.pictures:
                 continue
-            method = load_method(config, "auto", arguments.threads)
+            method = load_translator(config, "auto", arguments.threads)
             if warped is None:
                 images = [np.asarray(Image.open(path).convert("RGB")) for path in (source, exemplar)]
                 warped = method.warp(*images)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from mgi.pairs import Hypothesis
 from tasks.stages.invert import array_name
 from tasks.strips import Cell, has_key, strip, write_keyed
 from tasks.unit import SELECT, Job, OpenRun
+
+if TYPE_CHECKING:
+    from mgi.translators import Edits
 
 FOLDER = "edits"
 STEPS = 7
@@ -112,7 +116,7 @@ def edit_pair(job: Job, pair_id: str, edit: Edit) -> tuple[Path, bool]:
     singles = {amount: full_path(job.run, edit.direction, pair_id, amount) for amount in edit.amounts if edit.full}
     if all(has_key(file, key) for file in (*singles.values(), path)):
         return path, False
-    hypothesis, method = Hypothesis.parse(choice["hypothesis"]), run.method()
+    hypothesis, method = Hypothesis.parse(choice["hypothesis"]), _editing(run)
     arrays = {"latents": run.store.read(array_name("latents", hypothesis.id), run.index(pair_id))}
     facts = {"mgi:pair": pair_id, "mgi:direction": edit.direction.name, "mgi:hypothesis": hypothesis.id}
     cells = seen(run, pair_id)
@@ -123,6 +127,15 @@ def edit_pair(job: Job, pair_id: str, edit: Edit) -> tuple[Path, bool]:
         cells.append(("inversion" if amount == 0 else words_of(amount), image))
     write_keyed(path, strip([cells]), key, facts)  # last: it says that the others are there
     return path, True
+
+
+def _editing(run: OpenRun) -> Edits:
+    from mgi.translators import Edits
+
+    translator = run.translator()
+    if not isinstance(translator, Edits):
+        raise ConfigError(f"{run.config.method} keeps no latents to edit; use a run of the inversion family")
+    return translator
 
 
 def words_of(amount: float) -> str:

@@ -79,7 +79,7 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
     method, notes = probe.method, []
     at_once = max(1, min(method.lanes_per_batch, len(plan.pairs)))
     calls = math.ceil(len(plan.pairs) / at_once)
-    passes = Counter(p for group in method.groups for p in passes_of(group, at_once, method.lanes_at_once))
+    passes = Counter(p for group in method.groups for p in passes_of(group, at_once, method.engine.lanes_at_once))
     sample, features = probe.sample()
     shared = [replace(piece, count=piece.count * calls) for piece in _inversion(probe, passes)]
     shared.append(Piece("picture of a hypothesis", sample + features, plan.lanes))
@@ -98,7 +98,7 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
         notes.append("without the time to compile, and without what that gains")
     if config.inversion.plateau:
         notes.append("at most: lanes that stand still end early (inversion.plateau)")
-    return Estimate(method.device, threads, workers, calls * len(method.groups), shared, start, notes)
+    return Estimate(method.engine.device, threads, workers, calls * len(method.groups), shared, start, notes)
 
 
 def passes_of(group: Sequence[Hypothesis], pairs: int, at_once: int) -> list[Pass]:
@@ -112,7 +112,7 @@ def passes_of(group: Sequence[Hypothesis], pairs: int, at_once: int) -> list[Pas
 
 def _inversion(probe: Probe, passes: Counter[Pass]) -> list[Piece]:
     """Steps and starts of one call of every group; the cheapest and the dearest pass are measured, others between."""
-    settings, generator = probe.config.inversion, probe.method.generator
+    settings, generator = probe.config.inversion, probe.method.engine.generator
     weights = {p: work(generator, p, settings.space in ("multi", "multi-z")) for p in passes}
     order = sorted(passes, key=lambda p: weights[p])
     pieces, setups = [], []
@@ -170,7 +170,7 @@ def _steps(probe: Probe, lanes: Pass, coarse: bool) -> float:
     """Mean steps of a kind that a lane of a pass takes; rungs shorten them."""
     settings = probe.config.inversion
     early = min(settings.coarse_steps, settings.steps - 1)
-    before = _lane_steps(settings, early if probe.method.space.has_coarse(lanes[0].composing_layer) else 0)
+    before = _lane_steps(settings, early if probe.method.engine.space.has_coarse(lanes[0].composing_layer) else 0)
     return before if coarse else _lane_steps(settings, settings.steps) - before
 
 

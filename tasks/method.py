@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from mgi.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
-    from mgi.translators import Method
+    from mgi.translators import Searches, Translator
 
 FACTORY = "MGI_METHOD_FACTORY"
-"""Names a replacement `module:function(config) -> Method`; used by tests and benchmarks of the pipeline only."""
+"""Names a replacement `module:function(config) -> Translator`; used by tests and benchmarks of the pipeline only."""
 
 
-def method_of(config: RunConfig, threads: int | None = None) -> Method:
-    """The method that `config` describes, on this process's device.
+def translator_of(config: RunConfig, threads: int | None = None) -> Translator:
+    """The translator that `config` describes, on this process's device.
 
     Args:
         config: the run's configuration.
@@ -31,19 +31,32 @@ def method_of(config: RunConfig, threads: int | None = None) -> Method:
     factory = os.environ.get(FACTORY)
     if factory:
         return _replaced(factory, config)
-    from mgi.translators import load_method  # imports PyTorch: seconds that `mgi status` need not wait for
+    from mgi.translators import load_translator  # imports PyTorch: seconds that `mgi status` need not wait for
 
-    return load_method(config, threads=threads)
+    return load_translator(config, threads=threads)
 
 
 @lru_cache(maxsize=2)
-def _replaced(factory: str, config: RunConfig) -> Method:
+def _replaced(factory: str, config: RunConfig) -> Translator:
     module, _, name = factory.partition(":")
     try:
         build = cast("Callable[[RunConfig], Any]", getattr(import_module(module), name))
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{FACTORY}={factory}: expected an importable module:function ({error})") from None
     return build(config)
+
+
+def searching(translator: Translator) -> Searches:
+    """The translator, which tries hypotheses.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    from mgi.translators import Searches
+
+    if not isinstance(translator, Searches):
+        raise ConfigError(f"{translator.config.method} tries no hypotheses; use a method of the inversion family")
+    return translator
 
 
 def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
@@ -62,7 +75,7 @@ def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
         from mgi.translators.networks import fetch_all
 
         fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
-    method = method_of(config, threads)
+    method = searching(translator_of(config, threads))
     arrays = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in config.inversion.all_hypotheses()}
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]
     return {"picture": method.picture_size, "arrays": arrays, "lanes": method.lanes_per_batch, "groups": groups}

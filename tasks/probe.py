@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 
 if TYPE_CHECKING:
-    from mgi.translators.inversion.translator import InversionMethod
+    from mgi.translators.inversion.translator import InversionTranslator
 
 BUDGET_S = 20.0
 """Seconds that all measurements together should take; a single step that takes longer is waited for."""
@@ -38,14 +37,16 @@ class Probe:
     """
 
     def __init__(self, config: RunConfig, threads: int | None) -> None:
+        from mgi.alignment.aligner import Aligner
         from mgi.features import load_backbone
-        from mgi.translators import load_method
+        from mgi.translators import load_translator
 
         self._began = time.perf_counter()
         self.config = config
-        self.method: InversionMethod = load_method(config, threads=threads)  # type: ignore[assignment]
+        self.method: InversionTranslator = load_translator(config, threads=threads)  # type: ignore[assignment]
         self.loading = time.perf_counter() - self._began
-        self._judging = load_backbone(config.selection.backbone, self.method.device, config.inversion.precision)
+        self._align = Aligner(config.align, self.method.picture_size)
+        self._judging = load_backbone(config.selection.backbone, self.method.engine.device, config.inversion.precision)
         self._random = np.random.default_rng(_SEED)
 
     def left(self) -> float:
@@ -82,12 +83,15 @@ class Probe:
     def warp(self, source: np.ndarray, exemplar: np.ndarray | None) -> float:
         """Alignment and warp of one pair, or alignment and observation of one picture, uint8 [H, W, 3]."""
         if exemplar is None:
-            return _second(lambda: self.method.observe(source, _SEED))
+            return _second(lambda: self.method.observe(self._align(source, "picture")[0], _SEED))
         plain = self._with(warp=self.config.warp.model_copy(update={"method": "plain"}))
-        seconds = _second(lambda: plain.warp(source, exemplar))
+        seconds = _second(lambda: plain.warp(*self._aligned(source, exemplar)))
         if self.config.warp.method == "plain":
             return seconds
         return seconds + self.config.oeft.iterations * self._fine_tuning(source, exemplar)
+
+    def _aligned(self, source: np.ndarray, exemplar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._align(source, "source")[0], self._align(exemplar, "exemplar")[0]
 
     def _fine_tuning(self, source: np.ndarray, exemplar: np.ndarray) -> float:
         """One iteration of OEFT."""
@@ -100,41 +104,39 @@ class Probe:
 
         began = time.perf_counter()
         with suppress(_Enough):
-            self.method.warp(source, exemplar, progress=progress)
+            self.method.warp(*self._aligned(source, exemplar), progress=progress)
         return (marks[-1] - marks[0]) / (len(marks) - 1) if len(marks) > 1 else time.perf_counter() - began
 
     def sample(self) -> tuple[float, float]:
         """(One image of the generator, the features of one image for the score)."""
-        from mgi.scoring.judge import generated_images
-        from mgi.scoring.spatial import grid_features
+        from mgi.metrics.locations import grid_features
+        from mgi.metrics.samples import generated_images
 
         images: list[Any] = []
-        generator, size, chosen = self.method.generator, self.method.size, self.config.selection
-        make = _second(lambda: images.extend(generated_images(generator, 1, size, self.method.device)))
+        engine, chosen = self.method.engine, self.config.selection
+        make = _second(lambda: images.extend(generated_images(engine.generator, 1, engine.size, engine.device)))
         return make, _second(lambda: grid_features(images[0], self._judging, chosen.layer))
 
     def domain_is_here(self) -> bool:
         """Whether the statistics that results are compared with ship or were measured before."""
         from mgi.scoring.judge import Judge
 
-        method = self.method
-        generator: Any = _Asked(method.generator)
+        engine = self.method.engine
+        generator: Any = _Asked(engine.generator)
         backbone: Any = _Asked(self._judging)
-        judge = Judge(self.config, generator, backbone, method.device, method.size)
+        judge = Judge(self.config, generator, backbone, engine.device, engine.size)
         try:
             _ = judge.domain
         except _Enough:
             return False
         return True
 
-    def _with_inversion(self, **changes: Any) -> InversionMethod:
+    def _with_inversion(self, **changes: Any) -> InversionTranslator:
         return self._with(inversion=self.config.inversion.model_copy(update=changes))
 
-    def _with(self, **sections: Any) -> InversionMethod:
+    def _with(self, **sections: Any) -> InversionTranslator:
         """The method with other settings and the same networks."""
-        other = copy.copy(self.method)
-        other.config = self.config.model_copy(update=sections)
-        return other
+        return self.method.with_config(self.config.model_copy(update=sections))
 
 
 class _Asked:

@@ -20,10 +20,11 @@ from mgi.config import ConfigError
 from mgi.features import Backbone, load_backbone
 from mgi.images import to_uint8
 from mgi.memory import keep_freed_memory
-from mgi.scoring.gaussian import Gaussian
+from mgi.metrics.gaussian import Gaussian
+from mgi.metrics.relative_frechet import LAYER, NETWORK, relative_frechet, statistics
 from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.data import Pictures, loader, split
-from mgi.training.evaluation import BACKBONE, LAYER, relative_frechet, score, statistics
+from mgi.training.evaluation import score
 from mgi.training.export import export_generator
 from storage.atomic import write_text
 from storage.images import write_png
@@ -183,7 +184,7 @@ class _Judge:
     """Scores generators against the held-out images; `real` is what a perfect one would score, by training images."""
 
     def __init__(self, pixels: np.ndarray, train: list[int], held_out: list[int], device: torch.device) -> None:
-        self.backbone: Backbone = load_backbone(BACKBONE, device)
+        self.backbone: Backbone = load_backbone(NETWORK, device)
         self.device = device
         self.held_out = self._of(pixels, held_out)
         self.real = relative_frechet(self._of(pixels, train[:: max(1, len(train) // len(held_out))]), self.held_out)
@@ -222,7 +223,7 @@ def _evaluate(
             "best": best,
             "images_seen": trainer.images_seen,
             "real": judge.real,
-            "network": f"{BACKBONE} {LAYER}, mean over positions",
+            "network": f"{NETWORK} {LAYER}, mean over positions",
             "samples": request.samples,
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}

@@ -21,11 +21,12 @@ from mgi.own_files import own_hashes
 from mgi.pairs import Pair
 from storage.run_header import check_weights
 from storage.run_store import RunStore
-from tasks.method import method_of
+from tasks.method import searching, translator_of
 from tasks.stored import stored_config
 
 if TYPE_CHECKING:
-    from mgi.translators import Method
+    from mgi.alignment.aligner import Aligner
+    from mgi.translators import Searches, Translator
 
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"
@@ -102,18 +103,29 @@ class OpenRun:
         sides = [(inputs["sources"], pair.source), (inputs["exemplars"], pair.exemplar)]
         return [os.path.join(folder, name) for folder, name in sides if name]  # noqa: PTH118 - thousands, at every start
 
-    def method(self) -> Method:
-        """The run's method; the first call in a process loads networks.
+    def translator(self) -> Translator:
+        """The run's translator; the first call in a process loads networks.
 
         Raises:
             storage.run_store.RunConflict: its files are not those with which the run began.
         """
-        return self._method
+        return self._translator
+
+    def method(self) -> Searches:
+        """The run's translator, which tries hypotheses."""
+        return searching(self._translator)
 
     @cached_property
-    def _method(self) -> Method:
+    def _translator(self) -> Translator:
         check_own_files(self.store, self.config)  # here, too: a worker may see another file under the path
-        return method_of(self.config, self.job.threads)
+        return translator_of(self.config, self.job.threads)
+
+    @cached_property
+    def align(self) -> Aligner:
+        """Brings pictures of any shape to uint8 [S, S, 3], the same crop for every method."""
+        from mgi.alignment.aligner import Aligner
+
+        return Aligner(self.config.align, self._translator.picture_size)
 
 
 @lru_cache(maxsize=2)

@@ -10,12 +10,18 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mgi.config.base import Section
 from mgi.config.inversion import Inversion
 from mgi.config.selection import Selection
 from mgi.config.warp import Align, Oeft, Warp
+
+
+class Options(Section):
+    """Section `options`: settings of a translator of another package, which checks them itself."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class RunConfig(Section):
@@ -25,6 +31,8 @@ class RunConfig(Section):
     """Name of the profile this configuration came from."""
     task: Literal["translate", "invert"] = "translate"
     """translate: sources by exemplars; invert: each picture as it is (`mgi invert`)."""
+    translator: str = "inversion"
+    """inversion: the methods whose settings are the section `inversion`; else one of the others of `mgi methods`."""
     generator: str = "mobile-stylegan-ffhq"
     """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
     be replaced under a run."""
@@ -36,6 +44,12 @@ class RunConfig(Section):
     oeft: Oeft = Oeft()
     inversion: Inversion = Inversion()
     selection: Selection = Selection()
+    options: Options = Options()
+
+    @property
+    def method(self) -> str:
+        """The name that `--method` takes."""
+        return self.inversion.method if self.translator == "inversion" else self.translator
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mgi.config import ConfigError, RunConfig, validation_line
 from mgi.profiles.paths import whole_paths
-from mgi.translators.inversion.settings.presets import preset
+from mgi.translators.registry import INVERSION, preset
 
 
 def profile_names() -> list[str]:
@@ -26,8 +26,8 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
 
     Args:
         profile: a name from `profile_names()` or a path that ends in `.toml`.
-        method: one of `METHODS`, whose settings replace the profile's; overrides win over both, and
-            `inversion.method` among them names the method as this does.
+        method: one of `mgi methods`. Those of the inversion family replace the profile's settings; overrides win over
+            both, and `inversion.method` among them names the method as this does.
         overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML where it parses.
 
     Relative paths in a TOML file start at its folder and are absolute in what is returned; those in overrides stay as
@@ -42,8 +42,9 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
     if method is not None:
         chosen = {"degradation": "none", "budget": "profile", **data.get("inversion", {})}
         chosen |= {key.removeprefix("inversion."): value for key, value in overrides.items()}
-        preset_values = preset(method, str(chosen["degradation"]), str(chosen["budget"]))
-        data.setdefault("inversion", {}).update(preset_values)
+        keys = preset(method, str(chosen["degradation"]), str(chosen["budget"]))
+        data.setdefault("inversion", {}).update(keys)
+        data["translator"] = INVERSION if keys else method
     for key, value in overrides.items():
         _assign(data, key, value)
     try:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from mgi.weights.identity import zoo_name
 
+SHIPPED_SIZE = 256
+"""Shipped domain statistics are of images with this many rows, or of a smaller generator's own."""
+
 
 def shipped(name_or_path: str, suffix: str = "latents.safetensors") -> Path | None:
     """The statistics file of a zoo generator (by name, or a copy of it under any path), or None where none ships."""

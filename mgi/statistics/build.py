@@ -21,8 +21,9 @@ from mgi.images import fit_square
 from mgi.inversion.coarse import fit_coarse_head
 from mgi.inversion.prior import measure_prior
 from mgi.memory import keep_freed_memory
-from mgi.scoring.domain import build_statistics
-from mgi.scoring.judge import COMPONENTS, DOMAIN_SEED, SHIPPED_SIZE, generated_images
+from mgi.metrics.domain import COMPONENTS, build_statistics
+from mgi.metrics.samples import DOMAIN_SEED, generated_images
+from mgi.statistics import SHIPPED_SIZE
 from mgi.statistics.latents import write_latents
 
 HEAD_IMAGES, HEAD_POSITIONS = 400, 600
@@ -34,7 +35,7 @@ class Samples:
 
     Args:
         generator: a MobileStyleGAN.
-        count: images, of the same latents as `mgi.scoring.judge.generated_images`.
+        count: images, of the same latents as `mgi.metrics.samples.generated_images`.
         head_layer: convolutions before the features that the head reads.
     """
 

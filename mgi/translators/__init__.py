@@ -1,64 +1,40 @@
-"""Methods with a row in a table, one file each; `load_method` returns the one that a configuration describes."""
+"""Translators make finished images: a source and an exemplar in, an image out. Metrics judge them."""
 
-from __future__ import annotations
-
-from functools import lru_cache
-
-from mgi.config import RunConfig
-from mgi.own_files import own_hashes
 from mgi.translators.base import (
     Arrays,
+    Edits,
+    Inverts,
     Lane,
     LaneFeatures,
     LaneResult,
-    Method,
-    MethodError,
     Progress,
+    Result,
     ScoreInput,
-    WarpOutput,
+    Searches,
+    Translator,
+    TranslatorError,
+    Warped,
+    Warps,
 )
+from mgi.translators.loading import load_translator
+from mgi.translators.registry import Method, method
 
 __all__ = [
     "Arrays",
+    "Edits",
+    "Inverts",
     "Lane",
     "LaneFeatures",
     "LaneResult",
     "Method",
-    "MethodError",
     "Progress",
+    "Result",
     "ScoreInput",
-    "WarpOutput",
-    "load_method",
+    "Searches",
+    "Translator",
+    "TranslatorError",
+    "Warped",
+    "Warps",
+    "load_translator",
+    "method",
 ]
-
-
-def load_method(config: RunConfig, device: str = "auto", threads: int | None = None) -> Method:
-    """The method of a configuration, loaded once per process and content of its files.
-
-    Args:
-        config: which generator, networks and settings.
-        device: a torch device, or `auto`: a GPU where there is one.
-        threads: CPU threads of PyTorch; None leaves its default.
-
-    Raises:
-        mgi.weights.WeightsError: weights are missing or corrupt.
-        mgi.generators.GeneratorError: the generator's checkpoint cannot be used.
-        mgi.config.ConfigError: settings that this generator cannot follow.
-    """
-    return _load(config, device, threads, tuple(own_hashes(config).items()))
-
-
-@lru_cache(maxsize=2)
-def _load(config: RunConfig, device: str, threads: int | None, content: tuple[tuple[str, str], ...]) -> Method:
-    """`content` only tells apart: a long-lived worker must not take a replaced checkpoint for the one it has loaded."""
-    from mgi.memory import keep_freed_memory
-
-    keep_freed_memory()
-    import torch
-
-    from mgi.translators.inversion.translator import InversionMethod
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    return InversionMethod(config, chosen)

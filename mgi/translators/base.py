@@ -1,10 +1,19 @@
-"""What the pipeline asks of a method: five stages on plain arrays, none of which knows of files, stores or workers."""
+"""What the rest of the product asks of a translator: from a source and an exemplar to a finished image.
+
+A translator makes images; metrics judge them; stages move them. Most translators need `translate` alone. The protocols
+below it are capabilities that only some have, and the product looks for them with `isinstance`: who `Warps` can be
+asked for the warp, who `Inverts` takes pictures without an exemplar, who `Edits` moves its results along directions,
+and who `Searches` tries many hypotheses, which the pipeline spreads over workers.
+
+Pictures come aligned, uint8 [S, S, 3] with S = `picture_size`, cropped in the same way for every method
+(`mgi.alignment`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,26 +24,89 @@ from mgi.pairs import Hypothesis
 Progress = Callable[[int, int, float], None]
 """Called with (step, steps, loss)."""
 Arrays = dict[str, np.ndarray]
+ArrayShapes = dict[str, tuple[tuple[int, ...], str]]
+"""{name: (shape, dtype)} of arrays to keep."""
 LaneFeatures = Callable[[int, str], np.ndarray]
 """Score features of the lane of a table (its position) and a hypothesis."""
 
 
-class MethodError(ValueError):
-    """A pair cannot be processed; the message is one line and says why and what to do."""
+class TranslatorError(ValueError):
+    """A pair cannot be translated; the message is one line and says why and what to do."""
 
 
 @dataclass(frozen=True)
-class WarpOutput:
-    """Stage warp: source, exemplar and warp as uint8 [S,S,3], aligned; info says how they were aligned and warped.
+class Result:
+    """A finished image.
 
-    `arrays` are further ones to keep, as `RunConfig.warp_arrays` announces them.
+    Args:
+        image: uint8 [R, R, 3]; R is the translator's own choice.
+        warp: uint8 [S, S, 3], the warped exemplar where there is one, for metrics that compare with it.
+        measures: numbers that only the translator knows, such as its loss, for the tables.
+        info: words and numbers about how it was made.
+        arrays: what else there is to keep; the pipeline keeps those of `Searches` only.
     """
 
-    source: np.ndarray
-    exemplar: np.ndarray
+    image: np.ndarray
+    warp: np.ndarray | None = None
+    measures: dict[str, float] = field(default_factory=dict)
+    info: dict[str, float | str] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Warped:
+    """What a translator inverts, uint8 [S, S, 3]: the warped exemplar, or a picture as it is observed.
+
+    `info` says how it was made, `arrays` are further ones to keep, as `RunConfig.warp_arrays` announces them.
+    """
+
     warp: np.ndarray
     info: dict[str, float | str] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """One way to translate a pair. Made by `Translator(config, device)`."""
+
+    config: RunConfig
+
+    @property
+    def picture_size(self) -> int:
+        """S: rows and columns of sources, exemplars and warps."""
+        ...
+
+    def translate(
+        self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None
+    ) -> Result:
+        """Two pictures uint8 [S, S, 3] -> the finished image; `seed` decides everything random.
+
+        Raises:
+            TranslatorError, ValueError: this pair cannot be translated; one line.
+        """
+        ...
+
+
+@runtime_checkable
+class Warps(Protocol):
+    """Can warp the exemplar to the source (MGI equations 1-6)."""
+
+    def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
+        """Two pictures uint8 [S, S, 3] -> the warp; `seed`: the pair's, of everything random."""
+        ...
+
+
+@runtime_checkable
+class Inverts(Protocol):
+    """Can invert pictures without an exemplar, and what is left of them after a degradation."""
+
+    def observe(self, image: np.ndarray, seed: int) -> Warped:
+        """A picture uint8 [S, S, 3] as it is seen through the configured degradation; `seed` draws it."""
+        ...
+
+    def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
+        """A picture uint8 [S, S, 3] -> the finished image, from what is observed of it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,34 +143,22 @@ class ScoreInput:
     reference: Arrays
 
 
-class Method(Protocol):
-    """Stages of one way to translate a pair (warp, invert, score, select, render)."""
+@runtime_checkable
+class Searches(Translator, Warps, Inverts, Protocol):
+    """Tries hypotheses (composing layer x number of codes) and chooses one: warp, invert, score, select, render.
 
-    config: RunConfig
+    Each step works on plain arrays and keeps nothing, so the pipeline can run it in any process.
+    """
+
     lanes_per_batch: int
     """How many pairs `invert` should get at once; 1 on a CPU."""
-
-    @property
-    def picture_size(self) -> int:
-        """S: rows of sources, exemplars and warps, and of pictures that are inverted."""
-        ...
 
     @property
     def groups(self) -> list[list[Hypothesis]]:
         """The hypotheses, grouped as `invert` wants them: a group's lanes of one pair come in one call."""
         ...
 
-    def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
-        """A picture to invert as it is, uint8 [H,W,3] of any size: aligned, and as seen through the degradation."""
-        ...
-
-    def warp(
-        self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0
-    ) -> WarpOutput:
-        """uint8 [H,W,3] of any size, twice -> aligned and warped; `seed`: the pair's, of everything random."""
-        ...
-
-    def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:
+    def lane_arrays(self, hypothesis: Hypothesis) -> ArrayShapes:
         """Shape and dtype of every array that a lane of this hypothesis keeps."""
         ...
 
@@ -134,6 +194,11 @@ class Method(Protocol):
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
         """Latents -> a small picture uint8 [S,S,3]."""
         ...
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """Can move its results along directions of the latent space."""
 
     def edit(
         self, arrays: Arrays, hypothesis: Hypothesis, direction: Direction, amount: float, factor: int | None = None

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from mgi import weights
 from mgi.config import RunConfig
+from mgi.translators.registry import method
 from mgi.weights import WeightsError, WeightsMissing, zoo
-
-RULER_BACKBONE = "vgg16-imagenet"
-"""What every result is measured with, whatever it was optimised under (`mgi.translators.inversion.measures`)."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,7 @@ class Network:
 
 def needs(config: RunConfig) -> dict[str, tuple[str, ...]]:
     """{network: roles} of everything that a run of this configuration loads, the generator first."""
-    roles = [("generator", config.generator)]
-    if config.task == "translate":
-        roles.append(("warp", config.warp.backbone))
-        if config.warp.method == "oeft" and config.oeft.style_backbone != "warp":
-            roles.append(("style of OEFT", config.oeft.style_backbone))
-    if config.inversion.perceptual_weight:
-        roles.append(("loss", config.inversion.perceptual_backbone))
-    roles += [("measures", RULER_BACKBONE), ("selection", config.selection.backbone)]
+    roles = method(config.method).networks(config)
     if config.align.mode != "never":
         roles.append(("alignment", "mtcnn-faces"))
     return {name: tuple(role for role, used in roles if used == name) for name in dict.fromkeys(n for _, n in roles)}

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config
-from mgi.translators.inversion.settings.presets import summary as method_summary
+from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, pairs_table, summary_table, write_tables
@@ -74,7 +74,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         config=config,
         digest=store.header["digest"],
         toml=toml_of(config),
-        method=method_summary(config.inversion.method),
+        method=_method(config),
         header=store.header,
         stand_ins=store.header.get("stand_ins") or {},
         domain=_domain(config),
@@ -163,6 +163,15 @@ def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
         result if result is not None else blank,
         card["title"].replace(" + ", "  +  "),
     )
+
+
+def _method(config: RunConfig) -> str:
+    """What the run's method is, in a line; its package may be gone."""
+    try:
+        found = method_of(config.method)
+    except ConfigError:
+        return "not installed here"
+    return f"{found.summary} ({found.paper})" if found.paper else found.summary
 
 
 def _domain(config: RunConfig) -> str:

@@ -22,9 +22,9 @@ from tasks.stages.invert import array_name
 from tasks.stages.select import final_path
 
 if TYPE_CHECKING:
-    from mgi.translators import Method
+    from mgi.translators import Searches
 
-MethodOrLoader: TypeAlias = "Method | Callable[[], Method] | None"
+MethodOrLoader: TypeAlias = "Searches | Callable[[], Searches] | None"
 """A loader is called only when a picture is missing, so that a second report loads no networks."""
 
 FOLDER = "report"

@@ -11,7 +11,7 @@ from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key, payload_rows, pl
 from tasks.unit import SCORE as STAGE
 
 if TYPE_CHECKING:
-    from mgi.translators import Method
+    from mgi.translators import Searches
 
 FEATURES = "features"
 """Name of the lane array that scoring needs; the others (latents) are only needed to render."""
@@ -43,7 +43,7 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
     return [Outcome(STAGE, pair_id, pair_id, seconds)]
 
 
-def _score(run: OpenRun, method: Method, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _score(run: OpenRun, method: Searches, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     from mgi.translators import ScoreInput  # imports PyTorch, which only those who compute should wait for
 
     index = run.index(pair_id)

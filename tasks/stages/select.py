@@ -16,7 +16,7 @@ from tasks.unit import SCORE, Job, OpenRun, Outcome, plain, reason_of
 from tasks.unit import SELECT as STAGE
 
 if TYPE_CHECKING:
-    from mgi.translators import Method
+    from mgi.translators import Searches
 
 SET_RULE = "set-fid"
 """The rule that needs every pair's scores before it can choose for any."""
@@ -77,7 +77,7 @@ def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
     return [{"hypothesis": id, **measures[id], **scores} for id, scores in score["scores"].items()]
 
 
-def _render(run: OpenRun, method: Method, pair_id: str, hypothesis_id: str) -> np.ndarray:
+def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
     hypothesis, index = Hypothesis.parse(hypothesis_id), run.index(pair_id)
     names = method.lane_arrays(hypothesis)
     arrays = {name: run.store.read(array_name(name, hypothesis_id), index) for name in names}

@@ -46,27 +46,31 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
     try:
         beat = Heartbeat(STAGE, [pair_id])
+        sides = ("picture",) if inverting else ("source", "exemplar")
+        aligned = [run.align(image.pixels, side) for image, side in zip(images, sides, strict=True)]
+        pictures = [picture for picture, _ in aligned]
         if inverting:
-            output = method.observe(images[0].pixels, observation_seed(run.seed, pair_id))
+            output = method.observe(pictures[0], observation_seed(run.seed, pair_id))
         else:
-            seed = lane_seed(run.seed, pair_id, "oeft")
-            output = method.warp(images[0].pixels, images[1].pixels, progress=beat, seed=seed)
+            source, exemplar = pictures
+            output = method.warp(source, exemplar, progress=beat, seed=lane_seed(run.seed, pair_id, "oeft"))
     except Exception as error:
         return refused(reason_of(error))
     index = run.index(pair_id)
-    arrays = {f"warp/{name}": getattr(output, name) for name in ARRAYS}
+    arrays = {"warp/source": pictures[0], "warp/exemplar": pictures[-1], "warp/warp": output.warp}
     arrays |= {f"warp/{name}": value for name, value in output.arrays.items()}
     for name, value in arrays.items():
         run.store.write(name, index, value)
     seconds = time.perf_counter() - start
+    info = output.info | {f"aligned_{name}": how for name, (_, how) in zip(ARRAYS, aligned, strict=False)}
     notes = [note for image in images for note in image.notes]
     run.store.publish(
         STAGE,
         pair_id,
         pair_index=index,
         arrays=list(arrays),
-        payload={"info": plain(output.info), "notes": notes, "seconds": seconds, "inputs": seen},
+        payload={"info": plain(info), "notes": notes, "seconds": seconds, "inputs": seen},
     )
     if preview:
-        write_preview(run.store, [output.source, output.exemplar, output.warp])
+        write_preview(run.store, [pictures[0], pictures[-1], output.warp])
     return [Outcome(STAGE, pair_id, pair_id, seconds)]

@@ -24,9 +24,10 @@ from mgi.inversion.solver import Solver
 from mgi.inversion.spaces import base as spaces
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
-from mgi.translators import Lane, LaneResult, Method, load_method
-from mgi.translators.inversion import loading
-from mgi.translators.inversion import translator as stages
+from mgi.translators import Lane, LaneResult, Searches, load_translator
+from mgi.translators.inversion import engine as engines
+from mgi.translators.inversion import generator as loading
+from mgi.translators.inversion import lanes
 from mgi.translators.inversion.compatibility import facts_of, problems
 from mgi.translators.networks import fetch_all
 from mgi.weights import WeightsMissing, path
@@ -60,11 +61,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setenv("MGI_OFFLINE", "1")
         patch.setattr(loading, "load_generator", lru_cache(loading.load_generator))
-        patch.setattr(stages, "load_backbone", lru_cache(stages.load_backbone))
+        patch.setattr(engines, "load_backbone", lru_cache(engines.load_backbone))
         patch.setattr(loading, "PRIOR_SAMPLES", 2000)
         patch.setattr(spaces, "MEAN_SAMPLES", 500)
         # How near a lane is before and after takes two more renders, by the code that renders the steps.
-        patch.setattr(stages.InversionMethod, "_image", grey)
+        patch.setattr(lanes, "_image", grey)
         yield folder / "domain"
     two_steps.cache_clear()
 
@@ -75,10 +76,10 @@ def picture(seed: int) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC))
 
 
-def grey(method: Any, state: object, latents: object) -> Tensor:
+def grey(engine: Any, state: object, latents: object) -> Tensor:
     """Stands in for a lane's image before and after its steps."""
-    shades = torch.linspace(-1, 1, method.size)
-    return shades.expand(1, 3, method.size, -1).contiguous()
+    shades = torch.linspace(-1, 1, engine.size)
+    return shades.expand(1, 3, engine.size, -1).contiguous()
 
 
 def configuration(profile: str, method: str, generator: str, domain: Path) -> RunConfig:
@@ -100,9 +101,9 @@ def refused(profile: str, method: str, generator: str) -> bool:
 
 
 @lru_cache
-def two_steps(config: RunConfig) -> tuple[Method, LaneResult]:
+def two_steps(config: RunConfig) -> tuple[Searches, LaneResult]:
     fetch_all(config)
-    method = load_method(config)
+    method = load_translator(config)
     size = method.picture_size
     seen = np.asarray(Image.fromarray(picture(9)).resize((size, size)))
     (hypothesis,) = config.inversion.all_hypotheses()

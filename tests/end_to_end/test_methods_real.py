@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mgi.alignment.aligner import Aligner
 from mgi.config import METHODS
 from mgi.generators.base import GeneratorError
 from mgi.pairs import lane_seed
 from mgi.profiles import load_config
-from mgi.translators import Lane, Method, load_method
+from mgi.translators import Lane, Searches, load_translator
 from mgi.weights import WeightsMissing, path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,11 +33,12 @@ def weights() -> None:
         pytest.skip(str(error))
 
 
-def invert(profile: str, method: str, picture: Path, **settings: Any) -> tuple[Method, list[Any]]:
+def invert(profile: str, method: str, picture: Path, **settings: Any) -> tuple[Searches, list[Any]]:
     overrides = {f"inversion.{key}": value for key, value in settings.items()}
-    chosen = load_method(load_config(profile, {"task": "invert", "align.mode": "never", **overrides}, method))
-    seen = chosen.observe(np.asarray(Image.open(picture).convert("RGB")), seed=1)
-    whole = seen.source if settings.get("degradation", "none") != "none" else None
+    chosen = load_translator(load_config(profile, {"task": "invert", "align.mode": "never", **overrides}, method))
+    aligned, _ = Aligner(chosen.config.align, chosen.picture_size)(np.asarray(Image.open(picture).convert("RGB")), "it")
+    seen = chosen.observe(aligned, seed=1)
+    whole = aligned if settings.get("degradation", "none") != "none" else None
     lanes = [
         Lane("picture", seen.warp, h, lane_seed(0, "picture", h.id), whole, 1) for group in chosen.groups for h in group
     ]
@@ -57,7 +59,7 @@ def test_methods_that_need_no_styles_on_a_painting(method: str) -> None:
 def test_methods_of_w_say_that_a_generator_has_none(method: str) -> None:
     expected = "no latent space w" if method == "image2stylegan" else "has no noise|no latent space w"
     with pytest.raises((GeneratorError, ValueError), match=expected):
-        load_method(load_config("quick", {"task": "invert"}, method))
+        load_translator(load_config("quick", {"task": "invert"}, method))
 
 
 @pytest.mark.parametrize("method", ["image2stylegan", "stylegan2-projector", "pulse"])

@@ -10,7 +10,8 @@ from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from mgi.translators.inversion import loading
+from mgi.translators.inversion import generator as loading
+from mgi.translators.inversion.translator import InversionTranslator
 from mgi.weights import WeightsMissing, path
 from tasks import probe
 
@@ -86,9 +87,7 @@ def test_clashes_are_all_named_before_anything_is_computed(inputs: Path, tmp_pat
 def test_a_start_refuses_clashes_before_the_first_warp(
     inputs: Path, tmp_path: Path, real: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "mgi.translators.inversion.translator.InversionMethod.warp", lambda *_, **__: pytest.fail("a warp was computed")
-    )
+    monkeypatch.setattr(InversionTranslator, "warp", lambda *_, **__: pytest.fail("a warp was computed"))
     monkeypatch.setattr(loading, "measure_prior", lambda *_: pytest.fail("a prior was measured"))
     result = translate(inputs, tmp_path, *STYLES, "--set", "align.mode=never")
     assert result.exit_code == 2, result.output

@@ -12,7 +12,7 @@ from mgi.degradations import with_luminance
 from mgi.images import to_float, to_uint8
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
-from mgi.translators import Lane, load_method
+from mgi.translators import Lane, load_translator
 from mgi.translators.inversion.comparison import Comparison
 
 
@@ -83,9 +83,12 @@ def test_a_larger_result_keeps_its_detail_and_takes_the_means() -> None:
 
 @pytest.mark.slow
 def test_a_colorization_has_the_luminance_of_the_grey_picture() -> None:
-    method = load_method(config(degradation="gray", merge="luminance", steps=2, warm_start=0, hypotheses='["L04N02"]'))
-    seen = method.observe(picture(), seed=1)
-    lane = Lane("p", seen.warp, Hypothesis(4, 2), seed=0, truth=seen.source, observation_seed=1)
+    method = load_translator(
+        config(degradation="gray", merge="luminance", steps=2, warm_start=0, hypotheses='["L04N02"]')
+    )
+    whole = picture(method.picture_size)
+    seen = method.observe(whole, seed=1)
+    lane = Lane("p", seen.warp, Hypothesis(4, 2), seed=0, truth=whole, observation_seed=1)
     (result,) = method.invert([lane])
     plain = method.render(result.arrays, lane.hypothesis)
     merged = method.render(result.arrays, lane.hypothesis, seen=seen.warp)
@@ -97,9 +100,9 @@ def test_a_colorization_has_the_luminance_of_the_grey_picture() -> None:
 
 @pytest.mark.slow
 def test_pictures_are_kept_at_full_size_where_asked() -> None:
-    method = load_method(config(picture_size="full", steps=2, warm_start=0, hypotheses='["L04N02"]'))
+    method = load_translator(config(picture_size="full", steps=2, warm_start=0, hypotheses='["L04N02"]'))
     assert method.picture_size == 64
-    seen = method.observe(picture(), seed=1)
-    assert seen.source.shape == seen.warp.shape == (64, 64, 3)
+    seen = method.observe(picture(64), seed=1)
+    assert seen.warp.shape == (64, 64, 3)
     (result,) = method.invert([Lane("p", seen.warp, Hypothesis(4, 2), seed=0)])
     assert result.failed is None and np.isfinite(result.measures["l2_after"])

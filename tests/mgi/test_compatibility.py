@@ -15,7 +15,7 @@ from mgi.features.inception import InceptionFID
 from mgi.generators import load
 from mgi.profiles import load_config
 from mgi.translators.inversion.compatibility import GeneratorFacts, facts_of, problems, require_compatible
-from mgi.translators.inversion.loading import prepared_generator
+from mgi.translators.inversion.generator import prepared_generator
 
 TESTS = Path(__file__).parents[1]
 

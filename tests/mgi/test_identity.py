@@ -21,7 +21,7 @@ from mgi.features import load_backbone
 from mgi.generators import load
 from mgi.own_files import folder_sha256, own_hashes
 from mgi.profiles import load_config
-from mgi.scoring import judge as judging
+from mgi.scoring import domains as judging
 from mgi.scoring.judge import Judge
 from mgi.statistics import shipped, shipped_files
 from mgi.weights import WeightsMissing, identity, zoo
@@ -241,13 +241,13 @@ def test_a_long_lived_process_loads_a_replaced_checkpoint(tmp_path: Path, other:
     shutil.copy(ONE, path)
     settings = config(path)
     try:
-        first = translators.load_method(settings)
+        first = translators.load_translator(settings)
     except WeightsMissing as error:
         pytest.skip(str(error))
-    assert translators.load_method(settings) is first
+    assert translators.load_translator(settings) is first
     path.touch()
-    assert translators.load_method(settings) is first
+    assert translators.load_translator(settings) is first
     shutil.copy(other, path)
-    second = translators.load_method(settings)
-    before, after = (method.generator.state_dict() for method in (first, second))  # type: ignore[attr-defined]
+    second = translators.load_translator(settings)
+    before, after = (method.engine.generator.state_dict() for method in (first, second))
     assert all(torch.equal(before[name], -after[name]) for name in before)

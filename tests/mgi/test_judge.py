@@ -12,9 +12,10 @@ from PIL import Image
 from mgi.config import ConfigError, RunConfig
 from mgi.features import load_backbone
 from mgi.generators import load
+from mgi.metrics.samples import folder_images, generated_images
 from mgi.profiles import load_config
-from mgi.scoring import judge as judging
-from mgi.scoring.judge import Judge, folder_images, generated_images
+from mgi.scoring import domains as judging
+from mgi.scoring.judge import Judge
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -10,7 +10,7 @@ import torch
 from mgi.config import ConfigError
 from mgi.profiles import load_config
 from mgi.translators.inversion.comparison import working_size
-from mgi.translators.inversion.loading import prepared_generator
+from mgi.translators.inversion.generator import prepared_generator
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

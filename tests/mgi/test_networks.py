@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mgi import weights
+from mgi.metrics.vgg import VGG
 from mgi.profiles import load_config
-from mgi.translators.inversion.measures import RULER
-from mgi.translators.networks import RULER_BACKBONE, fetch_all, inspect, needs
+from mgi.translators.needs import MEASURED_BY
+from mgi.translators.networks import fetch_all, inspect, needs
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def test_every_network_is_named_with_what_it_is_for() -> None:
     inverting = needs(load_config("paper-ffhq", {"task": "invert"}, "stylegan2-projector"))
     assert inverting["lpips-vgg"] == ("loss",)
     assert "vgg19-imagenet" not in inverting
-    assert RULER["perceptual_backbone"] == RULER_BACKBONE == "vgg16-imagenet"
+    assert VGG.weights == (MEASURED_BY,)
 
 
 def test_each_missing_network_says_what_to_bring() -> None:

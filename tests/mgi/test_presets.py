@@ -6,7 +6,8 @@ import pytest
 
 from mgi.config import METHODS, ConfigError, planned_steps
 from mgi.profiles import load_config
-from mgi.translators.inversion.settings.presets import preset, summary
+from mgi.translators.registry import method as method_of
+from mgi.translators.registry import preset
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -17,7 +18,8 @@ def test_every_method_fits_every_profile(method: str, profile: str) -> None:
     if profile != "paper-ffhq":
         assert config.inversion.steps == plain.inversion.steps, "a profile's steps are the budget"
     assert config.warp == plain.warp and config.selection == plain.selection
-    assert summary(method).endswith(".") or ":" in summary(method)
+    row = method_of(method)
+    assert row.summary and row.paper
 
 
 def test_published_settings_are_taken_where_the_profile_says_so() -> None:

@@ -21,7 +21,7 @@ from mgi.generators import load
 from mgi.inversion.objective import Objective
 from mgi.inversion.spaces import build_space
 from mgi.pairs import Hypothesis
-from mgi.translators.inversion.settings.presets import preset
+from mgi.translators.registry import preset
 from mgi.weights import WeightsMissing, path
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -13,7 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi import scoring
-from mgi.scoring import Gaussian, GaussianAccumulator
+from mgi.metrics.domain import (
+    DomainStatistics,
+    StatisticsError,
+    build_statistics,
+    cache_path,
+    cached_statistics,
+    load_statistics,
+)
+from mgi.metrics.frechet import frechet_distance, kernel_distance
+from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
+from mgi.metrics.locations import lane_features, pooled_vector
+from mgi.metrics.paper import paper_fd
+from mgi.metrics.set_fid import set_fid
+from mgi.metrics.sifid import sifid
+from mgi.metrics.spatial_fd import spatial_fd
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -46,24 +60,24 @@ def golden() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def domain() -> scoring.DomainStatistics:
+def domain() -> DomainStatistics:
     torch.manual_seed(0)
-    return scoring.build_statistics(torch.rand(3, 4, 3, 32, 32), Pixels(), "same", components=3, made_from="noise")
+    return build_statistics(torch.rand(3, 4, 3, 32, 32), Pixels(), "same", components=3, made_from="noise")
 
 
 # Distances
 
 
 def test_frechet_distance_equals_golden(golden) -> None:
-    found = scoring.frechet_distance(gaussian(golden["x"]), gaussian(golden["y"]))
+    found = frechet_distance(gaussian(golden["x"]), gaussian(golden["y"]))
     assert found == pytest.approx(float(golden["frechet_distance"]), abs=1e-10)
 
 
 def test_kernel_distance_equals_golden(golden) -> None:
-    found = scoring.kernel_distance(golden["x"], golden["y"])
+    found = kernel_distance(golden["x"], golden["y"])
     assert found == pytest.approx(float(golden["kid_poly3_unbiased"]), abs=1e-12)
     with pytest.raises(ValueError, match="at least two vectors"):
-        scoring.kernel_distance(golden["x"][:1], golden["y"])
+        kernel_distance(golden["x"][:1], golden["y"])
 
 
 def test_frechet_distance_of_singular_covariances_equals_pytorch_fid() -> None:
@@ -74,16 +88,16 @@ def test_frechet_distance_of_singular_covariances_equals_pytorch_fid() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the reference calls scipy's sqrtm the old way
         expected = calculate_frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
-    assert scoring.frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
     few = gaussian(rng.normal(size=(5, 12)))  # rank 4
-    assert scoring.frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
-    assert scoring.frechet_distance(few, a) == pytest.approx(scoring.frechet_distance(a, few), rel=1e-8)
+    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(few, a) == pytest.approx(frechet_distance(a, few), rel=1e-8)
 
 
 def test_frechet_distance_of_nan_is_nan() -> None:
     good = gaussian(np.eye(3))
     bad = Gaussian(np.full(3, np.nan), np.eye(3), 3)
-    assert math.isnan(scoring.frechet_distance(good, bad))
+    assert math.isnan(frechet_distance(good, bad))
 
 
 # Streaming statistics
@@ -133,85 +147,85 @@ def test_domain_components_are_exact(domain) -> None:
 
 def test_lane_features_feed_every_rule(domain) -> None:
     images = torch.rand(2, 3, 32, 32)
-    features = scoring.lane_features(images, Pixels(), "same", domain.basis)
+    features = lane_features(images, Pixels(), "same", domain.basis)
     assert features.shape == (2, 3, 16, 16)
     stored = features[0].half().numpy()
-    near, far = (scoring.spatial_fd(f, domain.locations) for f in (stored, stored + 5))
+    near, far = (spatial_fd(f, domain.locations) for f in (stored, stored + 5))
     assert 0 <= near < 1 < far
-    assert scoring.sifid(stored, stored) == pytest.approx(0, abs=1e-6)
-    assert scoring.sifid(stored, features[1]) > 0
-    pooled = scoring.pooled_vector(stored)
+    assert sifid(stored, stored) == pytest.approx(0, abs=1e-6)
+    assert sifid(stored, features[1]) > 0
+    pooled = pooled_vector(stored)
     np.testing.assert_allclose(pooled, stored.astype(float).mean((1, 2)))
     expected = np.square(pooled - domain.images.mean).sum() + np.trace(domain.images.covariance)
-    assert scoring.paper_fd(pooled, domain.images) == pytest.approx(expected)
+    assert paper_fd(pooled, domain.images) == pytest.approx(expected)
 
 
 def test_features_that_are_not_finite_give_nan(domain) -> None:
     broken = np.full((3, 16, 16), np.nan, np.float16)
-    assert math.isnan(scoring.spatial_fd(broken, domain.locations))
-    assert math.isnan(scoring.sifid(broken, np.zeros((3, 16, 16))))
-    assert math.isnan(scoring.paper_fd(scoring.pooled_vector(broken), domain.images))
+    assert math.isnan(spatial_fd(broken, domain.locations))
+    assert math.isnan(sifid(broken, np.zeros((3, 16, 16))))
+    assert math.isnan(paper_fd(pooled_vector(broken), domain.images))
 
 
 def test_set_fid_leaves_failed_lanes_out(domain) -> None:
     pooled = np.random.default_rng(0).normal(size=(6, 3))
     with_failure = np.vstack([pooled, np.full((1, 3), np.nan)])
-    assert scoring.set_fid(with_failure, domain.images) == scoring.set_fid(pooled, domain.images)
-    assert math.isnan(scoring.set_fid(with_failure[6:], domain.images))
-    assert scoring.set_fid(pooled[:1], domain.images) == pytest.approx(scoring.paper_fd(pooled[0], domain.images))
+    assert set_fid(with_failure, domain.images) == set_fid(pooled, domain.images)
+    assert math.isnan(set_fid(with_failure[6:], domain.images))
+    assert set_fid(pooled[:1], domain.images) == pytest.approx(paper_fd(pooled[0], domain.images))
 
 
 def test_a_layer_with_too_few_locations_is_named(domain) -> None:
     with pytest.raises(ValueError, match=r"selection\.layer small of pixels has 4x4 locations"):
-        scoring.lane_features(torch.rand(1, 3, 32, 32), Pixels(), "small", domain.basis)
+        lane_features(torch.rand(1, 3, 32, 32), Pixels(), "small", domain.basis)
 
 
 def test_a_layer_of_one_location_serves_the_paper_rule_alone() -> None:
     torch.manual_seed(0)
-    statistics = scoring.build_statistics(torch.rand(8, 2, 3, 32, 32), Pixels(), "pooled", components=4)
+    statistics = build_statistics(torch.rand(8, 2, 3, 32, 32), Pixels(), "pooled", components=4)
     images = torch.rand(1, 3, 32, 32)
-    features = scoring.lane_features(images, Pixels(), "pooled", statistics.basis)[0].half()
+    features = lane_features(images, Pixels(), "pooled", statistics.basis)[0].half()
     vector = statistics.basis.project(Pixels()(images, ["pooled"])["pooled"])[0, :, 0, 0]
-    np.testing.assert_allclose(scoring.pooled_vector(features), vector.numpy(), atol=2e-3)
-    assert scoring.paper_fd(scoring.pooled_vector(features), statistics.images) > 0
-    assert math.isnan(scoring.spatial_fd(features, statistics.locations))
-    assert math.isnan(scoring.sifid(features, features + 1))
+    np.testing.assert_allclose(pooled_vector(features), vector.numpy(), atol=2e-3)
+    assert paper_fd(pooled_vector(features), statistics.images) > 0
+    assert math.isnan(spatial_fd(features, statistics.locations))
+    assert math.isnan(sifid(features, features + 1))
 
 
 def test_domain_file_round_trip_and_errors(domain, tmp_path: Path) -> None:
     path = tmp_path / "new" / "domain.npz"
     domain.save(path)
-    found = scoring.load_statistics(path)
+    found = load_statistics(path)
     assert (found.network, found.layer, found.made_from, found.components) == ("pixels", "same", "noise", 3)
     np.testing.assert_array_equal(found.basis.matrix, domain.basis.matrix)
     np.testing.assert_array_equal(found.locations.covariance, domain.locations.covariance)
     assert (found.images.n, found.locations.n) == (12, 12 * 256)
     assert [entry.name for entry in path.parent.iterdir()] == ["domain.npz"]
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(scoring.StatisticsError, match="not a domain statistics file"):
-        scoring.load_statistics(path)
-    with pytest.raises(scoring.StatisticsError, match="do not exist"):
-        scoring.load_statistics(tmp_path / "absent.npz")
-    with pytest.raises(scoring.StatisticsError, match="at least two images, found 1"):
-        scoring.build_statistics([torch.rand(1, 3, 32, 32)], Pixels(), "same")
+    with pytest.raises(StatisticsError, match="not a domain statistics file"):
+        load_statistics(path)
+    with pytest.raises(StatisticsError, match="do not exist"):
+        load_statistics(tmp_path / "absent.npz")
+    with pytest.raises(StatisticsError, match="at least two images, found 1"):
+        build_statistics([torch.rand(1, 3, 32, 32)], Pixels(), "same")
 
 
 def test_cache_builds_once_and_heals(domain, tmp_path: Path) -> None:
-    path = scoring.cache_path(tmp_path, "abc", "pixels", "same", 12)
-    assert path != scoring.cache_path(tmp_path, "abd", "pixels", "same", 12)
-    assert path != scoring.cache_path(tmp_path, "abc", "pixels", "same", 13)
+    path = cache_path(tmp_path, "abc", "pixels", "same", 12)
+    assert path != cache_path(tmp_path, "abd", "pixels", "same", 12)
+    assert path != cache_path(tmp_path, "abc", "pixels", "same", 13)
     calls = []
 
-    def build() -> scoring.DomainStatistics:
+    def build() -> DomainStatistics:
         calls.append(1)
         return domain
 
     for _ in range(2):
-        assert scoring.cached_statistics(path, build).made_from == "noise"
+        assert cached_statistics(path, build).made_from == "noise"
     assert len(calls) == 1
     path.write_bytes(b"damaged")
-    scoring.cached_statistics(path, build)
-    assert len(calls) == 2 and scoring.load_statistics(path).components == 3
+    cached_statistics(path, build)
+    assert len(calls) == 2 and load_statistics(path).components == 3
 
 
 # Selection

@@ -11,7 +11,7 @@ from mgi.inversion.objective import Objective
 from mgi.inversion.solver import LaneState, Solver
 from mgi.inversion.spaces import Space
 from mgi.pairs import Hypothesis
-from mgi.translators.inversion.settings.presets import preset
+from mgi.translators.registry import preset
 
 STEPS = 6
 ONE = Hypothesis(1, 1)

@@ -21,7 +21,8 @@ from PIL import Image
 from mgi.config import RunConfig
 from mgi.directions import Direction, require_fit
 from mgi.pairs import Hypothesis
-from mgi.translators import Lane, LaneResult, ScoreInput, WarpOutput
+from mgi.translators import Lane, LaneResult, Result, ScoreInput, Warped
+from mgi.translators.inversion.whole import translate_whole
 
 SIZE, STEPS = 32, 5
 
@@ -40,18 +41,21 @@ class StubMethod:
         hypotheses = list(self.config.inversion.all_hypotheses())
         return [hypotheses] if self.config.inversion.rungs else [[hypothesis] for hypothesis in hypotheses]
 
-    def observe(self, image: np.ndarray, seed: int) -> WarpOutput:
-        small = np.asarray(Image.fromarray(image).resize((self.size, self.size)))
-        return WarpOutput(source=small, exemplar=small, warp=small, info={"aligned_source": "centre"})
+    def observe(self, image: np.ndarray, seed: int) -> Warped:
+        return Warped(warp=image)
+
+    def translate(self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Any = None) -> Result:
+        return translate_whole(self, self.warp(source, exemplar), exemplar, seed, progress)
+
+    def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Any = None) -> Result:
+        return translate_whole(self, self.observe(image, seed), image, seed, progress)
 
     def warp(
         self, source: np.ndarray, exemplar: np.ndarray, progress: Callable[..., None] | None = None, seed: int = 0
-    ) -> WarpOutput:
-        small = [np.asarray(Image.fromarray(image).resize((self.size, self.size))) for image in (source, exemplar)]
+    ) -> Warped:
         if os.environ.get("STUB_RAISE"):
             raise ValueError(os.environ["STUB_RAISE"])
-        mean = ((small[0].astype(np.uint16) + small[1]) // 2).astype(np.uint8)
-        return WarpOutput(source=small[0], exemplar=small[1], warp=mean, info={"aligned_source": "centre"})
+        return Warped(warp=((source.astype(np.uint16) + exemplar) // 2).astype(np.uint8))
 
     def lane_arrays(self, hypothesis: Hypothesis) -> dict[str, tuple[tuple[int, ...], str]]:
         return {
@@ -100,7 +104,9 @@ class StubMethod:
         best = min(row["hypothesis"] for table in tables for row in table)
         return [{"hypothesis": best, "rule": "set-fid", "value": 1.0, "guarded": []} for _ in tables]
 
-    def render(self, arrays: dict[str, np.ndarray], hypothesis: Hypothesis, factor: int | None = None) -> np.ndarray:
+    def render(
+        self, arrays: dict[str, np.ndarray], hypothesis: Hypothesis, factor: int | None = None, seen: Any = None
+    ) -> np.ndarray:
         side = self.size * (factor or self.config.upsampling)
         draw = np.random.default_rng(np.frombuffer(arrays["latents"].tobytes(), np.uint32))
         coarse = draw.integers(0, 256, (4, 4, 3), dtype=np.uint8)

@@ -13,7 +13,7 @@ from PIL import Image
 from mgi.generators import load
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
-from mgi.translators import Lane, load_method
+from mgi.translators import Lane, load_translator
 from mgi.weights import WeightsMissing, path
 from tasks import estimate as module
 from tasks.estimate import Estimate, Piece, estimate, passes_of, work
@@ -43,7 +43,7 @@ class Clock:
 
     def __init__(self, config: Any, threads: int | None) -> None:
         self.config, self.measured = config, []
-        self.method = load_method(config, threads=threads)
+        self.method = load_translator(config, threads=threads)
 
     def left(self) -> float:
         return self.left_s
@@ -140,7 +140,7 @@ def test_a_real_run_takes_about_as_long(tmp_path: Path) -> None:
     plan = request(tmp_path, 1, inversion__hypotheses=["L04N04"], inversion__warm_start=0, align__mode="never")
     found = estimate(plan, 0)
     expected = sum(piece.total for piece in found.shared if "step" in piece.what or "start" in piece.what)
-    method, config = load_method(plan.request.config, threads=found.threads), plan.request.config
+    method, config = load_translator(plan.request.config, threads=found.threads), plan.request.config
     seen = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     began = time.perf_counter()
     (result,) = method.invert([Lane("a", seen, config.inversion.all_hypotheses()[0], 1)])

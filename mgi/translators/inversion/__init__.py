@@ -1,0 +1,1 @@
+"""The inversion family: one translator whose settings make the published methods. Hypotheses and lanes are its own."""

@@ -10,8 +10,8 @@ from mgi.config import ConfigError, RunConfig
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.lpips import LAYERS as LPIPS_LAYERS
 from mgi.inversion.spaces import check_layer
-from mgi.scoring.judge import POOLED
-from mgi.scoring.spatial import GRID
+from mgi.metrics.locations import GRID
+from mgi.scoring.domains import POOLED
 from mgi.translators.inversion.comparison import Comparison, working_size
 
 SINGLE = ("z", "w", "w+", "sphere")

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
+
 
 def settings(degradation: str) -> dict[str, Any]:
     """W+ from the mean under raw squared errors."""
@@ -43,3 +47,14 @@ def published(degradation: str) -> dict[str, Any]:
         "picture_size": "full",
         "perceptual_size": 256,
     }
+
+
+METHOD = Method(
+    name="image2stylegan",
+    summary="one w per style, from the mean latent",
+    paper="Abdal, Qin, Wonka, ICCV 2019",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
+
 
 def settings(degradation: str) -> dict[str, Any]:
     """One hypothesis and the published loss."""
@@ -51,3 +55,14 @@ def published(degradation: str) -> dict[str, Any]:
         "perceptual_size": 256,
         "perceptual_resize": "nearest",
     }
+
+
+METHOD = Method(
+    name="mganprior",
+    summary="multi-code inversion at one fixed layer with one fixed number of codes",
+    paper="Gu, Shen, Zhou, CVPR 2020",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
+
 _PUBLISHED = {"space": "multi-z", "keep": "last", "downscale": "bilinear", "perceptual_resize": "nearest"}
 """What mGANprior's code does where its paper and MGI's are silent."""
 
@@ -24,3 +28,14 @@ def settings(degradation: str) -> dict[str, Any]:
 def published(degradation: str) -> dict[str, Any]:
     """What the paper states beyond that: it refers to mGANprior's defaults."""
     return {**_PUBLISHED, "steps": 2000, "rungs": [], "warm_start": 0}
+
+
+METHOD = Method(
+    name="mgi",
+    summary="multi-code inversion under every hypothesis; a Frechet distance chooses",
+    paper="Kang 2021, arXiv 2103.14471",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

@@ -15,6 +15,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
+
 
 def settings(degradation: str) -> dict[str, Any]:
     """Pixels and the cross loss on the sphere."""
@@ -49,3 +53,14 @@ def published(degradation: str) -> dict[str, Any]:
         "sphere_fit": "diagonal",
         "sphere_start": "each",
     }
+
+
+METHOD = Method(
+    name="pulse",
+    summary="a search on the sphere of likely latents for what scales down to the picture",
+    paper="Menon et al., CVPR 2020",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

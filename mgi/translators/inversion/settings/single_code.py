@@ -11,6 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from mgi.translators.inversion.settings import mganprior
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
 
 
 def settings(degradation: str) -> dict[str, Any]:
@@ -22,3 +25,14 @@ def settings(degradation: str) -> dict[str, Any]:
 def published(degradation: str) -> dict[str, Any]:
     """As many steps as mGANprior, of Adam."""
     return {**mganprior.published(degradation), **settings(degradation)}  # its space and optimiser stay
+
+
+METHOD = Method(
+    name="single-code",
+    summary="one latent code z under mGANprior's loss",
+    paper="Lipton and Tripathi 2017; Ma et al. 2018",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

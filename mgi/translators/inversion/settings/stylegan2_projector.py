@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgi.translators.inversion.settings.family import FAMILY
+from mgi.translators.needs import inversion_networks
+from mgi.translators.registry import Method
+
 
 def settings(degradation: str) -> dict[str, Any]:
     """W under a perceptual distance."""
@@ -49,3 +53,14 @@ def published(degradation: str) -> dict[str, Any]:
         "perceptual_norm": "lpips",
         "noise_rows": 1024,
     }
+
+
+METHOD = Method(
+    name="stylegan2-projector",
+    summary="one w for all layers, and noise maps, under a perceptual distance",
+    paper="Karras et al., CVPR 2020, appendix D",
+    translator=FAMILY,
+    needs=inversion_networks,
+    settings=settings,
+    published=published,
+)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from mgi.features import Backbone
-from mgi.scoring.gaussian import Gaussian, GaussianAccumulator
-from mgi.scoring.spatial import Basis, grid_features
+from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
+from mgi.metrics.locations import Basis, grid_features
 
 FORMAT = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from mgi.scoring.gaussian import Gaussian
+from mgi.metrics.gaussian import Gaussian
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
@@ -47,6 +47,13 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
     xx, yy = kernel(x, x), kernel(y, y)
     within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
     return float(within - 2 * kernel(x, y).mean())
+
+
+def between_locations(a: Gaussian, b: Gaussian) -> float:
+    """The Frechet distance, or NaN where one side has no spread: there is no distribution to compare then."""
+    if not (a.covariance.any() and b.covariance.any()):
+        return float("nan")
+    return frechet_distance(a, b)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

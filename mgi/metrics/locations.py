@@ -1,9 +1,9 @@
-"""Distances of one image: its locations as a sample of a distribution.
+"""One image as a distribution: the features at its locations.
 
 A single image gives one Inception vector, and a Frechet distance needs a covariance. But a convolutional feature gives
-one vector per location, hundreds of them: `spatial-fd` compares those of a hypothesis with those of a whole domain,
-`sifid` with those of one other image. What is stored of a hypothesis is a small grid of projected features, enough for
-every rule.
+one vector per location, hundreds of them: the metric `spatial-fd` compares those of a result with those of a whole
+domain, `sifid` with those of one other image. What is stored of a hypothesis is a small grid of projected features,
+enough for every rule.
 
 Grids are [K, g, g] (numpy or torch, any float type): K principal components of the domain, g x g locations. Inception's
 pool3 is one location, g = 1, and is kept in all its dimensions: FID is defined on those.
@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.features import Backbone
-from mgi.scoring.frechet import frechet_distance
-from mgi.scoring.gaussian import Gaussian, GaussianAccumulator
+from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
 
 GRID = 16
 """Locations of one image: GRID x GRID, each the mean of the features in its cell."""
@@ -82,47 +81,3 @@ def location_statistics(features: Tensor | np.ndarray) -> Gaussian:
 def pooled_vector(features: Tensor | np.ndarray) -> np.ndarray:
     """The image's mean feature: [K, g, g] -> [K]."""
     return location_statistics(features).mean
-
-
-def spatial_fd(features: Tensor | np.ndarray, domain_locations: Gaussian) -> float:
-    """Rule `spatial-fd`: Frechet distance of one image's locations [K, g, g] from a domain's.
-
-    NaN where features are not finite or all locations are equal: there is no distribution to compare then.
-    """
-    return _between(location_statistics(features), domain_locations)
-
-
-def sifid(features_a: Tensor | np.ndarray, features_b: Tensor | np.ndarray) -> float:
-    """Rule `sifid`: Frechet distance between the locations of two images, both [K, g, g]; NaN as in `spatial_fd`."""
-    return _between(location_statistics(features_a), location_statistics(features_b))
-
-
-def _between(a: Gaussian, b: Gaussian) -> float:
-    if not (a.covariance.any() and b.covariance.any()):
-        return float("nan")
-    return frechet_distance(a, b)
-
-
-def paper_fd(pooled: np.ndarray, domain_images: Gaussian) -> float:
-    """Rule `paper`: the papers' "FID of one image", [K] against the pooled vectors of a domain.
-
-    One vector has no covariance, so this is |x - mu|^2 + tr(Sigma): the distance from the mean image, which is why it
-    is not the default. On Inception's pool3 in all its 2048 dimensions it is FID's own scale; in principal components
-    of another layer it is in the domain's units (`DomainStatistics`). NaN where the vector is not finite.
-    """
-    offset = np.asarray(pooled, float) - domain_images.mean
-    return float(offset @ offset + np.trace(domain_images.covariance))
-
-
-def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:
-    """Rule `set-fid`: Frechet distance of one hypothesis' results over all pairs, [P, K], from a domain's images.
-
-    Pairs whose vector is not finite (failed lanes) are left out; NaN where none is left.
-    """
-    vectors = np.asarray(pooled, float)
-    vectors = vectors[np.isfinite(vectors).all(axis=1)]
-    if not len(vectors):
-        return float("nan")
-    accumulator = GaussianAccumulator(vectors.shape[1])
-    accumulator.update(vectors)
-    return frechet_distance(accumulator.result(), domain_images)

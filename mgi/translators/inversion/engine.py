@@ -1,0 +1,65 @@
+"""What the parts of the inversion translator share: the generator in its latent space, networks, and sizes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mgi.config import RunConfig
+from mgi.features import Backbone, load_backbone
+from mgi.images import down as average
+from mgi.inversion.latents import Latents
+from mgi.inversion.spaces import Space
+from mgi.translators.inversion.comparison import Comparison, working_size
+from mgi.translators.inversion.generator import prepared_generator, space_of
+
+BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
+"""Image pixels that share a pass: 4 lanes at 1024 on a GPU (2 GiB of activations each); on a CPU one lane from 512 on,
+where a larger batch computes no faster (docs/inversion.md)."""
+
+
+class Engine:
+    """One configuration's networks, loaded.
+
+    Args:
+        config: every setting.
+        device: torch device of all networks.
+
+    Raises:
+        ConfigError: the generator and the settings cannot work together.
+    """
+
+    def __init__(self, config: RunConfig, device: str) -> None:
+        self.config, self.device = config, device
+        self._backbones: dict[str, Backbone] = {}
+        self.generator: Any = prepared_generator(config, device)
+        self.size = working_size(config, self.generator.resolution)
+        """Rows at which results are compared."""
+        self.down = self.generator.resolution // self.size
+        self.compare = Comparison.of(config, self.generator.resolution, device)
+        self.lanes_at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // self.generator.resolution**2)
+        self.space: Space = space_of(self.generator, config, device)
+
+    def with_config(self, config: RunConfig) -> Engine:
+        """The same networks and sizes under other settings of the search."""
+        other = copy.copy(self)
+        other.config = config
+        return other
+
+    def backbone(self, name: str) -> Backbone:
+        """A feature network of the zoo, loaded once."""
+        if name not in self._backbones:
+            self._backbones[name] = load_backbone(name, self.device, self.config.inversion.precision)
+        return self._backbones[name]
+
+    @torch.no_grad()
+    def image(self, latents: Latents, layer: int) -> Tensor:
+        """[1, 3, S, S] at the size of comparison."""
+        return self.space.images([latents], layer, self.down)
+
+    def reduced(self, pictures: Tensor) -> Tensor:
+        """Pictures as they are kept, [B, 3, S, S], at the size of comparison."""
+        return average(pictures, pictures.shape[-1] // self.size)

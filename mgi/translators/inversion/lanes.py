@@ -1,0 +1,149 @@
+"""Inverting lanes: equation 7 of MGI for every hypothesis of some pictures in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgi.degradations import Degradation
+from mgi.images import to_float
+from mgi.inversion.compiled import compiled
+from mgi.inversion.latents import Latents, pack, size_of
+from mgi.inversion.objective import Objective
+from mgi.inversion.search import search
+from mgi.inversion.solver import LaneState, Solver, snapshot_steps
+from mgi.metrics.vgg import NETWORK
+from mgi.pairs import Hypothesis
+from mgi.scoring.judge import Judge
+from mgi.translators.base import Arrays, ArrayShapes, Lane, LaneResult, Progress
+from mgi.translators.inversion import measures
+from mgi.translators.inversion.engine import Engine
+
+
+def lane_arrays(engine: Engine, judge: Judge, hypothesis: Hypothesis) -> ArrayShapes:
+    """latents (packed), features for the score, the loss of every step, and latents on the way if asked for."""
+    settings = engine.config.inversion
+    size = size_of(engine.space.shapes(hypothesis))
+    arrays: ArrayShapes = {
+        "latents": ((size,), "float32"),
+        "features": (judge.feature_shape, judge.feature_dtype),
+        "loss": ((settings.steps,), "float32"),
+    }
+    if settings.snapshots:
+        arrays["way"] = ((len(snapshot_steps(settings)), size), "float32")
+    return arrays
+
+
+class Targets:
+    """What the lanes of a call are to reach: each picture once, however many lanes it has."""
+
+    def __init__(self, engine: Engine, lanes: Sequence[Lane]) -> None:
+        self._engine = engine
+        self._first = {lane.pair_id: lane for lane in reversed(lanes)}
+        self.pictures = list(dict.fromkeys(lane.pair_id for lane in lanes))
+        kept = to_float(np.stack([self._first[p].warp for p in self.pictures]), engine.device)
+        self.seen, self.target = engine.reduced(kept), engine.compare.target(kept)
+        seeds = [self._first[p].observation_seed for p in self.pictures]
+        self.observer: Degradation = engine.compare.observer(seeds)
+        self.operator: Degradation = engine.compare.operator(seeds)
+        self._network = engine.backbone(NETWORK)
+
+    def place(self, lane: Lane) -> int:
+        """The lane's row among the pictures."""
+        return self.pictures.index(lane.pair_id)
+
+    def observed(self, image: Tensor, picture: int) -> dict[str, float]:
+        """Metrics of an image to what was seen of its picture."""
+        return measures.observed(image, self.observer, self.seen, picture, self._network)
+
+    def truth(self, image: Tensor, lane: Lane) -> dict[str, float]:
+        """Metrics to the whole picture, where what was seen of it is less."""
+        whole = self._first[lane.pair_id].truth
+        if whole is None:
+            return {}
+        return measures.truth(image, self._engine.reduced(to_float(whole, self._engine.device)), self._network)
+
+
+def invert_lanes(
+    engine: Engine, judge: Judge, lanes: Sequence[Lane], progress: Progress | None = None
+) -> list[LaneResult]:
+    """Equation 7 for every lane, then one render to measure what was reached."""
+    began, targets = time.perf_counter(), Targets(engine, lanes)
+    states = [
+        LaneState(
+            lane.hypothesis,
+            targets.place(lane),
+            engine.space.start(lane.hypothesis, lane.seed, engine.device),
+            lane.seed,
+        )
+        for lane in lanes
+    ]
+    starts = [targets.observed(_image(engine, state, state.latents), state.picture) for state in states]
+    search(_solver(engine, targets), states, engine.config.inversion, _ranking(engine, judge), progress)
+    seconds, steps = time.perf_counter() - began, sum(len(state.losses) for state in states)
+    results = []
+    for lane, state, start in zip(lanes, states, starts, strict=True):
+        if state.best_step < 0:
+            results.append(LaneResult({}, {}, failed=f"the loss is not finite since step {state.lost_at}"))
+            continue
+        image = _image(engine, state, state.best)
+        found = {
+            "loss": state.best_loss,
+            "best_step": float(state.best_step),
+            "steps": float(len(state.losses)),
+            "finished": float(state.finished),
+            **{f"{name}_before": value for name, value in start.items()},
+            **{f"{name}_after": value for name, value in targets.observed(image, state.picture).items()},
+            **targets.truth(image, lane),
+            # Of one call: each lane's share by the steps it took.
+            "seconds": seconds * len(state.losses) / max(steps, 1),
+        }
+        results.append(LaneResult(_kept(engine, judge, state, image), found))
+    return results
+
+
+def _solver(engine: Engine, targets: Targets) -> Solver:
+    settings, space = engine.config.inversion, engine.space
+    backbone = engine.backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
+    images = space.images
+    if settings.compile:
+        backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
+    reduced = targets.operator.shrink(targets.target)
+    objective = Objective(reduced, settings, backbone, targets.operator, space.points)
+    down = engine.generator.resolution // engine.compare.images
+    return Solver(space, objective, settings, down, engine.lanes_at_once, images)
+
+
+def _ranking(engine: Engine, judge: Judge) -> Callable[[Sequence[LaneState]], list[float]]:
+    """Distances to the domain, for rungs; rules that need a pair's own pictures or the whole set use spatial-fd."""
+    rule = engine.config.selection.rule
+
+    def scores(states: Sequence[LaneState]) -> list[float]:
+        images = [_image(engine, state, state.best) for state in states]
+        return [judge.domain_distance(judge.features(image)[0], rule) for image in images]
+
+    return scores
+
+
+def _image(engine: Engine, state: LaneState, latents: Latents) -> Tensor:
+    return engine.image(latents, state.hypothesis.composing_layer)
+
+
+def _kept(engine: Engine, judge: Judge, state: LaneState, image: Tensor) -> Arrays:
+    settings = engine.config.inversion
+    losses = np.full(settings.steps, np.nan, np.float32)
+    losses[: len(state.losses)] = state.losses
+    arrays = {
+        "latents": pack(state.best).cpu().numpy(),
+        "features": judge.features(image)[0],
+        "loss": losses,
+    }
+    if settings.snapshots:
+        count = len(snapshot_steps(settings))
+        way = [*state.snapshots, *[pack(state.best)] * (count - len(state.snapshots))]
+        arrays["way"] = torch.stack(way[:count]).cpu().numpy()
+    return arrays

@@ -1,0 +1,46 @@
+"""The whole search for one pair in one call, for notebooks and tests: the pipeline's steps without a store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mgi.pairs import Hypothesis, lane_seed, observation_seed
+from mgi.translators.base import Lane, LaneResult, Progress, Result, ScoreInput, Searches, TranslatorError, Warped
+
+PAIR = "pair"
+"""The pair's name, which lanes derive their seeds from."""
+
+
+def translate_whole(
+    translator: Searches, warped: Warped, exemplar: np.ndarray, seed: int, progress: Progress | None = None
+) -> Result:
+    """Invert a warp (or an observed picture) under every hypothesis, score, choose and render.
+
+    Raises:
+        TranslatorError: every hypothesis failed.
+    """
+    results: dict[Hypothesis, LaneResult] = {}
+    for group in translator.groups:
+        lanes = [
+            Lane(
+                PAIR, warped.warp, hypothesis, lane_seed(seed, PAIR, hypothesis.id), None, observation_seed(seed, PAIR)
+            )
+            for hypothesis in group
+        ]
+        results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
+    good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
+    if not good:
+        reasons = "; ".join(f"{hypothesis.id}: {result.failed}" for hypothesis, result in results.items())
+        raise TranslatorError(f"every hypothesis failed ({reasons})")
+    reference = translator.reference_features(warped.warp, exemplar)
+    inputs = [ScoreInput(h, result.arrays["features"], result.measures, reference) for h, result in good.items()]
+    table = [
+        {"hypothesis": hypothesis.id, **result.measures, **scores}
+        for (hypothesis, result), scores in zip(good.items(), translator.score(inputs), strict=True)
+    ]
+    choice = translator.select(table)
+    chosen = next(hypothesis for hypothesis in good if hypothesis.id == choice["hypothesis"])
+    arrays = good[chosen].arrays
+    image = translator.render(arrays, chosen, seen=warped.warp)
+    info: dict[str, float | str] = {**warped.info, "hypothesis": chosen.id, "rule": str(choice["rule"])}
+    return Result(image, warped.warp, good[chosen].measures, info, arrays)

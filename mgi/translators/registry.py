@@ -1,0 +1,98 @@
+"""All methods by name: what `--method` takes. A new one is one file here and one line in `OURS`; packages add theirs by
+the entry point group `mgi.translators`, each an object of `Method`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from mgi.config import METHODS, RunConfig
+from mgi.registry import Registry, RegistryError
+
+INVERSION = "inversion"
+"""`RunConfig.translator` of the methods whose settings are the section `inversion`."""
+
+Settings = Callable[[str], dict[str, Any]]
+"""Degradation -> keys of the section `inversion`."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table of methods; cheap to import, since its translator is only named.
+
+    Args:
+        name: what `--method` takes.
+        summary: one line.
+        translator: "module:Class", called as `Class(config, device)`; see `mgi.translators.base`.
+        paper: where it was published.
+        weights: networks of the zoo that it needs whatever the configuration.
+        needs: configuration -> further (role, network), for those whose networks it names.
+        settings: keys of the section `inversion` that make the method, for those of that family.
+        published: further keys that its paper states, under `inversion.budget = published`.
+    """
+
+    name: str
+    summary: str
+    translator: str
+    paper: str = ""
+    weights: tuple[str, ...] = ()
+    needs: Callable[[RunConfig], list[tuple[str, str]]] | None = None
+    settings: Settings | None = None
+    published: Settings | None = None
+
+    def networks(self, config: RunConfig) -> list[tuple[str, str]]:
+        """(role, zoo name or file) of every network that it loads."""
+        return [*(self.needs(config) if self.needs else ()), *(("method", name) for name in self.weights)]
+
+    def load(self) -> type:
+        """The translator's class.
+
+        Raises:
+            RegistryError: it cannot be imported.
+        """
+        module, _, name = self.translator.partition(":")
+        try:
+            found: type = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise RegistryError(f"method {self.name}: {self.translator} cannot be loaded ({error})") from None
+        return found
+
+
+_SETTINGS = "mgi.translators.inversion.settings"
+OURS = {name: f"{_SETTINGS}.{name.replace('-', '_')}:METHOD" for name in METHODS}
+OURS |= {"exemplar-warp": "mgi.translators.exemplar_warp:METHOD"}
+
+REGISTRY = Registry("method", "mgi.translators", OURS)
+
+
+def method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        RegistryError: there is none, it cannot be loaded, or it is something else.
+    """
+    found = REGISTRY.load(name)
+    if not isinstance(found, Method):
+        package = REGISTRY.rows[name].package
+        raise RegistryError(f"method {name} of {package}: expected an mgi.translators.Method, found {found!r:.80}")
+    return found
+
+
+def preset(name: str, degradation: str, budget: str) -> dict[str, Any]:
+    """Keys of the section `inversion` that a method decides; none where it is no inversion.
+
+    Args:
+        name: of the method.
+        degradation: some methods have settings of their own for a task.
+        budget: `published` adds what its paper states of the schedule.
+
+    Raises:
+        RegistryError: no such method.
+    """
+    found = method(name)
+    if found.settings is None:
+        return {}
+    published = found.published(degradation) if found.published and budget == "published" else {}
+    return {"method": name, **found.settings(degradation), **published}
