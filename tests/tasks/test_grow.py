@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from growing import asked, decided, settled, write
 from PIL import Image
 from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from flows.pipeline import request_of
 from storage.run_changes import unapplied
 from storage.run_store import RunStore
-from tasks.grow import grow, settle
-from tasks.growth import Growth, growth, reselection
-from tasks.method import layout_of
+from tasks.growth import reselection
 from tasks.report.pictures import Pictures
-from tasks.stages.plan import make_plan
-from tasks.unit import Job, OpenRun
 
 MORE = ["L04N03", "L05N02", "L06N04", "L07N05"]
 
@@ -80,33 +75,6 @@ def add_images(inputs: Path) -> None:
         Image.new("RGB", (40, 36), "teal").save(inputs / side / f"{side[0]}02.png")
 
 
-def decided(inputs: Path, run: Path, extending: bool = False, **settings: Any) -> Growth:
-    folders = [str(inputs / side) for side in ("sources", "exemplars")]
-    plan = make_plan(request_of(*folders, profile=str(inputs / "stub.toml"), overrides=settings))
-    store = RunStore.open(run)
-    found = growth(str(run), store.header, store.pairs, plan, extending)
-    assert found is not None
-    return found
-
-
-def write(run: Path, found: Growth) -> None:
-    store = RunStore.open(run)
-    hypotheses = found.added("hypotheses")
-    config = request_of(".", profile=str(run.parent / "inputs" / "stub.toml"), overrides={"inversion.hypotheses": MORE})
-    layout = layout_of(config.config.model_dump_json()) if hypotheses else None
-    with store.lock():
-        grow(store, found, layout)
-
-
-def opened(run: Path) -> OpenRun:
-    return Job(str(run), RunStore.open(run).header["digest"]).open()
-
-
-def settled(run: Path) -> list[str]:
-    with RunStore.open(run).lock():
-        return [change["what"] for change in settle(opened(run))]
-
-
 def markers(run: Path, stage: str) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in sorted((run / "done" / stage).glob("*.json"))}
 
@@ -124,7 +92,7 @@ def check_same_pictures(run: Path, other: Path) -> None:
 def test_new_pairs_are_computed_alone(inputs: Path, run: Path, tmp_path: Path) -> None:
     before = {stage: markers(run, stage) for stage in ("warp", "invert", "score", "select")}
     add_images(inputs)
-    write(run, decided(inputs, run, extending=True))
+    write(run, decided(run, asked(inputs), extending=True))
     assert settled(run) == ["pairs"] and settled(run) == []
     mgi("resume", run, "--workers", "0")
     for stage, old in before.items():
@@ -140,7 +108,8 @@ def test_new_hypotheses_are_computed_alone_and_compete_with_the_old_ones(
 ) -> None:
     before = {stage: markers(run, stage) for stage in ("warp", "invert", "score")}
     kept = finals(run)
-    write(run, decided(inputs, run, **{"inversion.hypotheses": MORE}))
+    more = asked(inputs, inversion__hypotheses=MORE)
+    write(run, decided(run, more), more)
     assert settled(run) == ["hypotheses"]
     assert finals(run).keys() == kept.keys(), "results stay until they are replaced"
     assert not markers(run, "score") and not markers(run, "select")
@@ -162,7 +131,8 @@ def test_pairs_that_failed_for_want_of_a_hypothesis_get_the_new_ones(
     translate(inputs, run)
     assert len(RunStore.open(run).quarantined()) == 1
     monkeypatch.delenv("STUB_FAIL")
-    write(run, decided(inputs, run, **{"inversion.hypotheses": MORE}))
+    more = asked(inputs, inversion__hypotheses=MORE)
+    write(run, decided(run, more), more)
     settled(run)
     mgi("resume", run, "--workers", "0")
     chosen = {key: json.loads(content)["payload"]["hypothesis"] for key, content in markers(run, "select").items()}
@@ -187,7 +157,7 @@ def test_a_rule_for_whole_sets_chooses_again_for_all_when_pairs_are_added(inputs
     run = tmp_path / "run"
     translate(inputs, run, "--set", "selection.rule=set-fid")
     add_images(inputs)
-    write(run, decided(inputs, run, extending=True, **{"selection.rule": "set-fid"}))
+    write(run, decided(run, asked(inputs, selection__rule="set-fid"), extending=True))
     settled(run)
     assert not markers(run, "select") and len(markers(run, "score")) == 2
 
