@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
 
 from storage.atomic import write_bytes
 from storage.boot import boot_id
@@ -40,6 +41,13 @@ def create_array(group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...
         chunk_key_encoding={"name": "default", "separator": "."},
         fill_value=0,
     )
+
+
+def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str) -> bytes:
+    """What `create_array` writes into the array's zarr.json, for those who must write that file whole or not at all."""
+    files: dict[str, Any] = {}
+    create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, shape, dtype)
+    return bytes(files["array/zarr.json"].to_bytes())
 
 
 def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:

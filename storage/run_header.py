@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from storage.atomic import write_text
+from storage.run_changes import grown
 
-FORMAT = 1
-"""Version of the layout of a run's folder."""
+FORMAT = 2
+"""Version of the layout of a run's folder, one more with every change to it. 2: runs grow (`storage.run_changes`)."""
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda header: {**header, "changes": []},
+}
+"""{format: its header -> a header of the next format}. A run is read through them and keeps the format it was written
+in until it grows."""
 
 _DECIDES = ("config", "inputs")
 """Parts of the header that decide the pixels of a run, beside `weights`. The others (versions, time, threads) are kept
@@ -28,12 +35,13 @@ class NoRun(ValueError):
 
 
 def write(path: Path, header: dict[str, Any]) -> None:
-    """Write `header` to `path`; the run exists from this moment on."""
-    write_text(path, json.dumps({"format": FORMAT, **header}, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    """Write `header` to `path` in the newest format; the run exists from this moment on."""
+    whole = {"changes": [], **header, "format": FORMAT}
+    write_text(path, json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The header at `path`.
+    """The header at `path`, in the newest format whatever the format of the file.
 
     Raises:
         NoRun: there is none, it is not JSON, or a newer version of the package wrote it.
@@ -44,8 +52,16 @@ def read(path: Path) -> dict[str, Any]:
         raise NoRun(f"{path.parent} holds no run (it has no {path.name}); start one with `mgi translate`") from None
     except ValueError:
         raise NoRun(f"{path} is not valid JSON; bring it back from a copy or start again in another folder") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT or "digest" not in header:
-        raise NoRun(f"{path} is not of format {FORMAT}; use the version of mgi that wrote it, or another folder")
+    number = header.get("format") if isinstance(header, dict) else None
+    if not isinstance(number, int) or number < 1 or "digest" not in header:
+        raise NoRun(f"{path} is no header of a run; bring it back from a copy or start again in another folder")
+    if number > FORMAT:
+        raise NoRun(
+            f"{path} is of format {number}, and this version of mgi reads formats up to {FORMAT}; use the version that "
+            "wrote it, or another folder"
+        )
+    for older in range(number, FORMAT):
+        header = {**MIGRATIONS[older](header), "format": older + 1}
     return header
 
 
@@ -57,21 +73,32 @@ def check_same(
     Raises:
         RunConflict: they do not.
     """
-    lines = []
-    for part in _DECIDES:
-        before, after = dict(_flat(old.get(part, {}), part)), dict(_flat(new.get(part, {}), part))
-        for key in sorted(before.keys() | after.keys()):
-            if before.get(key) != after.get(key):
-                lines.append(f"{key}: {_show(before, key)} -> {_show(after, key)}")
+    lines = list(differences(grown(old), new).values())
     if not lines and old["digest"] != new["digest"]:
         lines.append(f"digest: {old['digest'][:12]} -> {new['digest'][:12]}")
     if not lines and list(old_pairs["id"]) != list(pairs["id"]):
         counts = f"{_count(old_pairs, pairs)} -> {_count(pairs, old_pairs)}"
         lines.append(f"pairs: {counts} (files in the folders, or the CSV file, changed)")
     if lines:
-        advice = f"{folder} holds another run; choose another folder, or continue it with `mgi resume {folder}`"
-        raise RunConflict("\n".join([f"{advice}:", *lines]))
+        raise another_run(folder, lines)
     check_weights(folder, old.get("weights") or {}, new.get("weights") or {})
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """{key: "key: old value -> new value"} of configuration and inputs, under dotted keys such as `inputs.seed`."""
+    lines = {}
+    for part in _DECIDES:
+        before, after = dict(_flat(old.get(part, {}), part)), dict(_flat(new.get(part, {}), part))
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                lines[key] = f"{key}: {_show(before, key)} -> {_show(after, key)}"
+    return lines
+
+
+def another_run(folder: str | Path, lines: list[str]) -> RunConflict:
+    """The error that says why a folder's run is not the one that was asked for, a line per difference."""
+    advice = f"{folder} holds another run; choose another folder, or continue it with `mgi resume {folder}`"
+    return RunConflict("\n".join([f"{advice}:", *lines]))
 
 
 def check_weights(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) -> None:

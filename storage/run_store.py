@@ -89,9 +89,7 @@ class RunStore:
     def _make(path: Path, header: dict[str, Any], pairs: pd.DataFrame, arrays: dict[str, ArraySpec]) -> None:
         if Markers(path / "done", header["digest"]).any():
             raise RunConflict(f"{path} holds results but no run.json; bring that file back or choose another folder")
-        table = io.BytesIO()
-        pairs.to_parquet(table, index=False)
-        write_bytes(path / "plan.parquet", table.getvalue())
+        write_plan(path, pairs)
         group = zarr.open_group(path / "run.zarr", mode="w", zarr_format=3)
         for name, spec in arrays.items():
             create_array(group, name, len(pairs), spec.shape, spec.dtype)
@@ -115,9 +113,13 @@ class RunStore:
     def pairs(self) -> pd.DataFrame:
         """The plan: columns `index`, `id`, `source`, `exemplar` (paths relative to the input folders)."""
         try:
-            return pd.read_parquet(self.path / "plan.parquet")
+            plan = pd.read_parquet(self.path / "plan.parquet")
         except (OSError, ValueError):
             raise NoRun(f"{self.path / 'plan.parquet'} cannot be read; start again in another folder") from None
+        if "change" not in plan:
+            return plan
+        # Rows of a change that run.json does not know are of a growth that was killed: the run is still the old one.
+        return plan[plan["change"] <= len(self.header["changes"])].drop(columns="change")
 
     # arrays
 
@@ -263,6 +265,13 @@ class RunStore:
     @property
     def _quarantine_path(self) -> Path:
         return self.path / "quarantine.csv"
+
+
+def write_plan(folder: Path, pairs: pd.DataFrame) -> None:
+    """Write `plan.parquet`, whole or not at all."""
+    table = io.BytesIO()
+    pairs.to_parquet(table, index=False)
+    write_bytes(folder / "plan.parquet", table.getvalue())
 
 
 def _local(url: str | Path) -> Path:

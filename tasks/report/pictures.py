@@ -1,8 +1,8 @@
 """Small pictures of a run for its page and its sheet, made once and kept in RUN/report/.
 
-A run folder holds one configuration, and its results do not change (where an input is replaced, `tasks.renew` deletes
-its pair's pictures); so a picture that exists is the right one. That is what makes a second report cheap, and what lets
-it be written without the generator.
+What a lane and a warp show does not change (where an input is replaced, `tasks.renew` deletes its pair's pictures); so
+a picture that exists is the right one. Only a result may give way to another, when a run grows: its picture is made
+again where the result is newer. So a second report is cheap, and can be written without the generator.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ class Pictures:
 
     def result(self, pair_id: str) -> str | None:
         """The final picture, reduced; None when its file is missing."""
-        final = final_path(self.run, pair_id)
-        return self._keep(f"{FOLDER}/{pair_id}/result.jpg", LARGE, lambda: _read(final)) if final.is_file() else None
+        final, path = final_path(self.run, pair_id), f"{FOLDER}/{pair_id}/result.jpg"
+        if not final.is_file():
+            return None
+        if (self.run / path).is_file() and (self.run / path).stat().st_mtime_ns < final.stat().st_mtime_ns:
+            (self.run / path).unlink()
+        return self._keep(path, LARGE, lambda: _read(final))
 
     def final(self, pair_id: str) -> str | None:
         """The final picture itself."""

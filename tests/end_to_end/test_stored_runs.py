@@ -1,6 +1,7 @@
-"""Runs that earlier versions made open for ever: two of 0.1.0, a finished translation and an inversion with quarantine.
+"""Runs that earlier versions made open for ever.
 
-The archive holds folders as that version left them (stub method, paths below /data/mgi); it is never written again.
+Of 0.1.0: a finished translation and an inversion with quarantine. Of format 2: a run that has grown in all ways.
+Archives hold folders as those versions left them (stub method, paths below /data/mgi); they are never written again.
 """
 
 from __future__ import annotations
@@ -10,23 +11,38 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from growing import asked, decided, settled, write
 from runs import command, mgi, results
+
+from storage.run_store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
+GROWN = ROOT / "tests" / "stored" / "grown-format-2.tar.gz"
+"""Made by `make_grown.py` beside it."""
 MADE_AT = "/data/mgi"
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     """`inputs/`, `translate/` and `invert/`, moved here."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    for run in ("translate", "invert"):
-        header = tmp_path / run / "run.json"
-        header.write_text(header.read_text().replace(MADE_AT, str(tmp_path)))
-    return tmp_path
+    return unpacked(ARCHIVE, tmp_path, "translate", "invert")
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> Path:
+    """`inputs/` and `run/`, moved here."""
+    return unpacked(GROWN, tmp_path, "run")
+
+
+def unpacked(path: Path, folder: Path, *runs: str) -> Path:
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    for run in runs:
+        header = folder / run / "run.json"
+        header.write_text(header.read_text().replace(MADE_AT, str(folder)))
+    return folder
 
 
 def test_a_finished_run_opens_resumes_and_reports(stored: Path) -> None:
@@ -90,3 +106,35 @@ def test_fields_of_a_newer_version_are_named(stored: Path) -> None:
         assert refused.returncode == 2, refused.stderr
         (line,) = [line for line in refused.stderr.splitlines() if line.startswith("mgi:")]
         assert "begun by mgi 9.1, whose inversion.telepathy this version does not know" in line
+
+
+def test_a_run_of_the_first_format_grows(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+    run, inputs = stored / "translate", stored / "inputs"
+    before = results(run)
+    (inputs / "sources" / "broken.png").unlink()
+    for side in ("sources", "exemplars"):
+        (inputs / side / f"{side[0]}02.png").write_bytes((inputs / side / f"{side[0]}00.png").read_bytes())
+    write(run, decided(run, asked(inputs), extending=True))
+    assert settled(run) == ["pairs"]
+    resumed = mgi(command("resume", run))
+    assert resumed.returncode == 0, resumed.stderr
+    assert before.items() < results(run).items() and len(results(run)) == 3
+    assert json.loads((run / "run.json").read_text())["format"] == 2
+
+
+def test_a_grown_run_opens_resumes_and_reports(grown: Path) -> None:
+    run = grown / "run"
+    before, header = results(run), (run / "run.json").read_bytes()
+    assert len(before) == 2
+    status = mgi(command("status", run, "--json"))
+    assert status.returncode == 0, status.stderr
+    said = json.loads(status.stdout)
+    assert (said["pairs"], said["hypotheses"], said["complete"]) == (2, 4, True)
+    for verb in ("resume", "report"):
+        done = mgi(command(verb, run))
+        assert done.returncode == 0, done.stderr
+    assert results(run) == before and (run / "run.json").read_bytes() == header
+    store = RunStore.open(run)
+    assert [change["what"] for change in store.header["changes"]] == ["pairs", "hypotheses", "selection"]
+    assert {store.done("select", pair_id)["rule"] for pair_id in store.pairs["id"]} == {"set-fid"}  # type: ignore[index]

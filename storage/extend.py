@@ -1,0 +1,83 @@
+"""A run grows: rows in its plan, rows and arrays in its store, changes in its header.
+
+`run.json` is written last and alone decides. Before that, nobody reads the new rows of the arrays, nobody looks for
+arrays of new hypotheses, and rows of the plan with a later number than the last change do not count. So a growth that
+is killed at any moment leaves the old run, and the next one writes over its traces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from storage import run_header
+from storage.atomic import write_bytes
+from storage.chunks import array_metadata
+from storage.run_changes import applied
+from storage.run_header import RunConflict
+from storage.run_store import ArraySpec, RunStore, write_plan
+
+
+def extend(
+    store: RunStore, pairs: pd.DataFrame, arrays: Mapping[str, ArraySpec], changes: Sequence[dict[str, Any]]
+) -> RunStore:
+    """Add pairs, arrays and changes to a run, all of them or none. No chunk is touched.
+
+    For the process that holds `store.lock()`.
+
+    Args:
+        store: the run.
+        pairs: columns `id`, `source`, `exemplar` of the pairs to add; they get the indices after the last one.
+        arrays: arrays that the run lacks, and what they hold per pair.
+        changes: what is added to the header, see `storage.run_changes`.
+
+    Returns:
+        The grown run.
+
+    Raises:
+        RunConflict: the run is not the one that `store` opened any more. ValueError: a pair is there already.
+        OSError: the folder cannot be written; the run is the old one.
+    """
+    if run_header.read(store.path / "run.json") != store.header:
+        raise RunConflict(f"{store.path} was changed by another process at this moment; run the command again")
+    number = len(store.header["changes"]) + len(changes)
+    plan = _longer_plan(store, pairs, number)
+    folder = store.path / "run.zarr"
+    for name, spec in arrays.items():
+        write_bytes(folder / name / "zarr.json", array_metadata(len(plan), spec.shape, spec.dtype))
+    if len(pairs):
+        for path in [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]:  # rglob would list every chunk
+            _lengthen(path, len(plan))
+        write_plan(store.path, plan)
+    run_header.write(store.path / "run.json", {**store.header, "changes": [*store.header["changes"], *changes]})
+    return RunStore.open(store.path)
+
+
+def mark_applied(store: RunStore) -> RunStore:
+    """Say that nothing is left to do of the run's changes. For the process that holds `store.lock()`."""
+    run_header.write(store.path / "run.json", applied(store.header))
+    return RunStore.open(store.path)
+
+
+def _longer_plan(store: RunStore, pairs: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The plan with `pairs` at its end, and the number of the change that each pair came with (0: the beginning)."""
+    changes, start = enumerate(store.header["changes"], 1), len(store.pairs)
+    came = {id: change for change, entry in changes if entry["what"] == "pairs" for id in entry["added"]}
+    old = store.pairs.assign(change=[came.get(id, 0) for id in store.pairs["id"]])
+    new = pairs[["id", "source", "exemplar"]].assign(index=range(start, start + len(pairs)), change=number)
+    plan = pd.concat([old, new[list(old.columns)]], ignore_index=True)
+    if not plan["id"].is_unique:
+        raise ValueError("expected pairs that the run does not have yet")
+    return plan
+
+
+def _lengthen(path: Path, pairs: int) -> None:
+    """Give the array whose metadata these are one row per pair; a group is left as it is."""
+    metadata = json.loads(path.read_bytes())
+    if metadata["node_type"] == "array":
+        metadata["shape"][0] = pairs
+        write_bytes(path, json.dumps(metadata, indent=2).encode())

@@ -1,0 +1,52 @@
+"""How a run has grown: the list `changes` of its header, and what the run is asked to do with all of them.
+
+`config`, `inputs` and `digest` of a run stay as they were when it began, for the digest is the run's name and seals its
+markers. Every change says what it sets and what it adds:
+
+    {"when": "2026-01-31T12:00:00+00:00", "what": "hypotheses", "set": {"inversion.num_codes": [10, 20]},
+     "added": ["L04N20"], "mgi": "0.2.0", "applied": false}
+
+`what` is "pairs", "hypotheses" or "selection"; keys of `set` are those of the configuration, or `inputs.limit`; `added`
+are ids of pairs or hypotheses. `applied` becomes true once nothing is left of the choices that the change made void:
+`tasks.settle` does that, for whoever opens the run for work.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+INPUTS = "inputs"
+"""First part of the keys in `set` that are not configuration."""
+
+
+def grown(header: Mapping[str, Any], count: int | None = None) -> dict[str, Any]:
+    """The header with `config` and `inputs` as its changes left them.
+
+    Args:
+        header: a run's header, as read.
+        count: only the first so many changes; None for all.
+    """
+    whole = copy.deepcopy(dict(header))
+    for change in header["changes"][:count]:
+        for key, value in change["set"].items():
+            _put(whole if key.partition(".")[0] == INPUTS else whole["config"], key, value)
+    return whole
+
+
+def unapplied(header: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Changes whose consequences are still to be drawn, oldest first."""
+    return [change for change in header["changes"] if not change["applied"]]
+
+
+def applied(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The header with every change applied."""
+    return {**header, "changes": [{**change, "applied": True} for change in header["changes"]]}
+
+
+def _put(section: dict[str, Any], key: str, value: Any) -> None:
+    *parents, name = key.split(".")
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[name] = value

@@ -1,0 +1,165 @@
+"""Whether a request is a run that is there, that run grown, or another one.
+
+A run grows by pairs (more images, with --extend), by hypotheses (more of them in the configuration), and by a new
+choice among the hypotheses it has (`mgi select`). Everything else that differs makes another run. A command that was
+true of the run once still is: one that asks for fewer hypotheses than were added since continues the grown run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from mgi.config import ConfigError, RunConfig, validation_line
+from mgi.profiles import whole_paths
+from storage.run_changes import grown
+from storage.run_header import another_run, differences
+from storage.run_store import RunConflict
+from tasks.stored import stored_config, stored_configs
+
+if TYPE_CHECKING:
+    from tasks.stages.plan import Plan
+
+PAIRS, HYPOTHESES, SELECTION = "pairs", "hypotheses", "selection"
+"""Kinds of changes."""
+SEARCH_KEYS = ("inversion.hypotheses", "inversion.composing_layers", "inversion.num_codes")
+"""Keys that list hypotheses."""
+CHOICE_KEYS = ("selection.rule", "selection.fidelity_bound")
+"""Keys that decide the choice among hypotheses, and nothing before it."""
+LIMIT = "inputs.limit"
+NO_PAIRS = pd.DataFrame(columns=["id", "source", "exemplar"])
+
+
+@dataclass(frozen=True)
+class Change:
+    """One way in which a run grows: what kind, which keys it sets, and the ids of the pairs or hypotheses it adds."""
+
+    what: str
+    set: dict[str, Any]
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What has to be done to a run so that it is what was asked for.
+
+    `pairs` are the rows to add to the plan: columns `id`, `source`, `exemplar`.
+    """
+
+    changes: tuple[Change, ...]
+    pairs: pd.DataFrame
+
+    def added(self, what: str) -> tuple[str, ...]:
+        """Ids of the pairs or hypotheses that are added."""
+        return tuple(id for change in self.changes if change.what == what for id in change.added)
+
+
+def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan, extending: bool) -> Growth | None:
+    """How the run in a folder has to grow to be what `plan` asks for; None where it is that already.
+
+    Args:
+        run: the run's folder, for messages.
+        header, pairs: of the run's store.
+        plan: what is asked for now.
+        extending: whether pairs may be added (--extend). Pairs that the folders no longer give then stay in the run.
+
+    Raises:
+        storage.run_store.RunConflict: it is another run. The message has a line per difference, old -> new, and says
+            of those that could be growth how to ask for it.
+    """
+    old, new = grown(header), {"config": plan.request.config.model_dump(mode="json"), "inputs": plan.request.inputs()}
+    stages = stored_configs(header, run)
+    # A run may be older than some fields, and than whole paths: it is the same one where it means the same here.
+    old["config"] = whole_paths("", stages[-1].model_dump(mode="json"), Path.cwd())
+    different = differences(old, new)
+    reasons = [line for key, line in different.items() if key not in (*SEARCH_KEYS, *CHOICE_KEYS, LIMIT)]
+    reasons += _other_choice(run, stages, plan.request.config, different)
+    table = plan.table()
+    rows = table[~table["id"].isin(pairs["id"])]
+    if not extending:
+        reasons += _other_pairs(header, pairs, table, different)
+    changes = []
+    if extending and len(rows):
+        changes.append(Change(PAIRS, {LIMIT: plan.request.limit} if LIMIT in different else {}, tuple(rows["id"])))
+    more, fewer = _other_hypotheses(stages, plan.request.config)
+    keys = [key for key in SEARCH_KEYS if key in different]
+    if fewer:
+        reasons += [different[key] for key in keys]
+        reasons.append(f"hypotheses can only be added to a run; without {', '.join(fewer)} it is another one")
+    elif more:
+        settings = new["config"]["inversion"]
+        changes.append(Change(HYPOTHESES, {key: settings[key.partition(".")[2]] for key in keys}, more))
+    if reasons:
+        raise another_run(run, reasons)
+    return Growth(tuple(changes), rows[["id", "source", "exemplar"]] if extending else NO_PAIRS) if changes else None
+
+
+def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_bound: float | None) -> Growth | None:
+    """The change that chooses again by another rule or bound; None where the run is chosen like that already.
+
+    Raises:
+        ConfigError: no such rule, or a bound below 1.
+        storage.run_store.RunConflict: the search of the run kept hypotheses by the rule it has, so that the other one
+            would choose among too few.
+    """
+    old = stored_config(header, run)
+    wanted = {"selection.rule": rule, "selection.fidelity_bound": fidelity_bound}
+    asked = {key: value for key, value in wanted.items() if value is not None}
+    try:
+        selection = {key.partition(".")[2]: value for key, value in asked.items()}
+        new = RunConfig.model_validate(old.model_dump() | {"selection": old.selection.model_dump() | selection})
+    except ValidationError as error:
+        raise ConfigError(validation_line(error)) from None
+    if new == old:
+        return None
+    if old.inversion.rungs and old.inversion.rank_by != "loss" and _ranks_by(old) != _ranks_by(new):
+        raise RunConflict(
+            f"{run} kept hypotheses by {_ranks_by(old)} on its rungs, so {_ranks_by(new)} cannot choose among all of "
+            "them; start a run of its own with that rule"
+        )
+    return Growth((Change(SELECTION, asked),), NO_PAIRS)
+
+
+def _other_choice(run: str, stages: list[RunConfig], config: RunConfig, different: Mapping[str, str]) -> list[str]:
+    """Lines on a choice that the run never made."""
+    wanted, *had = ((c.selection.rule, c.selection.fidelity_bound) for c in (config, *stages))
+    if wanted in had:
+        return []
+    command = f"mgi select {run} --rule {config.selection.rule} --fidelity-bound {config.selection.fidelity_bound:g}"
+    lines = [different[key] for key in CHOICE_KEYS if key in different]
+    return [*lines, f"to choose again among this run's hypotheses: `{command}`"]
+
+
+def _other_pairs(
+    header: Mapping[str, Any], pairs: pd.DataFrame, table: pd.DataFrame, different: Mapping[str, str]
+) -> list[str]:
+    """Lines on pairs that the folders give and the run lacks, or the other way round."""
+    new, gone = table[~table["id"].isin(pairs["id"])]["id"], pairs[~pairs["id"].isin(table["id"])]["id"]
+    why = "files in the folders, or the CSV file, changed"
+    if len(new):
+        count = f"{len(pairs)} -> {len(pairs) + len(new)}, among them {new.iloc[0]}"
+        return [f"pairs: {count} ({why}; --extend adds them)"]
+    if any(change["what"] == PAIRS for change in header["changes"]):
+        return []  # earlier files and limits gave some of the run's pairs that these do not
+    if len(gone):
+        return [f"pairs: {len(pairs)}, among them {gone.iloc[0]} -> {len(table)} ({why})"]
+    return [different[LIMIT]] if LIMIT in different else []
+
+
+def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(ids that `config` has and the run lacks, ids that the run has and `config` lacks); none where it once had just
+    those of `config`."""
+    wanted, *had = ([h.id for h in c.inversion.all_hypotheses()] for c in (config, *stages))
+    if any(set(wanted) == set(ids) for ids in had):
+        return (), ()
+    return tuple(id for id in wanted if id not in had[-1]), tuple(id for id in had[-1] if id not in wanted)
+
+
+def _ranks_by(config: RunConfig) -> str:
+    """The distance by which rungs rank hypotheses, see `mgi.scoring.judge`."""
+    return "paper" if config.selection.rule == "paper" else "spatial-fd"
