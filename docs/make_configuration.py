@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flows.cli.environment import ONLY_LONG
 from mgi.config import RunConfig
 from mgi.training.config import TrainingConfig
 
@@ -34,7 +35,7 @@ MGI_INVERSION__STEPS=300 mgi translate SOURCES EXEMPLARS --out RUN
 `--set` wins over the environment, the environment over the profile, the profile over the defaults below. In the
 environment a key is written in capitals after `MGI_`, with two underscores for every dot. An unknown key or a value
 out of range stops the command before anything is computed. The digest of all keys is part of the run: `mgi resume`
-goes on only with the same configuration.
+continues it only with the same configuration.
 
 Files and folders (`generator`, `selection.domain`, `inversion.degradation = "mask:FILE"`) may be named by absolute or
 relative paths and by `~`. Relative ones start at the folder of the profile that names them; in `--set` and in the
@@ -44,13 +45,33 @@ was replaced under its name is refused by `translate` and `resume`; one that was
 another configuration.
 
 What changes no pixel is an argument of the command, not configuration: worker counts, progress bars and folders.
-"""
+
+## Options from the environment
+
+Every option of every verb has a variable: `MGI_<VERB>_<OPTION>`, such as `MGI_TRANSLATE_LIMIT`, `MGI_RESUME_RETRY` or
+`MGI_TRAIN_GENERATOR_STEPS`. `MGI_<OPTION>`, such as `MGI_WORKERS`, `MGI_METHOD` or `MGI_SEED`, sets an option for every
+verb that has it. Where both are set, the longer name counts.
+
+- Switches (such as `--dry-run` and `--json`), {long}
+  have the longer name only: the shorter one would mean another thing to each verb, or outlast the command that it was
+  meant for. `MGI_WARP` is the section `warp` as JSON; `MGI_WARP__METHOD` is the key that `--warp` sets. Arguments
+  without dashes and `--help` have no variable.
+- A switch is on at `1` and off at `0`. Values of options that may be repeated are separated by semicolons:
+  `MGI_TRANSLATE_SET='inversion.steps=300; generator=my.pt'`.
+- The command line wins over the environment, also where two options say the same thing: `--set inversion.method=mgi`
+  over `MGI_METHOD`, `--workers` over `MGI_SCHEDULER`. An option's variable wins over that of a key.
+- An empty variable counts as unset. A bad value ends the command with exit code 2 and one line that names the variable.
+
+Variables that belong to no option: `MGI_WEIGHTS_DIR`, `MGI_WEIGHTS_MIRROR` and `MGI_OFFLINE`
+([weights.md](weights.md)), `MGI_PREFECT` (whether to report to Prefect: `auto`, `always` or `never`), and
+`MGI_DEBUG=1`, which shows the traceback of an error.
+""".replace("{long}", ", ".join(f"`{flag}`" for flag in ONLY_LONG))
 
 TRAINING = """\
 ## `mgi train generator`
 
 Training has settings of its own, given by options or by `--set KEY=VALUE`; they are kept in the model's folder, and
-`--resume` goes on only with the same ones. What was measured: [training.md](training.md).
+`--resume` continues only with the same ones. What was measured: [training.md](training.md).
 """
 
 

@@ -29,13 +29,13 @@ def explain(error: BaseException, run: str | None = None) -> tuple[str, Exit]:
 
     Args:
         error: what was raised.
-        run: folder of the run, when there is one: errors that can be repaired then say how to go on.
+        run: folder of the run, when there is one: errors that can be repaired then say how to continue.
     """
     from tasks.unit import is_disk_full, one_line
 
-    resume = f"; then `mgi resume {run}` goes on" if run else ""
+    resume = f"; then `mgi resume {run}` continues it" if run else ""
     if isinstance(error, KeyboardInterrupt):
-        return f"interrupted{f'; `mgi resume {run}` goes on where it stopped' if run else ''}", Exit.INTERRUPTED
+        return f"interrupted{f'; `mgi resume {run}` continues where it stopped' if run else ''}", Exit.INTERRUPTED
     if isinstance(error, _usage_errors()):
         return _message(error), Exit.USAGE
     if is_disk_full(error):

@@ -1,7 +1,7 @@
 """What a person sets once: `MGI_*` environment variables, below the command line and above the profile.
 
-`MGI_PROFILE`, `MGI_WORKERS`, `MGI_SEED` and so on stand for the options of the same name; a configuration key is
-`MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`.
+A configuration key is `MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`. Variables of options are read by
+`flows.cli.environment`; those here are the ones that runs need, with their defaults.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Workers = int | Literal["auto"]
 class Settings(BaseSettings):
     """Defaults of the command line, as far as the environment sets them."""
 
-    model_config = SettingsConfigDict(env_prefix="MGI_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MGI_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
+    )
 
     profile: str = "embedded"
     method: str | None = None
@@ -66,6 +68,16 @@ def load_settings() -> Settings:
         raise ConfigError(f"{name}: {first['msg']}, found {found!r}") from None
     except ValueError as error:  # a section given as a whole that is not JSON
         raise ConfigError(f"MGI_* environment variable: {' '.join(str(error).split())}") from None
+
+
+def configuration_variables() -> dict[str, str]:
+    """The variables that set a configuration key now: `{"MGI_INVERSION__STEPS": "inversion.steps"}`."""
+    dotted = {name: name.removeprefix("MGI_").lower().replace("__", ".") for name, value in os.environ.items() if value}
+    return {
+        name: key
+        for name, key in dotted.items()
+        if name.startswith("MGI_") and (key in TOP_LEVEL or key.partition(".")[0] in SECTIONS)
+    }
 
 
 def chosen_method(option: str | None, settings: Settings, assignments: dict[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ def read_status(run: str) -> dict[str, Any]:
     store = RunStore.open(run)
     config = stored_config(store.header, str(store.path))
     quarantined = store.quarantined()
-    alive = {str(pair_id) for pair_id in store.pairs["id"]} - set(quarantined)
+    alive = set(store.pair_ids()) - set(quarantined)
     lanes = len(config.inversion.all_hypotheses())
     stages: dict[str, dict[str, int]] = {}
     for stage in (WARP, INVERT, SCORE, SELECT):

@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from storage import run_header
+from storage import plan_table, run_header
 from storage.atomic import write_bytes
 from storage.chunks import array_metadata
 from storage.run_changes import applied
 from storage.run_header import RunConflict
-from storage.run_store import ArraySpec, RunStore, write_plan
+from storage.run_store import ArraySpec, RunStore
 
 
 def extend(
@@ -52,7 +52,7 @@ def extend(
     if len(pairs):
         for path in [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]:  # rglob would list every chunk
             _lengthen(path, len(plan))
-        write_plan(store.path, plan)
+        plan_table.write(store.path / "plan.parquet", plan)
     run_header.write(store.path / "run.json", {**store.header, "changes": [*store.header["changes"], *changes]})
     return RunStore.open(store.path)
 

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import numpy as np
-import pandas as pd
-import zarr
-
-from storage import quarantine, run_header
+from storage import plan_table, quarantine, run_header
 from storage.atomic import write_bytes
 from storage.boot import boot_id
-from storage.chunks import DamagedChunk, chunk_path, create_array, read_chunk, write_chunk
 from storage.markers import Markers
 from storage.quarantine import Quarantined
 from storage.run_header import NoRun, RunConflict
 from storage.run_lock import RunLocked, run_lock
+
+if TYPE_CHECKING:  # pandas and zarr take a second, which `mgi status` does not need: it reads markers
+    import numpy as np
+    import pandas as pd
+    import zarr
 
 __all__ = ["ArraySpec", "NoRun", "Quarantined", "RunConflict", "RunLocked", "RunStore", "StoreCorrupt"]
 
@@ -89,7 +88,11 @@ class RunStore:
     def _make(path: Path, header: dict[str, Any], pairs: pd.DataFrame, arrays: dict[str, ArraySpec]) -> None:
         if Markers(path / "done", header["digest"]).any():
             raise RunConflict(f"{path} holds results but no run.json; bring that file back or choose another folder")
-        write_plan(path, pairs)
+        import zarr
+
+        from storage.chunks import create_array
+
+        plan_table.write(path / "plan.parquet", pairs)
         group = zarr.open_group(path / "run.zarr", mode="w", zarr_format=3)
         for name, spec in arrays.items():
             create_array(group, name, len(pairs), spec.shape, spec.dtype)
@@ -112,14 +115,11 @@ class RunStore:
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """The plan: columns `index`, `id`, `source`, `exemplar` (paths relative to the input folders)."""
-        try:
-            plan = pd.read_parquet(self.path / "plan.parquet")
-        except (OSError, ValueError):
-            raise NoRun(f"{self.path / 'plan.parquet'} cannot be read; start again in another folder") from None
-        if "change" not in plan:
-            return plan
-        # Rows of a change that run.json does not know are of a growth that was killed: the run is still the old one.
-        return plan[plan["change"] <= len(self.header["changes"])].drop(columns="change")
+        return plan_table.read(self.path / "plan.parquet", len(self.header["changes"]))
+
+    def pair_ids(self) -> list[str]:
+        """Ids of all pairs in their order, quicker than by `pairs`."""
+        return plan_table.read_ids(self.path / "plan.parquet", len(self.header["changes"]))
 
     # arrays
 
@@ -129,6 +129,10 @@ class RunStore:
         Raises:
             KeyError: no such array. ValueError: another shape or dtype than planned. OSError: it cannot be written.
         """
+        import numpy as np
+
+        from storage.chunks import chunk_path, write_chunk
+
         target, found = self._array(array), np.asarray(value)
         if found.shape != target.shape[1:] or found.dtype != target.dtype:
             planned = f"{target.dtype} {list(target.shape[1:])}"
@@ -141,6 +145,8 @@ class RunStore:
         Raises:
             KeyError: no such array. StoreCorrupt: the file of the chunk is damaged.
         """
+        from storage.chunks import DamagedChunk, chunk_path, read_chunk
+
         source = self._array(array)
         path = chunk_path(source, self._folder(array), pair_index)
         try:
@@ -155,6 +161,8 @@ class RunStore:
         if name not in self._arrays:
             if not (self._folder(name) / "zarr.json").is_file():
                 raise KeyError(f"{self.path} has no array {name}")
+            import zarr
+
             self._arrays[name] = cast("zarr.Array[Any]", zarr.open_array(self._folder(name), mode="r"))
         return self._arrays[name]
 
@@ -237,6 +245,8 @@ class RunStore:
         return lost
 
     def _hash(self, array: str, pair_index: int) -> str:
+        import numpy as np
+
         return hashlib.sha256(np.ascontiguousarray(self.read(array, pair_index)).tobytes()).hexdigest()
 
     def _hash_file(self, name: str) -> str:
@@ -265,13 +275,6 @@ class RunStore:
     @property
     def _quarantine_path(self) -> Path:
         return self.path / "quarantine.csv"
-
-
-def write_plan(folder: Path, pairs: pd.DataFrame) -> None:
-    """Write `plan.parquet`, whole or not at all."""
-    table = io.BytesIO()
-    pairs.to_parquet(table, index=False)
-    write_bytes(folder / "plan.parquet", table.getvalue())
 
 
 def _local(url: str | Path) -> Path:

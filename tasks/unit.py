@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgi.config import ConfigError, RunConfig
-from mgi.own_files import own_hashes
 from mgi.pairs import Pair
 from storage.run_header import check_weights
 from storage.run_store import RunStore
@@ -147,6 +146,8 @@ def check_own_files(store: RunStore, config: RunConfig) -> None:
     Raises:
         storage.run_store.RunConflict: one was replaced under its name; one line that names it.
     """
+    from mgi.own_files import own_hashes  # reads the zoo, which `mgi status` need not
+
     check_weights(store.path, store.header.get("weights") or {}, own_hashes(config))
 
 

@@ -9,6 +9,7 @@ import typer
 from flows.cli.directions import directions
 from flows.cli.doctor import doctor
 from flows.cli.edit import edit
+from flows.cli.environment import HELP, Verb
 from flows.cli.invert import invert
 from flows.cli.profiles import profiles
 from flows.cli.report import report
@@ -22,14 +23,15 @@ from flows.cli.weights import weights
 app = typer.Typer(
     name="mgi",
     help="Translate image folders: the structure of the sources, the style of the exemplars (Multiple GAN Inversion).",
-    epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done but for quarantined pairs, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done except for quarantined pairs, "
+    f"130 interrupted.\n\n{HELP}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 for verb in (translate, invert, edit, resume, status, report, sample, doctor, profiles):
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")

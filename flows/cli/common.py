@@ -10,7 +10,8 @@ from typing import Annotated, Any, ParamSpec
 import typer
 from rich.console import Console
 
-from flows.errors import debug_traceback, explain
+from flows.cli.environment import blame
+from flows.errors import Exit, debug_traceback, explain
 from flows.settings import Workers
 from mgi.config import ConfigError
 
@@ -51,6 +52,7 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
             raise typer.Exit(0) from None
         except (Exception, KeyboardInterrupt) as error:
             line, exit_code = explain(error, folder)
+            line = blame(line) if exit_code == Exit.USAGE else line
             trace = debug_traceback(error)
             if trace:
                 err.print(trace, markup=False)

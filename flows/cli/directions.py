@@ -9,8 +9,8 @@ import typer
 
 from flows.cli.common import guarded, out
 from flows.cli.edit import space_option
+from flows.cli.environment import Verb
 from mgi.config import ConfigError
-from mgi.profiles import whole_generator
 
 directions = typer.Typer(
     help="Make directions for `mgi edit`: from labelled samples, or from samples alone.",
@@ -19,13 +19,13 @@ directions = typer.Typer(
 )
 
 GeneratorArgument = Annotated[
-    str, typer.Argument(metavar="GENERATOR", help="A generator of `mgi weights list`, or a checkpoint file.")
+    str, typer.Argument(metavar="GENERATOR", help="A generator from `mgi weights list`, or a checkpoint file.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
 
 
-@directions.command()
+@directions.command(cls=Verb)
 @guarded
 def sample(
     generator: GeneratorArgument,
@@ -33,7 +33,8 @@ def sample(
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many samples.")] = 500,
     seed: SeedOption = 0,
 ) -> int:
-    """Write latents.npz and numbered pictures of it, to be labelled by eye in a CSV file: index,label."""
+    """Write latents.npz and numbered pictures of it; label them by eye in a CSV file with the columns index,label."""
+    from mgi.profiles import whole_generator
     from tasks.directions import write_samples
 
     for path in write_samples(whole_generator(generator), count, seed, folder, _device()):
@@ -41,12 +42,12 @@ def sample(
     return 0
 
 
-@directions.command()
+@directions.command(cls=Verb)
 @guarded
 def fit(
-    latents: Annotated[Path, typer.Argument(metavar="LATENTS.npz", help="Of `mgi directions sample`.")],
+    latents: Annotated[Path, typer.Argument(metavar="LATENTS.npz", help="Written by `mgi directions sample`.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="Columns index,label: two classes or numbers.")],
-    path: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="Where the direction goes.")],
+    path: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="File of the direction.")],
     space: Annotated[
         str | None, typer.Option(metavar="z|w", help="Where the boundary lies.  [default: w where there is one]")
     ] = None,
@@ -54,7 +55,8 @@ def fit(
         float | None, typer.Option(help="Numbers above it are positive.  [default: their median]")
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="The class to point to.  [default: the one that sorts last]")
+        str | None,
+        typer.Option(metavar="LABEL", help="Class that the direction points to.  [default: the one that sorts last]"),
     ] = None,
 ) -> int:
     """Learn a direction from labels: the normal of a linear boundary between two classes (InterfaceGAN)."""
@@ -75,20 +77,21 @@ def fit(
     return 0
 
 
-@directions.command()
+@directions.command(cls=Verb)
 @guarded
 def ganspace(
     generator: GeneratorArgument,
     folder: OutOption,
-    components: Annotated[int, typer.Option(min=1, max=512, help="How many.")] = 10,
+    components: Annotated[int, typer.Option(min=1, max=512, help="How many directions.")] = 10,
     count: Annotated[int, typer.Option("-n", "--count", min=2, max=1_000_000, help="How many samples.")] = 10_000,
     layer: Annotated[
         int | None,
-        typer.Option(min=1, help="Generators without styles: layer of the features.  [default: the last at 8 x 8]"),
+        typer.Option(min=1, help="For generators without styles: layer of the features.  [default: the last at 8 x 8]"),
     ] = None,
     seed: SeedOption = 0,
 ) -> int:
     """Find directions without labels: principal components of w, or of features at a layer (GANSpace)."""
+    from mgi.profiles import whole_generator
     from tasks.directions import write_components
 
     for path, known in write_components(whole_generator(generator), components, count, folder, seed, layer, _device()):

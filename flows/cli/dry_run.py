@@ -1,4 +1,4 @@
-"""`--dry-run`: the plan, the networks, what clashes and how long it takes; nothing is written."""
+"""`--dry-run`: the plan, the networks, settings that clash and how long it takes; nothing is written."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ SHOWN = 20
 DryRunOption = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Print the plan, missing networks, clashes and an estimate measured here; write nothing."
+        "--dry-run",
+        help="Print the plan, missing networks, clashing settings and a time measured here; write nothing.",
     ),
 ]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="With --dry-run: exit code 2 where a network is missing or settings clash.")
+    bool, typer.Option("--strict", help="With --dry-run: exit code 2 if a network is missing or settings clash.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="With --dry-run: one JSON object, for scripts.")]
 
@@ -67,7 +68,7 @@ def show_dry_run(
         typer.echo(json.dumps({**_plan_as_dict(plan, run), **found.as_dict()}, indent=1))
     else:
         _print_forecast(found, scheduler)
-        state = "exists: would be gone on with, the estimate is of all of it" if run.exists() else "new"
+        state = "exists: would be continued; the estimate is for all of it" if run.exists() else "new"
         out.print(f"run         {run} ({state}); nothing was written", markup=False)
     for warning in plan.warnings:
         err.print(f"note: {warning}", markup=False)

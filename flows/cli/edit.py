@@ -19,24 +19,22 @@ def edit(
         typer.Option("--direction", metavar="FILE.npy", help="A vector of the generator's w, or z where it has no w."),
     ],
     scale: Annotated[
-        str, typer.Option(metavar="A..B", help="From where to where, in multiples of the direction; or one number.")
+        str, typer.Option(metavar="A..B", help="From A to B along the direction, in multiples of it; or one number.")
     ] = "-3..3",
     steps: Annotated[int, typer.Option(min=2, max=99, help="Pictures from A to B.")] = 7,
     pairs: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="This pair only; may be repeated.  [default: all finished]")
+        list[str] | None, typer.Option(metavar="ID", help="Only this pair; may be repeated.  [default: all finished]")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
     space: Annotated[
         str | None,
-        typer.Option(
-            metavar="z|w", help="The direction's space, where no FILE.json says it; refused if it is not RUN's."
-        ),
+        typer.Option(metavar="z|w", help="Space of the direction, if no FILE.json names it; must be the one of RUN."),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Write every picture in full size, too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also write every picture at full size.")] = False,
 ) -> int:
-    """Move the results of RUN along a direction; a strip of pictures for each goes to RUN/edits/DIRECTION/.
+    """Move the results of RUN along a direction: a strip of pictures of each is written to RUN/edits/DIRECTION/.
 
-    Pictures that are there stay, unless the direction's file, the scale or the run's choice has changed.
+    Pictures that are already there are kept, unless the direction's file, the scale or the run's choice has changed.
     """
     from mgi.directions import read_direction
     from storage.run_store import RunStore

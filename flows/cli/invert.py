@@ -15,7 +15,9 @@ from flows.settings import chosen_method, load_settings, parse_assignments
 @guarded
 def invert(
     images: Annotated[Path, typer.Argument(help="Folder of the pictures.")],
-    out_dir: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the run; gone on with if there.")],
+    out_dir: Annotated[
+        Path, typer.Option("--out", metavar="RUN", help="Folder of the run; an existing one is continued.")
+    ],
     method: Annotated[
         str | None,
         typer.Option(
@@ -27,25 +29,27 @@ def invert(
         str | None,
         typer.Option(
             metavar="OPERATOR",
-            help="Recover from: down2 to down16 (super-resolution), gray (colorization), mask or mask:FILE "
+            help="Recover pictures from: down2 to down16 (super-resolution), gray (colorization), mask or mask:FILE "
             "(inpainting; white is missing), rain.  [default: none, a reconstruction]",
         ),
     ] = None,
     given: Annotated[
-        bool, typer.Option("--given", help="The pictures are degraded already; else it is done to them first.")
+        bool, typer.Option("--given", help="The pictures are already degraded; otherwise they are degraded first.")
     ] = False,
     profile: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pictures.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, metavar="S", help="Starts, masks and rain.  [default: 0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="S", help="Seed of starting points, masks and rain.  [default: 0]")
+    ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override profile and method; may be repeated."),
     ] = None,
     video: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Write the optimisation of the first N pictures as videos.")
+        int | None, typer.Option(min=1, metavar="N", help="Write videos of the optimisation of the first N pictures.")
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -53,10 +57,7 @@ def invert(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Invert IMAGES into the folder RUN: find the latents that reproduce each picture, or what is seen of it.
-
-    Every option can be set by MGI_<OPTION>, every configuration key by MGI_<SECTION>__<KEY> in the environment.
-    """
+    """Invert IMAGES into the folder RUN: find the latent codes that reproduce each picture, or what is left of it."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)

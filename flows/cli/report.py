@@ -12,7 +12,7 @@ from flows.cli.common import err, guarded, out
 
 @guarded
 def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> int:
-    """Build tables, contact sheet and report of a run, from whatever is done by now."""
+    """Build the tables, contact sheet and report of a run from what is done so far."""
     from mgi.weights import WeightsError
     from storage.run_store import RunStore
     from tasks.stages.report import report_run

@@ -1,4 +1,4 @@
-"""`mgi resume`: go on with a run that was interrupted."""
+"""`mgi resume`: continue a run that was interrupted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again as well.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again, too.")] = False,
 ) -> int:
-    """Go on with a run; nothing that is done is computed again, but for pairs whose pictures were replaced since."""
+    """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings)
     from flows import engine

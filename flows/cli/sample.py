@@ -8,16 +8,15 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import guarded, out
-from mgi.profiles import whole_generator
 
 
 @guarded
 def sample(
-    name: Annotated[str, typer.Argument(help="A generator of `mgi weights list`, or a checkpoint file.")],
+    name: Annotated[str, typer.Argument(help="A generator from `mgi weights list`, or a checkpoint file.")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1024, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latent codes.")] = 0,
     truncation: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Below 1: nearer to the average image (style-based generators).")
+        float, typer.Option(min=0.0, max=1.0, help="Below 1: closer to the average image (style-based generators).")
     ] = 1.0,
     path: Annotated[Path, typer.Option("--out", metavar="GRID.png", help="Where the grid is written.")] = Path(
         "grid.png"
@@ -26,6 +25,7 @@ def sample(
     """Write a grid of random samples of a generator."""
     import torch
 
+    from mgi.profiles import whole_generator
     from storage.images import write_png
     from tasks.sample import sample_grid
 

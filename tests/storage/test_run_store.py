@@ -242,6 +242,7 @@ import sys
 import numpy as np
 from storage.images import write_png
 from storage.run_store import RunStore
+import storage.chunks  # zarr, which the first write would import after "go"
 store = RunStore.open(sys.argv[1])
 print("go", flush=True)
 for turn in range(10**6):
