@@ -11,6 +11,7 @@ from flows.cli.doctor import doctor
 from flows.cli.edit import edit
 from flows.cli.environment import HELP, Verb
 from flows.cli.invert import invert
+from flows.cli.methods import methods, metrics
 from flows.cli.profiles import profiles
 from flows.cli.report import report
 from flows.cli.resume import resume
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (translate, invert, edit, resume, status, report, sample, doctor, profiles):
+for verb in (translate, invert, edit, resume, status, report, sample, doctor, profiles, methods, metrics):
     app.command(cls=Verb)(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")

@@ -1,0 +1,49 @@
+"""`mgi methods` and `mgi metrics`: what images can be made by, and what they can be judged by."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.common import guarded, out
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")]
+
+
+@guarded
+def methods(as_json: JsonOption = False) -> int:
+    """List the methods that --method takes, and whether their networks are here (under the profile `embedded`)."""
+    from tasks.catalogue import method_rows
+
+    rows = method_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return 0
+    for row in rows:
+        said = [row["summary"], *(f"({row[key]})" for key in ("paper",) if row.get(key)), _package(row)]
+        out.print(f"{row['name']:<21}{row['networks']:<26}{' '.join(filter(None, said))}", markup=False)
+    return 0
+
+
+@guarded
+def metrics(as_json: JsonOption = False) -> int:
+    """List the metrics that --metrics takes, with their direction; `*`: runs measure it without being asked."""
+    from tasks.catalogue import metric_rows
+
+    rows = metric_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return 0
+    for row in rows:
+        name = f"{row['name']}{'*' if row.get('standard') else ''}"
+        said = [row["summary"], f"[{row['unit']}]" if row.get("unit") else "", _package(row)]
+        of = "" if row.get("per", "pair") == "pair" else "of a whole set: "
+        line = f"{name:<18}{row.get('better', ' ')} {row['networks']:<26}{of}{' '.join(filter(None, said))}"
+        out.print(line, markup=False)
+    return 0
+
+
+def _package(row: dict[str, Any]) -> str:
+    return "" if row["package"] == "mgi" else f"(package {row['package']})"
