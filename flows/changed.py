@@ -14,7 +14,7 @@ SHOWN = 5
 
 def renew_changed(session: Session) -> None:
     """Take back what was made of pictures that have been replaced since, so that it is made again, and say so."""
-    changes = look(session.run)
+    changes = look(session.ledger)
     if changes.gone:
         it = "it" if len(changes.gone) == 1 else "them"
         said = _since(len(changes.gone), "is gone", "are gone")
@@ -25,15 +25,15 @@ def renew_changed(session: Session) -> None:
     said = _since(len(changes.replaced), "changed", "changed")
     session.observer.say(f"{said}: {again} computed again ({_named(session, changes.replaced)})")
     session.log.info("changed", pictures=list(changes.replaced), pairs=changes.pairs)
-    from tasks.renew import renew  # imports PyTorch, which a finished run does not need
+    from tasks.renew import renew  # imports Pillow, which a finished run does not need
 
-    renew(session.run, changes)
+    renew(session.ledger, changes)
     session.readmit(changes.pairs)
 
 
 def look_back(session: Session) -> None:
     """Write down what this session's pairs were made of, and say which pictures were replaced meanwhile."""
-    changes = look(session.run)
+    changes = look(session.ledger)
     if changes.pairs:
         pairs = "1 pair" if len(changes.pairs) == 1 else f"{len(changes.pairs)} pairs"
         said = _since(len(changes.replaced), "changed", "changed")

@@ -15,6 +15,7 @@ from typing import Any
 
 from platformdirs import user_cache_dir
 
+from flows.arguments import Arguments
 from flows.pipeline import Summary, request_of, resume_run, translate_run
 from flows.progress import Observer
 from flows.settings import Settings, Workers
@@ -58,33 +59,27 @@ class Execution:
     prefect: bool
 
 
-def start(arguments: dict[str, Any], run: str, how: Execution) -> Summary:
-    """Translate or, where `exemplars` is None, invert into the folder `run`.
+def start(asked: Arguments, run: str, how: Execution) -> Summary:
+    """Do what is asked for in the folder `run`.
 
     Args:
-        arguments: of `flows.pipeline.request_of`; the flow run's parameters, if there is one.
+        asked: what a person asks for; the flow run's parameters, if there is one.
         run: the run's folder.
         how: where and under whose eyes.
     """
     if not how.prefect:
-        return translate_run(request_of(**arguments), run, how.workers, how.scheduler, how.observer)
+        return translate_run(request_of(asked), run, how.workers, how.scheduler, how.observer)
     prepare_environment()
-    from flows import translate as flows
+    from flows.translate import start_flow
 
-    arguments = {**arguments, "out": run, "workers": how.workers, "scheduler": how.scheduler}
-    if arguments["exemplars"] is not None:
-        return _summary(flows.translate(**arguments))
-    del arguments["exemplars"]
-    arguments["images"] = arguments.pop("sources")
-    return _summary(flows.invert(**arguments))
+    return _summary(start_flow(asked, run, how.workers, how.scheduler))
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
     """Videos of the first pictures of a run that is done."""
     from tasks.video import write_video
 
-    store = RunStore.open(run)
-    job = Job(str(Path(run).resolve()), store.header["digest"], store.header.get("threads"))
+    job = Job.of(RunStore.open(run))
     for pair_id in job.open().pair_ids()[:count]:
         path = write_video(job, pair_id)
         if path is not None:

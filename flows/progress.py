@@ -12,9 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Eta
 
-STAGES = {"warp": "pairs", "invert": "hypotheses", "score": "pairs", "select": "pairs"}
-"""Stages of a run in order, and what one unit of each is."""
-
 LINE_PERIOD = 10.0
 """Seconds between two lines of the same stage where there is no terminal."""
 
@@ -22,8 +19,8 @@ LINE_PERIOD = 10.0
 class Observer(Protocol):
     """Is told what a run does."""
 
-    def begin(self, stage: str, total: int, done: int) -> None:
-        """A stage has `total` units, `done` of them from before."""
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        """A stage has `total` units, such as "pairs"; `done` of them from before."""
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
         """A running unit is this far, at this loss (0: it has none); may come from another thread."""
@@ -38,7 +35,7 @@ class Observer(Protocol):
 class Silent:
     """Shows nothing: for tests and for runs under a Prefect server, which has its own page."""
 
-    def begin(self, stage: str, total: int, done: int) -> None: ...
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None: ...
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None: ...
 
@@ -50,8 +47,8 @@ class Silent:
 class Count:
     """Units of one stage: those that ended, and the fractions of those that run."""
 
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.done = total, done
+    def __init__(self, unit: str, total: int, done: int) -> None:
+        self.unit, self.total, self.done = unit, total, done
         self._running: dict[str, float] = {}
 
     def beat(self, key: str, fraction: float) -> None:
@@ -87,9 +84,8 @@ class Bars:
         self._counts: dict[str, Count] = {}
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, stage: str, total: int, done: int) -> None:
-        self._counts[stage] = Count(total, done)
-        unit = STAGES.get(stage, "")
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._counts[stage] = Count(unit, total, done)
         self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=unit, loss="")
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
@@ -121,8 +117,8 @@ class Lines:
         self._next: dict[str, float] = {}
         self._loss: dict[str, float] = {}
 
-    def begin(self, stage: str, total: int, done: int) -> None:
-        self._counts[stage] = Count(total, done)
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._counts[stage] = Count(unit, total, done)
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
         self._counts[stage].beat(key, fraction)
@@ -148,7 +144,7 @@ class Lines:
         rate = (count.value - before) / (now - start) if now > start else 0.0
         eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
         loss = f", loss {self._loss[stage]:.4g}" if self._loss.get(stage) and not complete else ""
-        counted = f"{stage}: {count.value:.1f} of {count.total} {STAGES.get(stage, '')}".replace(".0 of", " of")
+        counted = f"{stage}: {count.value:.1f} of {count.total} {count.unit}".replace(".0 of", " of")
         self.say(counted + eta + loss)
 
 

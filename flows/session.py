@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
-from tasks.method import layout_of
-from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key
+from tasks.method import Layout, layout_of
+from tasks.stages.base import Choices, Shard, Stage
+from tasks.stages.ledger import Ledger
+from tasks.unit import Job, OpenRun, Outcome
 from tasks.workers.cluster import Lost, Pool, default_workers, open_pool
-
-Unit = Callable[..., list[Outcome]]
-OnLost = Callable[[tuple[Any, ...], str], list[Outcome]]
 
 
 class Session:
@@ -30,9 +30,11 @@ class Session:
     def __init__(self, job: Job, observer: Observer, log: Any, workers: Workers, scheduler: str | None) -> None:
         self.job, self.observer, self.log = job, observer, log
         self.run: OpenRun = job.open()
+        self.ledger = Ledger(self.run)
         self.computed: Counter[str] = Counter()
         self._workers, self._scheduler = workers, scheduler
         self._quarantined: set[str] = set(self.run.store.quarantined())
+        self._chosen: dict[str, Choices] = {}
         self._stack = ExitStack()
         self._pool: Pool | None = None
 
@@ -40,38 +42,49 @@ class Session:
     def pool(self) -> Pool:
         """Where units run."""
         if self._pool is None:
-            opened = open_pool(count_workers(self._workers), self._scheduler, self._beat)
+            opened = open_pool(count_workers(self._workers), self._scheduler, self.observer.beat)
             self._pool = self._stack.enter_context(opened)
         return self._pool
 
-    def schedule(self) -> tuple[int, list[list[str]]]:
-        """How many pairs the method inverts at once on this pool's devices, and which hypotheses together."""
-        layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
-        return max(1, int(layout["lanes"])), layout["groups"]
+    @cached_property
+    def layout(self) -> Layout:
+        """How the method wants to be called on this pool's devices; loads its networks there, once per command."""
+        layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
+        return layout
 
     def close(self) -> None:
         """Stop the workers, if any were started."""
         self._stack.close()
 
-    def alive(self, pair_ids: Sequence[str]) -> list[str]:
+    def alive(self, pair_ids: Iterable[str]) -> list[str]:
         """Those pairs that are not in quarantine."""
         return [pair_id for pair_id in pair_ids if pair_id not in self._quarantined]
 
-    def work(self, unit: Unit, calls: Sequence[tuple[Any, ...]], lost: OnLost) -> Iterator[Outcome]:
-        """Run `unit(job, *call)` for every call and record each outcome as it arrives.
+    def ready(self, stage: Stage, pair_ids: Sequence[str]) -> dict[str, list[str]]:
+        """{pair id: keys} of the units of a stage that are left of these pairs and can be computed now."""
+        return self.ledger.ready(stage, self.alive(pair_ids))
 
-        Args:
-            unit: a unit function of `tasks`.
-            calls: arguments after the job.
-            lost: makes outcomes for a call whose workers died.
-        """
-        if not calls:
+    def work(self, stage: Stage, pair_ids: Sequence[str]) -> Iterator[Outcome]:
+        """Do what is left of a stage for some pairs, and record each outcome as it arrives."""
+        left = self.ready(stage, pair_ids)
+        if not left:
             return
-        for position, result in self.pool.run(unit, [(self.job, *call) for call in calls]):
-            outcomes = lost(calls[position], result.reason) if isinstance(result, Lost) else result
-            for outcome in outcomes:
-                self._record(outcome)
+        untouched = not self.ledger.done(stage)
+        calls = stage.calls(Shard(self.run, left, untouched, lambda: self.layout, self._choices(stage)))
+        for position, result in self.pool.run(stage.compute, [(self.job, *call) for call in calls]):
+            lost = isinstance(result, Lost)
+            for outcome in stage.lost(self.job, calls[position], result.reason) if lost else result:
+                self._record(stage, outcome)
                 yield outcome
+
+    def _choices(self, stage: Stage) -> Choices:
+        """What a stage that chooses for the whole set chose, once per command."""
+        choose = stage.whole_set(self.run.config)
+        if choose is None:
+            return {}
+        if stage.name not in self._chosen:
+            self._chosen[stage.name] = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
+        return self._chosen[stage.name]
 
     def quarantine(self, outcome: Outcome) -> None:
         """Take a pair out of the run; the others go on."""
@@ -81,12 +94,9 @@ class Session:
         self.log.info("quarantined", pair=outcome.pair_id, stage=outcome.stage, reason=reason)
 
     def release_quarantined(self) -> None:
-        """Take every quarantined pair back; lanes that failed are forgotten, so that they are tried again."""
+        """Take every quarantined pair back; units that failed are forgotten, so that they are tried again."""
+        self.ledger.forget_failures(self._quarantined)
         for pair_id in sorted(self._quarantined):
-            for hypothesis in self.run.config.inversion.all_hypotheses():
-                key = lane_key(pair_id, hypothesis.id)
-                if (self.run.store.done(INVERT, key) or {}).get("failed"):
-                    self.run.store.forget(INVERT, key)
             self.run.store.release(pair_id)
             self.log.info("released", pair=pair_id)
         self._quarantined.clear()
@@ -95,15 +105,13 @@ class Session:
         """Take pairs for whole again whose quarantine has been lifted."""
         self._quarantined.difference_update(pair_ids)
 
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, stage: Stage, outcome: Outcome) -> None:
+        self.ledger.note(stage, outcome)
         if not outcome.skipped:
             self.computed[outcome.stage] += 1
             self.log.info(
                 "unit", stage=outcome.stage, key=outcome.key, seconds=round(outcome.seconds, 3), failed=outcome.failed
             )
-
-    def _beat(self, stage: str, key: str, fraction: float, loss: float) -> None:
-        self.observer.beat(stage, key, fraction, loss)
 
 
 def count_workers(workers: Workers) -> int:

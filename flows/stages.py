@@ -1,80 +1,68 @@
-"""The stages of a run over one shard of pairs: which units are left, where they run, what becomes of failures."""
+"""The stages of a run, shard by shard, in the order of their table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from flows.session import Session
+from flows.session import Session, current_session
+from mgi.config import RunConfig
 from tasks.preview import preview_path
-from tasks.stages import invert, score, select, warp
-from tasks.unit import Outcome, lane_key
+from tasks.stages.base import Stage
 
-Choices = dict[str, dict[str, Any]]
-"""{pair id: choice}, by the rule that compares whole sets."""
-ShardStage = Callable[[Session, Sequence[str]], int]
+SHARD = 64
+"""Pairs per shard: one Prefect task is one stage of one shard, and costs milliseconds however large the shard is."""
 
-
-def warp_shard(session: Session, pair_ids: Sequence[str]) -> int:
-    """Warp the shard's pairs. Returns how many units were computed, as all of these do."""
-    first = not preview_path(session.run.store).exists()
-    todo = _left(session, warp.STAGE, pair_ids)
-    calls = [(pair_id, first and number == 0) for number, pair_id in enumerate(todo)]
-    return _pairs(session, warp.STAGE, warp.warp_pair, calls)
+StageCall = Callable[[str, int, list[str]], int]
+"""Runs one stage of one shard: (stage, number of the shard, pair ids) -> units computed."""
 
 
-def invert_shard(session: Session, pair_ids: Sequence[str]) -> int:
-    """Invert every hypothesis of the shard's warped pairs, a group of hypotheses and a batch of pairs per call."""
-    store, computed = session.run.store, 0
-    done, warped = store.keys_done(invert.STAGE), store.keys_done(warp.STAGE)
-    ready = [pair_id for pair_id in session.alive(pair_ids) if pair_id in warped]
-    hypotheses = [hypothesis.id for hypothesis in session.run.config.inversion.all_hypotheses()]
-    calls: list[tuple[list[str], list[str], bool]] = []
-    missing = [pair_id for pair_id in ready if any(lane_key(pair_id, id) not in done for id in hypotheses)]
-    size, groups = session.schedule() if missing else (1, [])
-    for start in range(0, len(missing), size):
-        batch = missing[start : start + size]
-        for group in groups:
-            todo = [pair_id for pair_id in batch if any(lane_key(pair_id, id) not in done for id in group)]
-            if todo:
-                calls.append((group, todo, not calls and not done))
+def run_stages(session: Session, call: StageCall) -> None:
+    """Do what is left of the session's run.
 
-    def lost(call: tuple[Any, ...], reason: str) -> list[Outcome]:
-        return invert.publish_lost(session.job, call[0], call[1], reason)
+    All stages of a shard come before the next shard, so that results appear early; only a stage that chooses for the
+    whole set, and what comes after it, waits until all shards are that far.
+    """
+    _announce(session)
+    ids = session.run.pair_ids()
+    shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
+    for together in _between_waits(session.ledger.stages, session.run.config):
+        for number, shard in enumerate(shards):
+            for stage in together:
+                if session.ready(stage, shard):
+                    _call(session, call, stage, number, shard)
 
-    for outcome in session.work(invert.invert_lanes, calls, lost):
+
+def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:
+    """Run one stage of one shard in the current session; `shard` only names it. Returns the units computed."""
+    session = current_session()
+    row, computed = session.ledger.stage(stage), 0
+    for outcome in session.work(row, pair_ids):
         computed += not outcome.skipped
-        session.observer.finish(invert.STAGE, outcome.key, outcome.failed)
-    return computed
-
-
-def score_shard(session: Session, pair_ids: Sequence[str]) -> int:
-    """Score the shard's pairs; one none of whose hypotheses succeeded goes to quarantine."""
-    calls = [(pair_id,) for pair_id in _left(session, score.STAGE, pair_ids)]
-    return _pairs(session, score.STAGE, score.score_pair, calls)
-
-
-def select_shard(session: Session, pair_ids: Sequence[str], choices: Choices | None = None) -> int:
-    """Choose and render the shard's results; `choices` are given where the rule makes them for the whole set."""
-    calls = [(pair_id, choices and choices[pair_id]) for pair_id in _left(session, select.STAGE, pair_ids)]
-    return _pairs(session, select.STAGE, select.select_pair, calls)
-
-
-def _left(session: Session, stage: str, pair_ids: Sequence[str]) -> list[str]:
-    done = session.run.store.keys_done(stage)
-    if stage == select.STAGE:  # a result that somebody moved away is rendered again from its latents
-        done = {pair_id for pair_id in done if select.final_path(session.job.run, pair_id).exists()}
-    return [pair_id for pair_id in session.alive(pair_ids) if pair_id not in done]
-
-
-def _pairs(session: Session, stage: str, unit: Any, calls: Sequence[tuple[Any, ...]]) -> int:
-    def lost(call: tuple[Any, ...], reason: str) -> list[Outcome]:
-        return [Outcome(stage, call[0], call[0], failed=reason)]
-
-    computed = 0
-    for outcome in session.work(unit, calls, lost):
-        computed += not outcome.skipped
-        if outcome.failed:
+        if outcome.failed and row.quarantines:
             session.quarantine(outcome)
         session.observer.finish(stage, outcome.key, outcome.failed)
     return computed
+
+
+def _between_waits(stages: Sequence[Stage], config: RunConfig) -> list[list[Stage]]:
+    """The stages in order, cut before each one that waits for the whole set."""
+    parts: list[list[Stage]] = [[]]
+    for stage in stages:
+        if stage.whole_set(config) is not None:
+            parts.append([])
+        parts[-1].append(stage)
+    return parts
+
+
+def _call(session: Session, call: StageCall, stage: Stage, number: int, shard: list[str]) -> None:
+    preview = preview_path(session.run.store)
+    seen = preview.exists()
+    call(stage.name, number, shard)
+    if not seen and preview.exists():
+        session.observer.say(f"first preview: {preview}")
+
+
+def _announce(session: Session) -> None:
+    alive = session.alive(session.run.pair_ids())
+    for stage in session.ledger.stages:
+        session.observer.begin(stage.name, stage.unit, *session.ledger.count(stage, alive))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from storage.run_store import RunStore
-from tasks.stored import stored_config
-from tasks.unit import INVERT, SCORE, SELECT, WARP
+from tasks.stages.base import Stage
+from tasks.stages.ledger import Ledger
+from tasks.unit import OpenRun, pair_of, payload_rows
 
 
 def read_status(run: str) -> dict[str, Any]:
@@ -19,31 +20,31 @@ def read_status(run: str) -> dict[str, Any]:
         storage.run_store.NoRun: there is no run in that folder.
     """
     store = RunStore.open(run)
-    config = stored_config(store.header, str(store.path))
-    quarantined = store.quarantined()
-    alive = set(store.pair_ids()) - set(quarantined)
-    lanes = len(config.inversion.all_hypotheses())
-    stages: dict[str, dict[str, int]] = {}
-    for stage in (WARP, INVERT, SCORE, SELECT):
-        done = store.keys_done(stage)
-        if stage == INVERT:
-            done = {key for key in done if key.rpartition(".")[0] in alive}
-            failed = sum(bool((store.done(stage, key) or {}).get("failed")) for key in done)
-            stages[stage] = {"done": len(done), "total": len(alive) * lanes, "failed": failed}
-        else:
-            stages[stage] = {"done": len(done & alive), "total": len(alive)}
+    opened = OpenRun(store)
+    ledger, quarantined = Ledger(opened), store.quarantined()
+    alive = [pair_id for pair_id in opened.pair_ids() if pair_id not in quarantined]
     report = Path(store.path) / "report.html"
     return {
         "run": run,
-        "profile": config.profile,
+        "profile": opened.config.profile,
         "digest": store.header["digest"],
         "created": store.header.get("created"),
         "pairs": len(alive) + len(quarantined),
-        "hypotheses": lanes,
-        "stages": stages,
+        "hypotheses": len(opened.hypotheses),
+        "stages": {stage.name: _counts(ledger, stage, alive) for stage in ledger.stages},
         "quarantined": {
             pair_id: {"stage": entry.stage, "reason": entry.reason} for pair_id, entry in quarantined.items()
         },
-        "complete": stages[SELECT]["done"] == len(alive),
+        "complete": len(ledger.finished(alive)) == len(alive),
         "report": str(report) if report.exists() else None,
     }
+
+
+def _counts(ledger: Ledger, stage: Stage, pair_ids: list[str]) -> dict[str, int]:
+    total, done = ledger.count(stage, pair_ids)
+    counts = {"done": done, "total": total}
+    if not stage.quarantines:
+        alive = set(pair_ids)
+        payloads = payload_rows(ledger.run.store, stage.name, (k for k in ledger.done(stage) if pair_of(k) in alive))
+        counts["failed"] = sum(bool(payload.get("failed")) for payload in payloads.values())
+    return counts

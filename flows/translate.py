@@ -15,16 +15,19 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows.pipeline import Summary, request_of, resume_run, stage_of_shard, translate_run
+from flows.arguments import Arguments
+from flows.pipeline import Summary, request_of, resume_run, translate_run
 from flows.progress import Lines, Observer, shown_observer
+from flows.settings import Workers
+from flows.stages import stage_of_shard
 
 WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
 
 
 @task(task_run_name="{stage}-{shard}", cache_policy=NO_CACHE, persist_result=False)
-def shard_stage(stage: str, shard: int, pair_ids: list[str], choices: dict[str, Any] | None = None) -> int:
+def shard_stage(stage: str, shard: int, pair_ids: list[str]) -> int:
     """One stage of one shard of pairs."""
-    return stage_of_shard(stage, shard, pair_ids, choices)
+    return stage_of_shard(stage, shard, pair_ids)
 
 
 @flow(name="translate", persist_result=False, validate_parameters=True)
@@ -59,8 +62,8 @@ def translate(
     Returns:
         `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
     """
-    request = request_of(sources, exemplars, profile, pairing, limit, seed, overrides, method)
-    return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage))
+    asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, overrides or {}, method)
+    return _run(asked, out, workers, scheduler)
 
 
 @flow(name="invert", persist_result=False, validate_parameters=True)
@@ -88,8 +91,10 @@ def invert(
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
     """
-    request = request_of(images, None, profile, limit=limit, seed=seed, overrides=overrides, method=method)
-    return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage))
+    asked = Arguments(
+        "invert", images, profile=profile, limit=limit, seed=seed, overrides=overrides or {}, method=method
+    )
+    return _run(asked, out, workers, scheduler)
 
 
 @flow(name="resume", persist_result=False, validate_parameters=True)
@@ -105,6 +110,27 @@ def resume(
         retry: take quarantined pairs back and try them again.
     """
     return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry))
+
+
+def start_flow(asked: Arguments, out: str, workers: Workers, scheduler: str | None) -> dict[str, Any]:
+    """Call the flow of what is asked for, which then shows it as its parameters."""
+    shared: dict[str, Any] = {
+        "out": out,
+        "profile": asked.profile,
+        "method": asked.method,
+        "limit": asked.limit,
+        "seed": asked.seed,
+        "overrides": dict(asked.overrides),
+        "workers": workers,
+        "scheduler": scheduler,
+    }
+    if asked.task == "invert":
+        return invert(images=asked.sources, **shared)
+    return translate(sources=asked.sources, exemplars=asked.exemplars, pairing=asked.pairing, **shared)
+
+
+def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None) -> dict[str, Any]:
+    return _publish(translate_run(request_of(asked), out, workers, scheduler, _observer(), shard_stage))
 
 
 def _observer() -> Observer:

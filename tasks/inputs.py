@@ -1,8 +1,9 @@
 """Pictures are part of what a run is: which content of each a pair was made of, and which were replaced since.
 
-The truth is beside each pair: the payload of its `warp` marker, or of a `refused` marker where a pair failed before it
-had one, holds the identity of its pictures as they were read. `.inputs.json` repeats those of all warped pairs, with
-the times under which they were last seen, so that a finished run is looked at without reading a marker.
+The truth is beside each pair: the payload of the marker of its first stage (`warp`), or of a `refused` marker where a
+pair failed before it had one, holds the identity of its pictures as they were read. `.inputs.json` repeats those of all
+pairs that are that far, with the times under which they were last seen, so that a finished run is looked at without
+reading a marker.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.atomic import write_text
 from storage.file_identity import UNREADABLE, FileIdentity, Looker
 from storage.run_store import RunStore
-from tasks.unit import WARP, OpenRun
+from tasks.unit import OpenRun
+
+if TYPE_CHECKING:
+    from tasks.stages.ledger import Ledger
 
 Identities = list[FileIdentity | None]
 """Of a pair's source and exemplar, or of a picture alone; None: there was no such file."""
@@ -41,28 +45,29 @@ def identities(paths: Iterable[str]) -> Identities:
     return [looker.identity(path) for path in paths]
 
 
-def look(run: OpenRun) -> Changes:
-    """Compare the pictures of all pairs that were warped or set aside with those that were read then.
+def look(ledger: Ledger) -> Changes:
+    """Compare the pictures of all pairs that were read or set aside with what they were then.
 
     Costs one look at each picture, however many pairs it is in; it is only read where its size or times are others.
     Where nothing is known of a pair's pictures (older versions did not write it down), they are taken as they are now.
     A pair one of whose pictures is gone cannot be made again, and stays as it is.
     """
-    store, looker, changes = run.store, Looker(), Changes()
-    held, warped, before = store.quarantined(), store.keys_done(WARP), _read_index(store)
+    run, store, first = ledger.run, ledger.run.store, ledger.stages[0]
+    looker, changes = Looker(), Changes()
+    held, done, before = store.quarantined(), ledger.done(first), _read_index(store)
     index: dict[str, Identities] = {}
     for pair_id in run.pair_ids():
-        if pair_id not in warped and pair_id not in held:
+        if pair_id not in done and pair_id not in held:
             continue
         paths = run.files(pair_id)
-        known = before.get(pair_id) if pair_id in warped else None
-        known = known or _published(store, WARP if pair_id in warped else REFUSED, pair_id)
+        known = before.get(pair_id) if pair_id in done else None
+        known = known or _published(store, first.name if pair_id in done else REFUSED, pair_id)
         if known is None or len(known) != len(paths):
             kept = [looker.identity(path) for path in paths]
         else:
             now = [looker.identity(path, old) for path, old in zip(paths, known, strict=True)]
             kept = _compare(paths, known, now, changes, pair_id, held=pair_id in held)
-        if pair_id in warped:
+        if pair_id in done:
             index[pair_id] = kept
         elif kept != known:
             _publish(store, run, pair_id, kept)
@@ -100,7 +105,7 @@ def forget_index(run: OpenRun, pairs: Iterable[str]) -> None:
 
 
 def refuse(run: OpenRun, pair_id: str, seen: Identities) -> None:
-    """Write down of which pictures a pair failed before it was warped."""
+    """Write down of which pictures a pair failed in its first stage."""
     _publish(run.store, run, pair_id, seen)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from mgi.config import ConfigError, RunConfig
+from mgi.pairs import Hypothesis
+from storage.run_store import ArraySpec
 
 if TYPE_CHECKING:
     from mgi.translators import Searches, Translator
@@ -59,12 +62,22 @@ def searching(translator: Translator) -> Searches:
     return translator
 
 
-def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
-    """What the store and the schedule must know of a method before the first unit; runs where the units will run.
+@dataclass(frozen=True)
+class Layout:
+    """What the store and the schedule must know of a method before the first unit."""
 
-    Returns:
-        `picture`: rows of pictures and warps; `arrays`: {hypothesis id: {name: (shape, dtype)}} of what one lane keeps;
-        `lanes`: pairs per call; `groups`: ids of the hypotheses that are inverted by the same call.
+    picture: int
+    """S: rows of pictures and warps."""
+    arrays: dict[str, dict[str, ArraySpec]]
+    """{hypothesis id: {name: what one lane keeps under it}}."""
+    lanes: int
+    """How many pairs a call of the inversion takes, at least 1."""
+    groups: list[list[str]]
+    """Ids of the hypotheses that are inverted by the same call."""
+
+
+def layout_of(config_json: str, threads: int | None = None) -> Layout:
+    """The layout of the method that a configuration describes; runs where the units will run.
 
     Raises:
         mgi.weights.WeightsError: networks are missing; it names all of them.
@@ -76,6 +89,10 @@ def layout_of(config_json: str, threads: int | None = None) -> dict[str, Any]:
 
         fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
     method = searching(translator_of(config, threads))
-    arrays = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in config.inversion.all_hypotheses()}
+    arrays = {hypothesis.id: _specs(method, hypothesis) for hypothesis in config.inversion.all_hypotheses()}
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]
-    return {"picture": method.picture_size, "arrays": arrays, "lanes": method.lanes_per_batch, "groups": groups}
+    return Layout(method.picture_size, arrays, max(1, int(method.lanes_per_batch)), groups)
+
+
+def _specs(method: Searches, hypothesis: Hypothesis) -> dict[str, ArraySpec]:
+    return {name: ArraySpec(tuple(shape), dtype) for name, (shape, dtype) in method.lane_arrays(hypothesis).items()}

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from storage.images import write_png
 from storage.run_store import RunStore
 
 GAP = 4
@@ -24,6 +22,8 @@ def strip(images: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         uint8 [H, sum of widths + gaps, 3].
     """
+    from PIL import Image  # not at the top: where the preview is, is asked for by commands that show no picture
+
     height = images[0].shape[0]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     parts: list[np.ndarray] = []
@@ -42,4 +42,6 @@ def preview_path(store: RunStore) -> Path:
 
 def write_preview(store: RunStore, images: Sequence[np.ndarray]) -> None:
     """Write the run's preview: source, exemplar, warp and, once there is one, the first hypothesis."""
+    from storage.images import write_png
+
     write_png(preview_path(store), strip(images))

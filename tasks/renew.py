@@ -11,30 +11,28 @@ from tasks.inputs import REFUSED, Changes, forget_index
 from tasks.preview import preview_path
 from tasks.report import pictures
 from tasks.stages import select
-from tasks.unit import INVERT, REPORT, SCORE, SELECT, WARP, OpenRun, lane_key
+from tasks.stages.ledger import Ledger
+from tasks.unit import REPORT
 
 
-def renew(run: OpenRun, changes: Changes) -> None:
+def renew(ledger: Ledger, changes: Changes) -> None:
     """Declare nothing done of the pairs whose pictures changed, and delete what a person could take for their results.
 
-    For the process that holds the run's lock. It may be killed at any moment: what tells that a pair changed goes last.
+    For the process that holds the run's lock. It may be killed at any moment: what tells that a pair changed, the
+    marker of the first stage, goes last.
     """
-    store = run.store
+    run, store = ledger.run, ledger.run.store
     store.forget(REPORT, REPORT)
-    if run.config.selection.rule == select.SET_RULE:  # every choice rests on the whole set
-        for pair_id in store.keys_done(SELECT):
-            store.forget(SELECT, pair_id)
+    for stage in ledger.stages:
+        if stage.whole_set(run.config) is not None:  # every choice rests on the whole set
+            ledger.forget(run.pair_ids(), stage)
     preview_path(store).unlink(missing_ok=True)
     for pair_id in changes.pairs:
         for path in _shown(Path(store.path), pair_id):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        store.forget(SELECT, pair_id)
-        store.forget(SCORE, pair_id)
-        for hypothesis in run.config.inversion.all_hypotheses():
-            store.forget(INVERT, lane_key(pair_id, hypothesis.id))
         store.release(pair_id)
         store.forget(REFUSED, pair_id)
-        store.forget(WARP, pair_id)
+    ledger.forget(changes.pairs)
     forget_index(run, changes.pairs)
 
 

@@ -1,8 +1,9 @@
 """What every stage's unit of work shares: how it finds its run, and what it tells the flow when it is done.
 
 A unit is the smallest thing that a resumed run does not repeat: one pair in one stage, or one lane (pair and
-hypothesis) of the inversion. Units are plain functions of a `Job` and ids. They open the store themselves, so any
-process that sees the run's folder can run them; the store's markers, not their return values, say what is done.
+hypothesis) of the inversion (`tasks.stages.base`). Units are plain functions of a `Job` and ids. They open the store
+themselves, so any process that sees the run's folder can run them; the store's markers, not their return values, say
+what is done.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"
-"""Stages, which are also the folders of their markers."""
+"""Stages that others read the markers of. Which stages there are, and in which order, says `tasks.stages.table`."""
 REPORT = "report"
 """Stage and marker of the report."""
 
@@ -46,6 +47,11 @@ class Job:
     digest: str
     threads: int | None = None
 
+    @classmethod
+    def of(cls, store: RunStore) -> Job:
+        """The job of the run in a store."""
+        return cls(str(store.path.resolve()), store.header["digest"], store.header.get("threads"))
+
     def open(self) -> OpenRun:
         """The run, opened once per process and `run.json`: another run may take the place of this one, even of the same
         configuration, while a worker lives."""
@@ -56,8 +62,8 @@ class Job:
 class Outcome:
     """What a unit tells the flow: its key, its pair, its seconds, and why it failed if it did.
 
-    `skipped` means that a valid marker was there before. A failed unit of the inversion is one lane; a failed unit of
-    another stage is the whole pair, which then goes to quarantine.
+    `skipped` means that a valid marker was there before. Whether a failure is the whole pair's, which then goes to
+    quarantine, or the unit's alone is the stage's to say (`Stage.quarantines`).
     """
 
     stage: str
@@ -71,12 +77,13 @@ class Outcome:
 class OpenRun:
     """A run's store, configuration and method, as one process uses them."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.store = RunStore.open(job.run)
-        self.config = stored_config(self.store.header, job.run)
-        if self.store.header["digest"] != job.digest:  # as it was written: newer versions may hash it otherwise
-            raise ConfigError(f"{job.run} holds another configuration than when this command started; run it again")
+    def __init__(self, store: RunStore, job: Job | None = None) -> None:
+        self.store = store
+        self.job = job or Job.of(store)
+        self.config = stored_config(store.header, self.job.run)
+        if store.header["digest"] != self.job.digest:  # as it was written: newer versions may hash it otherwise
+            said = "holds another configuration than when this command started; run it again"
+            raise ConfigError(f"{self.job.run} {said}")
 
     @property
     def seed(self) -> int:
@@ -88,9 +95,18 @@ class OpenRun:
         rows = self.store.pairs[["index", "id", "source", "exemplar"]].itertuples(index=False)
         return {str(id): (int(index), Pair(str(source), str(exemplar))) for index, id, source, exemplar in rows}
 
+    @cached_property
+    def hypotheses(self) -> list[str]:
+        """Ids of all hypotheses in the order they are reported."""
+        return [hypothesis.id for hypothesis in self.config.inversion.all_hypotheses()]
+
     def pair_ids(self) -> list[str]:
         """Ids of all pairs in the plan's order."""
-        return list(self._pairs)
+        return list(self._ids)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return self.store.pair_ids()  # without pandas
 
     def index(self, pair_id: str) -> int:
         """The pair's row in every array of the store."""
@@ -129,7 +145,7 @@ class OpenRun:
 
 @lru_cache(maxsize=2)
 def _open(job: Job, stamp: tuple[int, int] | None) -> OpenRun:
-    return OpenRun(job)
+    return OpenRun(RunStore.open(job.run), job)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -151,9 +167,24 @@ def check_own_files(store: RunStore, config: RunConfig) -> None:
     check_weights(store.path, store.header.get("weights") or {}, own_hashes(config))
 
 
-def lane_key(pair_id: str, hypothesis_id: str) -> str:
-    """Marker key of one lane. Pair ids hold no dot, so the key splits again: `rpartition('.')`."""
-    return f"{pair_id}.{hypothesis_id}"
+def pair_of(key: str) -> str:
+    """The pair that a unit belongs to: its key is the pair's id, or that, a dot and more. Pair ids hold no dot.
+
+    Example:
+        >>> pair_of("cat__lion__0a1b2c3d.L04N10"), pair_of("cat__lion__0a1b2c3d")
+        ('cat__lion__0a1b2c3d', 'cat__lion__0a1b2c3d')
+    """
+    return key.partition(".")[0]
+
+
+def done_already(run: OpenRun, stage: str, keys: Iterable[str]) -> list[Outcome]:
+    """A skipped outcome for each of these units that is done.
+
+    Every unit asks, though only what is left is called: its worker may have died after the marker was written, and Dask
+    then calls it again.
+    """
+    done = payload_rows(run.store, stage, keys)
+    return [Outcome(stage, key, pair_of(key), skipped=True) for key in done]
 
 
 def reason_of(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.arguments import Arguments
 from flows.cli.common import err, out
 from flows.errors import Exit
 from flows.settings import Workers
@@ -42,13 +43,11 @@ def check_options(dry_run: bool, strict: bool, as_json: bool) -> None:
             raise ConfigError(f"{name} belongs to --dry-run")
 
 
-def show_dry_run(
-    arguments: dict[str, Any], run: Path, where: tuple[Workers, str | None], strict: bool, as_json: bool
-) -> int:
+def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None], strict: bool, as_json: bool) -> int:
     """Print what a command would do.
 
     Args:
-        arguments: of `flows.pipeline.request_of`.
+        asked: what a person asks for.
         run: folder of the run.
         where: workers and scheduler.
         strict: end with code 2 where the run could not start.
@@ -59,7 +58,7 @@ def show_dry_run(
     from tasks.forecast import forecast
     from tasks.stages.plan import make_plan
 
-    plan = make_plan(request_of(**arguments))
+    plan = make_plan(request_of(asked))
     workers, scheduler = where
     if not as_json:
         _print_plan(plan)

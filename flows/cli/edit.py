@@ -50,7 +50,7 @@ def edit(
             f"this run's generator is {generator}",
             markup=False,
         )
-    job = Job(str(Path(folder).resolve()), store.header["digest"], store.header.get("threads"))
+    job = Job.of(store)
     chosen = finished_pairs(job, pairs, limit)
     for pair_id in chosen:
         written, computed = edit_pair(job, pair_id, what)

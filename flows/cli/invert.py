@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.arguments import Arguments
 from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
@@ -69,24 +70,24 @@ def invert(
         overrides["inversion.observed"] = "given"
     if video is not None:
         overrides.setdefault("inversion.snapshots", SNAPSHOTS)
-    arguments: dict[str, Any] = {
-        "sources": str(images),
-        "exemplars": None,
-        "profile": profile or settings.profile,
-        "limit": limit if limit is not None else settings.limit,
-        "seed": seed if seed is not None else settings.seed,
-        "overrides": overrides,
-    }
+    asked = Arguments(
+        task="invert",
+        sources=str(images),
+        profile=profile or settings.profile,
+        limit=limit if limit is not None else settings.limit,
+        seed=seed if seed is not None else settings.seed,
+        overrides=overrides,
+    )
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress
 
     if dry_run:
-        return show_dry_run(arguments, out_dir, where, strict, as_json)
+        return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
-        summary = engine.start(arguments, str(out_dir), how)
+        summary = engine.start(asked, str(out_dir), how)
         if video is not None:
             engine.write_videos(str(out_dir), video, how)
     return print_summary(summary)

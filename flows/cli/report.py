@@ -18,8 +18,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> i
     from tasks.stages.report import report_run
     from tasks.unit import Job
 
-    header = RunStore.open(run).header
-    job = Job(str(run.resolve()), header["digest"], header.get("threads"))
+    job = Job.of(RunStore.open(run))
     try:
         path = report_run(job)
     except WeightsError as error:  # a copied run on a machine without the networks still has its tables and results

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from flows.arguments import Arguments
 from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
@@ -60,30 +61,31 @@ def translate(
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where, assigned = choose_cluster(workers, scheduler, settings), parse_assignments(assignments or [])
-    arguments: dict[str, Any] = {
-        "sources": str(sources),
-        "exemplars": str(exemplars),
-        "profile": profile or settings.profile,
-        "pairing": pairing or settings.pairing,
-        "limit": limit if limit is not None else settings.limit,
-        "seed": seed if seed is not None else settings.seed,
-        "overrides": {
+    asked = Arguments(
+        task="translate",
+        sources=str(sources),
+        exemplars=str(exemplars),
+        profile=profile or settings.profile,
+        pairing=pairing or settings.pairing,
+        limit=limit if limit is not None else settings.limit,
+        seed=seed if seed is not None else settings.seed,
+        overrides={
             **settings.overrides(),
             **assigned,
             **_chosen_warp(warp),
             **chosen_method(method, settings, assigned),
         },
-    }
+    )
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress
 
     if dry_run:
-        return show_dry_run(arguments, out_dir, where, strict, as_json)
+        return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
-        summary = engine.start(arguments, str(out_dir), how)
+        summary = engine.start(asked, str(out_dir), how)
     return print_summary(summary)
 
 

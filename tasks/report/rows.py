@@ -9,13 +9,12 @@ from typing import Any
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from storage.run_store import Quarantined, RunStore
-from tasks.stages.invert import STAGE as INVERT
-from tasks.stages.score import STAGE as SCORE
-from tasks.stages.select import STAGE as SELECT
-from tasks.stages.warp import STAGE as WARP
-from tasks.unit import lane_key
+from tasks.stages.invert import lane_key
+from tasks.stages.table import last_required, stages_of
+from tasks.unit import INVERT, SCORE, SELECT, WARP, OpenRun, payload_rows
 
-STAGES = (WARP, INVERT, SCORE, SELECT)
+Payloads = dict[str, dict[str, dict[str, Any]]]
+"""{stage: {key: payload}} of one pair."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class RunRows:
 
     pairs: list[dict[str, Any]] = field(default_factory=list)
     lanes: list[dict[str, Any]] = field(default_factory=list)
-    stage_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def by_state(self, state: str) -> list[dict[str, Any]]:
         """Pairs that are done, quarantined or pending."""
@@ -36,38 +35,37 @@ def read_rows(store: RunStore, config: RunConfig) -> RunRows:
 
     Pairs keep the plan's order and lanes the configuration's. A lane without a marker has no row: it was not computed.
     """
-    rows = RunRows()
-    quarantined = store.quarantined()
+    run, stages = OpenRun(store), stages_of(config)
+    rows = RunRows(stage_seconds={stage.name: 0.0 for stage in stages})
+    quarantined, result = store.quarantined(), last_required(stages).name
     hypotheses = config.inversion.all_hypotheses()
     for record in store.pairs[["index", "id", "source", "exemplar"]].to_dict("records"):
         pair: dict[str, Any] = {
             "index": int(record["index"]),
-            "pair_id": str(record["id"]),
+            "pair_id": (pair_id := str(record["id"])),
             "source": str(record["source"]),
             "exemplar": str(record["exemplar"]),
         }
-        payloads = {stage: store.done(stage, pair["pair_id"]) for stage in (WARP, SCORE, SELECT)}
-        lanes = list(_lane_rows(store, pair, hypotheses, payloads))
-        for stage, payload in payloads.items():
-            rows.stage_seconds[stage] += _seconds(payload)
-        rows.stage_seconds[INVERT] += sum(lane["seconds"] for lane in lanes)
+        payloads = {stage.name: payload_rows(store, stage.name, stage.keys(run, pair_id)) for stage in stages}
+        for stage, found in payloads.items():
+            rows.stage_seconds[stage] += sum(map(_seconds, found.values()))
+        lanes = list(_lane_rows(pair_id, hypotheses, payloads))
         rows.lanes.extend(lanes)
-        rows.pairs.append(pair | _outcome(pair["pair_id"], payloads, lanes, quarantined))
+        rows.pairs.append(pair | _outcome(pair_id, payloads, result, quarantined))
     return rows
 
 
-def _lane_rows(
-    store: RunStore, pair: dict[str, Any], hypotheses: tuple[Hypothesis, ...], payloads: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    scores = (payloads[SCORE] or {}).get("scores", {})
-    choice = payloads[SELECT] or {}
+def _lane_rows(pair_id: str, hypotheses: tuple[Hypothesis, ...], payloads: Payloads) -> Iterator[dict[str, Any]]:
+    scores = _of_pair(payloads, SCORE, pair_id).get("scores", {})
+    choice = _of_pair(payloads, SELECT, pair_id)
+    lanes = payloads.get(INVERT, {})
     for hypothesis in hypotheses:
-        payload = store.done(INVERT, lane_key(pair["pair_id"], hypothesis.id))
+        payload = lanes.get(lane_key(pair_id, hypothesis.id))
         if payload is None:
             continue
         measures = {"seconds": _seconds(payload), **payload.get("measures", {}), **scores.get(hypothesis.id, {})}
         yield {
-            "pair_id": pair["pair_id"],
+            "pair_id": pair_id,
             "hypothesis": hypothesis.id,
             "composing_layer": hypothesis.composing_layer,
             "num_codes": hypothesis.num_codes,
@@ -79,14 +77,13 @@ def _lane_rows(
         }
 
 
-def _outcome(
-    pair_id: str, payloads: dict[str, Any], lanes: list[dict[str, Any]], quarantined: dict[str, Quarantined]
-) -> dict[str, Any]:
-    seconds = sum(map(_seconds, payloads.values())) + sum(lane["seconds"] for lane in lanes)
-    info = {key: value for key, value in (payloads[WARP] or {}).get("info", {}).items() if key != "seconds"}
-    notes = "; ".join((payloads[WARP] or {}).get("notes", ()))
-    shared = {"seconds": seconds, "notes": notes or None, **info}
-    if choice := payloads[SELECT]:
+def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[str, Quarantined]) -> dict[str, Any]:
+    """What a pair came to; `result` is the stage that completes it."""
+    seconds = sum(_seconds(payload) for found in payloads.values() for payload in found.values())
+    warp = _of_pair(payloads, WARP, pair_id)
+    info = {key: value for key, value in warp.get("info", {}).items() if key != "seconds"}
+    shared = {"seconds": seconds, "notes": "; ".join(warp.get("notes", ())) or None, **info}
+    if choice := _of_pair(payloads, result, pair_id):
         chosen = {key: choice.get(key) for key in ("hypothesis", "rule", "value")}
         return {"state": "done", **chosen, **shared}
     if pair_id in quarantined:
@@ -95,5 +92,11 @@ def _outcome(
     return {"state": "pending", **shared}
 
 
-def _seconds(payload: dict[str, Any] | None) -> float:
-    return float((payload or {}).get("seconds") or 0.0)
+def _of_pair(payloads: Payloads, stage: str, pair_id: str) -> dict[str, Any]:
+    """The payload of a stage's only unit of a pair; empty where it is not done or the run has no such stage."""
+    return payloads.get(stage, {}).get(pair_id, {})
+
+
+def _seconds(payload: dict[str, Any]) -> float:
+    """A unit's seconds: as its method measured them where it did, else as its worker did."""
+    return float(payload.get("measures", {}).get("seconds", payload.get("seconds")) or 0.0)

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
 from tasks.preview import write_preview
+from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
-from tasks.unit import INVERT as STAGE
-from tasks.unit import Job, OpenRun, Outcome, lane_key, plain, reason_of
+from tasks.unit import INVERT, WARP, Job, OpenRun, Outcome, done_already, plain, reason_of
 from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from mgi.translators import Lane, LaneResult
+
+
+def lane_key(pair_id: str, hypothesis_id: str) -> str:
+    """Marker key of one lane."""
+    return f"{pair_id}.{hypothesis_id}"
 
 
 def array_name(name: str, hypothesis_id: str) -> str:
@@ -41,9 +46,9 @@ def invert_lanes(
     """
     run = job.open()
     lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]
-    done = {lane for lane in lanes if run.store.done(STAGE, lane_key(*lane)) is not None}
-    outcomes = [Outcome(STAGE, lane_key(*lane), lane[0], skipped=True) for lane in lanes if lane in done]
-    todo = [pair for pair in pair_ids if any((pair, hypothesis) not in done for hypothesis in hypothesis_ids)]
+    outcomes = done_already(run, INVERT, [lane_key(*lane) for lane in lanes])
+    done = {outcome.key for outcome in outcomes}
+    todo = list(dict.fromkeys(pair for pair, hypothesis in lanes if lane_key(pair, hypothesis) not in done))
     if not todo:
         return outcomes
     start = time.perf_counter()
@@ -53,7 +58,7 @@ def invert_lanes(
     steps = {lane: result.measures.get("steps", 0.0) for lane, result in results.items()}
     total = sum(steps.values())
     for lane, result in results.items():
-        if lane not in done:
+        if lane_key(*lane) not in done:
             share = seconds * (steps[lane] / total if total else 1 / len(results))
             outcomes.append(_publish(run, lane[1], lane[0], result, share))
     first = next((lane for lane, result in results.items() if result.failed is None), None)
@@ -69,7 +74,7 @@ def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> 
     lanes = [lane for pair in pair_ids for lane in _lanes(run, pair, hypotheses)]
     names = [(lane.pair_id, lane.hypothesis.id) for lane in lanes]
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the lanes
-    beat = Heartbeat(STAGE, [lane_key(*name) for name in names])
+    beat = Heartbeat(INVERT, [lane_key(*name) for name in names])
     try:
         return dict(zip(names, method.invert(lanes, progress=beat), strict=True))
     except Exception as error:
@@ -100,21 +105,52 @@ def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult,
     for name, array in zip(names, result.arrays.values(), strict=False):
         run.store.write(name, index, array)
     payload = {"measures": plain(result.measures), "failed": result.failed, "seconds": seconds}
-    run.store.publish(STAGE, key, pair_index=index, arrays=names, payload=payload)
-    return Outcome(STAGE, key, pair_id, seconds, result.failed)
+    run.store.publish(INVERT, key, pair_index=index, arrays=names, payload=payload)
+    return Outcome(INVERT, key, pair_id, seconds, result.failed)
 
 
-def publish_lost(job: Job, hypothesis_ids: Sequence[str], pair_ids: Sequence[str], reason: str) -> list[Outcome]:
+def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
     """Record lanes whose worker died again and again as failed lanes; called by the flow, not by a worker."""
     from mgi.translators import LaneResult
 
     run, failed = job.open(), LaneResult(arrays={}, measures={}, failed=reason)
+    hypothesis_ids, pair_ids, *_ = call
     lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]
-    todo = [lane for lane in lanes if run.store.done(STAGE, lane_key(*lane)) is None]
-    return [_publish(run, hypothesis, pair, failed, 0.0) for pair, hypothesis in todo]
+    outcomes = done_already(run, INVERT, [lane_key(*lane) for lane in lanes])
+    done = {outcome.key for outcome in outcomes}
+    todo = [lane for lane in lanes if lane_key(*lane) not in done]
+    return outcomes + [_publish(run, hypothesis, pair, failed, 0.0) for pair, hypothesis in todo]
 
 
 def _preview(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult) -> None:
     index = run.index(pair_id)
     picture = run.method().preview(result.arrays, Hypothesis.parse(hypothesis_id))
     write_preview(run.store, [*(run.store.read(f"warp/{name}", index) for name in WARP_ARRAYS), picture])
+
+
+def _keys(run: OpenRun, pair_id: str) -> list[str]:
+    return [lane_key(pair_id, hypothesis) for hypothesis in run.hypotheses]
+
+
+def _calls(shard: Shard) -> list[Call]:
+    """Groups of hypotheses x batches of pairs, as the method wants them on the devices that are there."""
+    layout, pairs = shard.layout(), list(shard.left)
+    calls: list[Call] = []
+    for start in range(0, len(pairs), layout.lanes):
+        for group in layout.groups:
+            batch = pairs[start : start + layout.lanes]
+            todo = [pair for pair in batch if any(lane_key(pair, id) in shard.left[pair] for id in group)]
+            if todo:
+                calls.append((group, todo, shard.untouched and not calls))
+    return calls
+
+
+STAGE = Stage(
+    name=INVERT,
+    unit="hypotheses",
+    compute=invert_lanes,
+    after=(WARP,),
+    keys=_keys,
+    calls=_calls,
+    publish_lost=publish_lost,
+)

@@ -1,4 +1,4 @@
-"""Stage `plan`: which pairs and hypotheses a run has, what they will cost, and the run's folder."""
+"""Before the first stage: which pairs and hypotheses a run has, what they will cost, and the run's folder."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from mgi.profiles import whole_paths
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.run_header import check_same
 from storage.run_store import ArraySpec, RunStore
+from tasks.method import Layout
+from tasks.stages.invert import array_name
 from tasks.stored import stored_config
 
 PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
@@ -104,7 +106,7 @@ def make_plan(request: Request) -> Plan:
     return Plan(request, unique, warnings)
 
 
-def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None) -> RunStore:
+def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> RunStore:
     """Make the run's folder.
 
     Args:
@@ -117,12 +119,12 @@ def create_run(plan: Plan, run: str, layout: dict[str, Any], threads: int | None
     Raises:
         storage.run_store.RunConflict: the folder holds a run with another configuration or other inputs.
     """
-    size = layout["picture"]
+    size = layout.picture
     arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
     for name, (shape, dtype) in plan.request.config.warp_arrays().items():
         arrays[f"warp/{name}"] = ArraySpec(shape, dtype)
-    for hypothesis, specs in layout["arrays"].items():
-        arrays |= {f"{name}/{hypothesis}": ArraySpec(tuple(shape), dtype) for name, (shape, dtype) in specs.items()}
+    for hypothesis, specs in layout.arrays.items():
+        arrays |= {array_name(name, hypothesis): spec for name, spec in specs.items()}
     return RunStore.create(run, header_of(plan, threads), plan.table(), arrays)
 
 

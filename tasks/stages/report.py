@@ -1,4 +1,4 @@
-"""Last stage: the report, built where the run's method is loaded already, since it shows hypotheses that lost."""
+"""After the last stage: the report, built where the method is loaded already, since it shows hypotheses that lost."""
 
 from __future__ import annotations
 

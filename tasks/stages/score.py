@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mgi.pairs import Hypothesis
-from tasks.stages.invert import array_name
-from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key, payload_rows, plain, reason_of
-from tasks.unit import SCORE as STAGE
+from tasks.stages.base import Stage
+from tasks.stages.invert import array_name, lane_key
+from tasks.unit import INVERT, SCORE, Job, OpenRun, Outcome, done_already, payload_rows, plain, reason_of
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -24,8 +24,8 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
         One outcome; failed when no hypothesis of the pair succeeded.
     """
     run, start = job.open(), time.perf_counter()
-    if run.store.done(STAGE, pair_id) is not None:
-        return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    if done := done_already(run, SCORE, [pair_id]):
+        return done
     lanes = lane_payloads(run, pair_id)
     alive = {hypothesis: payload for hypothesis, payload in lanes.items() if not payload["failed"]}
     if not alive:
@@ -36,11 +36,11 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
     try:
         scores = _score(run, method, pair_id, alive)
     except Exception as error:
-        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
+        return [Outcome(SCORE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     seconds = time.perf_counter() - start
     payload = {"scores": dict(zip(alive, scores, strict=True)), "seconds": seconds}
-    run.store.publish(STAGE, pair_id, pair_index=run.index(pair_id), arrays=[], payload=payload)
-    return [Outcome(STAGE, pair_id, pair_id, seconds)]
+    run.store.publish(SCORE, pair_id, pair_index=run.index(pair_id), arrays=[], payload=payload)
+    return [Outcome(SCORE, pair_id, pair_id, seconds)]
 
 
 def _score(run: OpenRun, method: Searches, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -62,6 +62,9 @@ def _score(run: OpenRun, method: Searches, pair_id: str, alive: dict[str, dict[s
 
 def lane_payloads(run: OpenRun, pair_id: str) -> dict[str, dict[str, Any]]:
     """{hypothesis id: marker payload} of the pair's inverted lanes, failed ones included, in the configured order."""
-    ids = [hypothesis.id for hypothesis in run.config.inversion.all_hypotheses()]
-    rows = payload_rows(run.store, INVERT, (lane_key(pair_id, id) for id in ids))
-    return {id: rows[lane_key(pair_id, id)] for id in ids if lane_key(pair_id, id) in rows}
+    keys = {id: lane_key(pair_id, id) for id in run.hypotheses}
+    rows = payload_rows(run.store, INVERT, keys.values())
+    return {id: rows[key] for id, key in keys.items() if key in rows}
+
+
+STAGE = Stage(name=SCORE, unit="pairs", compute=score_pair, after=(INVERT,))

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
-from storage.images import write_png
+from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
 from tasks.stages.invert import array_name
 from tasks.stages.score import FEATURES, lane_payloads
-from tasks.unit import SCORE, Job, OpenRun, Outcome, plain, reason_of
-from tasks.unit import SELECT as STAGE
+from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, plain, reason_of
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
 
 SET_RULE = "set-fid"
 """The rule that needs every pair's scores before it can choose for any."""
+RESULT = "final/{}.png"
+"""A pair's result in the run's folder."""
 
 
 def final_path(run: str | Path, pair_id: str) -> Path:
     """Where a pair's result is."""
-    return Path(run) / "final" / f"{pair_id}.png"
+    return Path(run) / RESULT.format(pair_id)
 
 
-def select_pair(job: Job, pair_id: str, choice: dict[str, Any] | None = None) -> list[Outcome]:
+def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Outcome]:
     """Choose one pair's hypothesis, render it to `final/<pair id>.png` and publish the choice.
 
     Args:
@@ -35,26 +37,28 @@ def select_pair(job: Job, pair_id: str, choice: dict[str, Any] | None = None) ->
         pair_id: the pair.
         choice: made by `select_set` where the rule is one of whole sets; else the method chooses for this pair alone.
     """
+    from storage.images import write_png  # imports Pillow, which only those who compute should wait for
+
     run, start = job.open(), time.perf_counter()
-    path = final_path(job.run, pair_id)
-    if run.store.done(STAGE, pair_id) is not None:
-        return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    if done := done_already(run, SELECT, [pair_id]):
+        return done
     method = run.method()
     try:
-        choice = choice or method.select(lane_rows(run, pair_id))
+        choice = choice or cast("Choice", method.select(lane_rows(run, pair_id)))
         image = _render(run, method, pair_id, choice["hypothesis"])
     except Exception as error:
-        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
+        return [Outcome(SELECT, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     # What the picture is of, for whoever meets it without its run. Nothing that changes from one run to the next.
     facts = {"mgi:pair": pair_id, "mgi:hypothesis": choice["hypothesis"], "mgi:config": job.digest}
-    write_png(path, image, facts)
+    write_png(final_path(job.run, pair_id), image, facts)
     seconds = time.perf_counter() - start
     payload = {**plain(choice), "seconds": seconds}
-    run.store.publish(STAGE, pair_id, pair_index=run.index(pair_id), payload=payload, files=[f"final/{path.name}"])
-    return [Outcome(STAGE, pair_id, pair_id, seconds)]
+    files = [RESULT.format(pair_id)]
+    run.store.publish(SELECT, pair_id, pair_index=run.index(pair_id), payload=payload, files=files)
+    return [Outcome(SELECT, pair_id, pair_id, seconds)]
 
 
-def select_set(job: Job, pair_ids: list[str]) -> dict[str, dict[str, Any]]:
+def select_set(job: Job, pair_ids: list[str]) -> Choices:
     """{pair id: choice} for the rule that ranks hypotheses by all results of the set together.
 
     The choices depend on the whole set: they are only made once every pair is scored, and are the same when made again.
@@ -65,7 +69,8 @@ def select_set(job: Job, pair_ids: list[str]) -> dict[str, dict[str, Any]]:
     def features(table: int, hypothesis: str) -> np.ndarray:
         return run.store.read(array_name(FEATURES, hypothesis), run.index(pair_ids[table]))
 
-    return dict(zip(pair_ids, run.method().select_set(tables, features), strict=True))
+    choices = cast("list[Choice]", run.method().select_set(tables, features))
+    return dict(zip(pair_ids, choices, strict=True))
 
 
 def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
@@ -84,3 +89,23 @@ def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) ->
     if run.config.inversion.merge == "none":
         return method.render(arrays, hypothesis)
     return method.render(arrays, hypothesis, seen=run.store.read("warp/warp", index))
+
+
+def _calls(shard: Shard) -> list[Call]:
+    """One per pair, with the choice where the whole set made it."""
+    return [(pair_id, shard.choices.get(pair_id)) for pair_id in shard.left]
+
+
+def _whole_set(config: RunConfig) -> WholeSet | None:
+    return select_set if config.selection.rule == SET_RULE else None
+
+
+STAGE = Stage(
+    name=SELECT,
+    unit="pairs",
+    compute=select_pair,
+    after=(SCORE,),
+    calls=_calls,
+    result=RESULT,  # one that somebody moved away is rendered again from its latents
+    whole_set=_whole_set,
+)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 from mgi.pairs import lane_seed, observation_seed
-from storage.images import BadImage, read_image
 from tasks.inputs import identities, refuse
-from tasks.preview import write_preview
-from tasks.unit import WARP as STAGE
-from tasks.unit import Job, Outcome, one_line, plain, reason_of
+from tasks.preview import preview_path, write_preview
+from tasks.stages.base import Call, Shard, Stage
+from tasks.unit import WARP, Job, Outcome, done_already, one_line, plain, reason_of
 from tasks.workers.heartbeat import Heartbeat
 
 ARRAYS = ("source", "exemplar", "warp")
@@ -29,15 +28,17 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     Returns:
         One outcome; failed when an image cannot be used or the method refuses the pair.
     """
+    from storage.images import BadImage, read_image  # imports Pillow, which only those who compute should wait for
+
     run, start = job.open(), time.perf_counter()
-    if run.store.done(STAGE, pair_id) is not None:
-        return [Outcome(STAGE, pair_id, pair_id, skipped=True)]
+    if done := done_already(run, WARP, [pair_id]):
+        return done
     inverting, paths = run.config.task == "invert", run.files(pair_id)
     seen = identities(paths)
 
     def refused(reason: str) -> list[Outcome]:
         refuse(run, pair_id, seen)
-        return [Outcome(STAGE, pair_id, pair_id, time.perf_counter() - start, reason)]
+        return [Outcome(WARP, pair_id, pair_id, time.perf_counter() - start, reason)]
 
     try:
         images = [read_image(path) for path in paths]
@@ -45,7 +46,7 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
         return refused(one_line(error))
     method = run.method()  # outside of try: that networks cannot be loaded is no fault of the pair
     try:
-        beat = Heartbeat(STAGE, [pair_id])
+        beat = Heartbeat(WARP, [pair_id])
         sides = ("picture",) if inverting else ("source", "exemplar")
         aligned = [run.align(image.pixels, side) for image, side in zip(images, sides, strict=True)]
         pictures = [picture for picture, _ in aligned]
@@ -65,7 +66,7 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     info = output.info | {f"aligned_{name}": how for name, (_, how) in zip(ARRAYS, aligned, strict=False)}
     notes = [note for image in images for note in image.notes]
     run.store.publish(
-        STAGE,
+        WARP,
         pair_id,
         pair_index=index,
         arrays=list(arrays),
@@ -73,4 +74,13 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
     )
     if preview:
         write_preview(run.store, [pictures[0], pictures[-1], output.warp])
-    return [Outcome(STAGE, pair_id, pair_id, seconds)]
+    return [Outcome(WARP, pair_id, pair_id, seconds)]
+
+
+def _calls(shard: Shard) -> list[Call]:
+    """One per pair; the first also shows its pair, where the run shows nothing yet."""
+    blank = not preview_path(shard.run.store).exists()
+    return [(pair_id, blank and number == 0) for number, pair_id in enumerate(shard.left)]
+
+
+STAGE = Stage(name=WARP, unit="pairs", compute=warp_pair, calls=_calls)

@@ -14,12 +14,14 @@ from PIL import Image
 from runs import make_inputs
 from typer.testing import CliRunner, Result
 
+from flows.arguments import Arguments
 from flows.cli import app
 from flows.pipeline import request_of, resume_run, translate_run
 from flows.progress import Silent
 from storage import file_identity
 from storage.run_store import RunStore
 from tasks import inputs as looking
+from tasks.stages.ledger import Ledger
 from tasks.unit import Job
 
 LANES = ("L04N03", "L05N02", "L06N04")
@@ -195,7 +197,7 @@ def test_a_finished_run_is_looked_at_without_reading(folder: Path, monkeypatch: 
     monkeypatch.setattr(file_identity, "_sha256", lambda path: pytest.fail(f"{path} was read"))
     run = Job(str(folder / "run"), RunStore.open(folder / "run").header["digest"]).open()
     monkeypatch.setattr(RunStore, "done", lambda *arguments: pytest.fail("a marker was read"))
-    assert looking.look(run).pairs == []
+    assert looking.look(Ledger(run)).pairs == []
     assert len(looks) == len(set(looks)) == 4  # pairs share pictures
 
 
@@ -225,10 +227,9 @@ class Meddler(Silent):
 
 def test_a_picture_that_is_replaced_after_its_warp_is_noticed(folder: Path) -> None:
     run, meddler = folder / "run", Meddler(folder / "exemplars" / "e00.png")
-    request = request_of(
-        str(folder / "sources"), str(folder / "exemplars"), str(folder / "stub.toml"), pairing="product"
-    )
-    translate_run(request, str(run), 0, None, meddler)
+    sides = str(folder / "sources"), str(folder / "exemplars")
+    asked = Arguments("translate", *sides, profile=str(folder / "stub.toml"), pairing="product")
+    translate_run(request_of(asked), str(run), 0, None, meddler)
     stale = meddler.warped[0]
     assert stale == pairs(run)["s00.png", "e00.png"]
     (line,) = [text for text in meddler.said if "changed" in text]

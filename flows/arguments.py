@@ -1,0 +1,31 @@
+"""What a person asks for, as typed; nothing is read or checked yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Task = Literal["translate", "invert"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of `mgi translate` or `mgi invert` that decide the result."""
+
+    task: Task
+    sources: str
+    """Folder of the sources, or of the pictures to invert."""
+    exemplars: str = ""
+    """Folder of the exemplars; inverting needs none."""
+    profile: str = "embedded"
+    """Name of a shipped profile, or path of a .toml file."""
+    pairing: str = "zip"
+    """zip, product, random, or path of a .csv file."""
+    limit: int | None = None
+    """At most this many pairs."""
+    seed: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Configuration keys over profile and method, such as {"inversion.steps": 40}."""
+    method: str | None = None
+    """One of `mgi.config.METHODS`; the profile's if not given."""

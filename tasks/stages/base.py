@@ -1,0 +1,110 @@
+"""What a stage is: one row of the table in `tasks.stages.table`.
+
+A stage has units, the smallest things that a resumed run does not repeat. A unit has a key, under which its marker says
+that it is done, and belongs to one pair. Which units there are, what must be done before them, how they are called and
+what a failure means is said here once, for everybody who runs, shows, counts or takes back work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from mgi.config import RunConfig
+from tasks.method import Layout
+from tasks.unit import Job, OpenRun, Outcome
+
+Call = tuple[Any, ...]
+"""Arguments of a stage's unit function, after the job."""
+
+
+class Choice(TypedDict, total=False):
+    """Which hypothesis a pair gets: by which rule, at what value, and which others were out of the question and why."""
+
+    hypothesis: str
+    rule: str
+    value: float
+    guarded: Sequence[str]
+    invalid: Sequence[str]
+    halved: Sequence[str]
+
+
+Choices = Mapping[str, Choice]
+"""{pair id: choice}, by a rule that compares whole sets."""
+WholeSet = Callable[[Job, list[str]], Choices]
+"""Chooses for all pairs together: (job, pair ids) -> choices."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some pairs of a run as one stage sees them when it is about to work on them."""
+
+    run: OpenRun
+    left: Mapping[str, Sequence[str]]
+    """{pair id: keys of its units that are left}; pairs with nothing left are not in it."""
+    untouched: bool
+    """No unit of this stage was done before, of any pair of the run."""
+    layout: Callable[[], Layout]
+    """How the method wants to be called. Asking loads networks on a worker, so only stages that need it ask."""
+    choices: Choices
+    """Of a stage that chooses for the whole set; else empty."""
+
+
+def one_key(run: OpenRun, pair_id: str) -> list[str]:
+    """The key of a stage that has one unit per pair: the pair's id."""
+    return [pair_id]
+
+
+def one_call_per_pair(shard: Shard) -> list[Call]:
+    """The calls of a unit function that takes a pair's id and nothing else."""
+    return [(pair_id,) for pair_id in shard.left]
+
+
+def always(config: RunConfig) -> bool:
+    """Every run has the stage."""
+    return True
+
+
+def each_pair_alone(config: RunConfig) -> None:
+    """No pair waits for the others."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the table. Its functions are small and import what computes only when a unit runs."""
+
+    name: str
+    """What people and logs call it; also the folder of its markers."""
+    unit: str
+    """What one unit is, in the plural: "pairs", "hypotheses"."""
+    compute: Callable[..., list[Outcome]]
+    """The unit function, (job, *call) -> an outcome per unit. Dask finds it by its name on a worker."""
+    after: tuple[str, ...] = ()
+    """Stages whose units of the same pair must be done first; those that a run does not have do not count."""
+    used_by: Callable[[RunConfig], bool] = always
+    """Whether a run of this configuration has the stage."""
+    keys: Callable[[OpenRun, str], list[str]] = one_key
+    """Keys of a pair's units: the pair's id, or that, a dot and more. `tasks.unit.pair_of` splits them."""
+    calls: Callable[[Shard], list[Call]] = one_call_per_pair
+    """What the unit function is called with to do what is left of a shard; a call may hold several units."""
+    result: str = ""
+    """The file that a unit leaves for people, `{}` standing for its key. A unit whose file was moved away is left."""
+    publish_lost: Callable[[Job, Call, str], list[Outcome]] | None = None
+    """Only of stages whose units publish their own failures, so that the other units of the pair go on: publishes those
+    of a call whose workers died, each of them; (job, call, reason) -> outcomes."""
+    required: bool = True
+    """Whether a pair is only complete with it."""
+    whole_set: Callable[[RunConfig], WholeSet | None] = each_pair_alone
+    """What must choose for all pairs together before the first unit runs; None where each pair stands alone."""
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether a failed unit takes its pair out of the run."""
+        return self.publish_lost is None
+
+    def lost(self, job: Job, call: Call, reason: str) -> list[Outcome]:
+        """Outcomes of a call whose workers died."""
+        if self.publish_lost is not None:
+            return self.publish_lost(job, call, reason)
+        return [Outcome(self.name, call[0], call[0], failed=reason)]
