@@ -81,7 +81,7 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="Where the generator's tensors go.")],
 ) -> int:
     """Take the generator out of a checkpoint: safe to share, quick to load, nothing else of the file is kept."""
-    from mgi.generators.conversion import convert_checkpoint
+    from mgi.weights.convert.generator import convert_checkpoint
 
     if target.suffix != ".safetensors":
         raise ConfigError(f"{target}: expected a file name that ends in .safetensors")

@@ -160,7 +160,7 @@ def folder_images(files: list[Path], size: int, device: str) -> Iterator[Tensor]
         yield fit_square(to_float(pixels, device), size)
 
 
-def _tensors_sha256(generator: Any) -> str:
+def _tensors_sha256(generator: Generator) -> str:
     """Hash of the tensors of a generator that was made in memory and has no file."""
     digest = hashlib.sha256()
     for name, tensor in generator.state_dict().items():

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mgi.config import METHODS
-from mgi.generators.base import GeneratorError
+from mgi.generators import GeneratorError
 from mgi.pairs import lane_seed
 from mgi.profiles import load_config
 from mgi.translators import Lane, Method, load_method

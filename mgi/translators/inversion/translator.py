@@ -21,6 +21,7 @@ from mgi.correspondence.warping import warp_pair
 from mgi.degradations import with_luminance
 from mgi.directions import Direction, LatentSpace, require_fit
 from mgi.features import Backbone, load_backbone
+from mgi.generators import is_styled
 from mgi.images import down as average
 from mgi.images import to_float, to_uint8
 from mgi.inversion.compiled import compiled
@@ -29,7 +30,6 @@ from mgi.inversion.objective import Objective
 from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.inversion.spaces import Space
-from mgi.inversion.spaces.base import has_styles
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
 from mgi.translators.base import Arrays, Lane, LaneFeatures, LaneResult, Progress, ScoreInput, WarpOutput
@@ -232,7 +232,7 @@ class InversionMethod:
         Raises:
             ConfigError: the direction does not fit the generator or the space of the lane.
         """
-        styles = getattr(self.generator, "styles", 1 + self.generator.tail_styles(1))
+        styles = self.generator.styles if is_styled(self.generator) else 1
         require_fit(direction, self.generator.z_dim, styles, self._edit_space())
         latents = self._latents(arrays, hypothesis)
         if amount:
@@ -248,7 +248,7 @@ class InversionMethod:
 
     def _edit_space(self) -> LatentSpace:
         """Where lanes are moved: w, or z where the codes are kept in z or the generator has no styles."""
-        if not has_styles(self.generator) or self.config.inversion.space == "z":
+        if not is_styled(self.generator) or self.config.inversion.space == "z":
             return "z"
         if self.config.inversion.space == "multi-z":
             raise ConfigError("codes in z under a tail of styles share no direction; invert with inversion.space=multi")
