@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mgi.directions.boundary import svm
-from mgi.generators import load
+from mgi.weights import load_generator
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 LABELS = (40, 100, 200, 500)
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generator", default="kaokore", help="one without styles: labels are learnt in z")
     arguments = parser.parse_args()
-    generator = load(arguments.generator)
+    generator = load_generator(arguments.generator)
     count = max(LABELS) + HELD_OUT
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

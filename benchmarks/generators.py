@@ -31,7 +31,7 @@ from torch import Tensor
 
 from benchmarks.translate import best
 from mgi import winograd
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.memory import keep_freed_memory
 
 Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
@@ -115,7 +115,7 @@ def measure(state: dict[str, Tensor], folder: Path, repeats: int) -> dict[str, f
     path = folder / "generator.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     start = time.perf_counter()
-    generator = load(path)
+    generator = load_file(path)
     load_s = time.perf_counter() - start
     z = torch.randn(1, generator.z_dim).requires_grad_()
 

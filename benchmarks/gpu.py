@@ -58,9 +58,9 @@ def measure(
     import torch
 
     from benchmarks.generators import pggan_state
-    from mgi.generators import load as load_generator
-    from mgi.generators.pggan import read_mganprior
+    from mgi.generators.layouts.mganprior import read_mganprior
     from mgi.pairs import Hypothesis
+    from mgi.weights import load_generator
 
     name = torch.cuda.get_device_name() if device == "cuda" else "no GPU: a test of the benchmark"
     shapes = [(1 if device == "cpu" else batch, channels, side) for batch, channels, side in SHAPES]

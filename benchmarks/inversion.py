@@ -102,9 +102,9 @@ def steps(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from benchmarks.generators import pggan_state
-    from mgi.generators import load as load_generator
-    from mgi.generators.pggan import read_mganprior
+    from mgi.generators.layouts.mganprior import read_mganprior
     from mgi.pairs import Hypothesis
+    from mgi.weights import load_generator
 
     peak = roofline(partial(best, repeats=arguments.repeats + 2), SHAPES)
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; fastest convolution {peak:.0f} GFLOP/s\n")

@@ -21,6 +21,7 @@ def lane_step(
 
     from mgi.config import Inversion
     from mgi.features import load_backbone
+    from mgi.generators import is_styled
     from mgi.inversion.compiled import compiled
     from mgi.inversion.objective import Objective
     from mgi.inversion.spaces import build_space
@@ -28,7 +29,7 @@ def lane_step(
     from mgi.statistics.latents import read_latents
 
     settings = Inversion()  # the published loss: L2 + 0.001 x L1 of relu3_3 at 256 pixels
-    path = shipped("mobile-stylegan-ffhq") if hasattr(generator, "to_w") else None
+    path = shipped("mobile-stylegan-ffhq") if is_styled(generator) else None
     space = build_space(generator, settings, *(part.to(device) for part in (read_latents(path) if path else ())))
     size = min(256, generator.resolution)
     target = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1

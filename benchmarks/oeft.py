@@ -37,7 +37,6 @@ from mgi.config import RunConfig
 from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
 from mgi.features import Backbone, Chain, load_backbone
-from mgi.generators import load as load_generator
 from mgi.images import fit_square, to_float, to_uint8
 from mgi.losses import gram_relative
 from mgi.memory import keep_freed_memory
@@ -48,6 +47,7 @@ from mgi.metrics.spatial_fd import spatial_fd
 from mgi.own_files import folder_sha256
 from mgi.pairs import Pair, lane_seed
 from mgi.statistics import shipped
+from mgi.weights import load_generator
 
 GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_000
 STRUCTURE, STRIDE, STYLE = "relu4_3", "stride16", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")

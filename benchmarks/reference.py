@@ -115,9 +115,9 @@ def vgg_of() -> ReferenceVGG:
 def mobile_step(layer: int, count: int) -> Callable[[], float]:
     """A step of the same formulation through MobileStyleGAN's plain modules: codes w in a loop, one style for the tail,
     images of 1024 pixels averaged to 256, gradients of every weight."""
-    from mgi.generators import load
+    from mgi.weights import load_generator
 
-    generator, vgg = load("mobile-stylegan-ffhq"), vgg_of()
+    generator, vgg = load_generator("mobile-stylegan-ffhq"), vgg_of()
     generator.fast = False
     for buffer in generator.buffers():
         buffer.requires_grad_(buffer.is_floating_point())

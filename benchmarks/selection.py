@@ -16,12 +16,12 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from mgi.features import load_backbone
-from mgi.generators import load
 from mgi.images import down, fit_square
 from mgi.metrics.domain import DomainAccumulator
 from mgi.metrics.locations import grid_features, pooled_vector
 from mgi.metrics.paper import paper_fd
 from mgi.metrics.spatial_fd import spatial_fd
+from mgi.weights import load_generator
 
 
 def damaged(images: Tensor, random: torch.Generator) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="+", default=["relu2_2", "relu3_3", "relu4_3", "relu5_3"])
     parser.add_argument("--components", nargs="+", type=int, default=[16, 32, 64, 128])
     arguments = parser.parse_args()
-    generator, backbone = load("mobile-stylegan-ffhq"), load_backbone("vgg16-imagenet")
+    generator, backbone = load_generator("mobile-stylegan-ffhq"), load_backbone("vgg16-imagenet")
     random = torch.Generator().manual_seed(0)
     codes = torch.randn(arguments.samples + arguments.tests, 1, generator.z_dim, generator=random)
     images = torch.cat([fit_square(generator(z).clamp(-1, 1), 256) for z in codes])

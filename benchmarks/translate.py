@@ -56,7 +56,6 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
 
     from mgi import weights
     from mgi.features import load_backbone
-    from mgi.generators import mobile_stylegan
     from mgi.inversion.latents import detached
     from mgi.inversion.objective import Objective
     from mgi.inversion.spaces import build_space
@@ -65,7 +64,7 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
     from mgi.statistics import shipped
     from mgi.statistics.latents import read_latents
 
-    generator = mobile_stylegan.load(weights.path("mobile-stylegan-ffhq"))
+    generator = weights.load_generator("mobile-stylegan-ffhq")
     z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         w = generator.to_w(z)

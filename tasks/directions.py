@@ -19,9 +19,9 @@ from mgi.config import ConfigError
 from mgi.directions import LatentSpace, direction_bytes, sidecar_of
 from mgi.directions.boundary import FOLDS, Boundary, fit_boundary
 from mgi.directions.ganspace import Components, components
-from mgi.generators import Generator, load
+from mgi.generators import Generator, is_styled
 from mgi.images import down, to_uint8
-from mgi.inversion.spaces.base import has_styles
+from mgi.weights import load_generator
 from mgi.weights.identity import generator_sha256
 from storage.atomic import write_bytes, write_text
 from tasks.edit import words_of
@@ -51,12 +51,12 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
     Yields:
         Each file once it is there.
     """
-    generator = load(name, device)
+    generator = load_generator(name, device)
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
     arrays = {"z": z.numpy(), "generator": np.array(name), "seed": np.array(seed)}
-    if has_styles(generator):
+    if is_styled(generator):
         with torch.inference_mode():
-            w = [generator.to_w(part.to(device)).cpu() for part in z.split(2000)]  # type: ignore[attr-defined]
+            w = [generator.to_w(part.to(device)).cpu() for part in z.split(2000)]
         arrays["w"] = torch.cat(w).numpy()
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
@@ -77,7 +77,11 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
 @torch.inference_mode()
 def picture(generator: Generator, latent: Tensor, space: LatentSpace = "z") -> np.ndarray:
     """The image of one latent [D], at most 256 x 256, uint8."""
-    image = generator.synthesize(latent[None]) if space == "w" else generator(latent[None])  # type: ignore[attr-defined]
+    if space == "w":
+        assert is_styled(generator)  # only such have latents in w
+        image = generator.synthesize(latent[None])
+    else:
+        image = generator(latent[None])
     return to_uint8(down(image.float(), max(1, image.shape[-1] // 256)))[0]
 
 
@@ -231,7 +235,7 @@ def write_components(
     Yields:
         Each component's `.npy` and description once all its files are there.
     """
-    generator = load(name, device)
+    generator = load_generator(name, device)
     found = components(generator, count, samples, seed, layer, device)
     examples = _examples(generator, found.space, seed, device)
     originals = [picture(generator, latent, found.space) for latent in examples]
@@ -252,7 +256,7 @@ def _examples(generator: Generator, space: LatentSpace, seed: int, device: str) 
     """Latents to show components on: samples that no component was measured on."""
     z = torch.randn(SHOWN, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1)).to(device)
     with torch.inference_mode():
-        return generator.to_w(z) if space == "w" else z  # type: ignore[attr-defined]
+        return generator.to_w(z) if is_styled(generator) and space == "w" else z
 
 
 def _row(generator: Generator, space: LatentSpace, latent: Tensor, original: np.ndarray, step: Tensor) -> list[Cell]:

@@ -79,10 +79,11 @@ def forecast(plan: Plan, workers: int) -> Forecast:
 
 def _facts(config: RunConfig) -> tuple[GeneratorFacts | None, list[str]]:
     """The generator's facts, or why its file cannot be used."""
-    from mgi.generators import GeneratorError, load
+    from mgi.generators import GeneratorError
     from mgi.translators.inversion.compatibility import facts_of
+    from mgi.weights import load_generator
 
     try:
-        return facts_of(load(config.generator), config.generator), []
+        return facts_of(load_generator(config.generator), config.generator), []
     except GeneratorError as error:
         return None, [str(error)]

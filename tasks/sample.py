@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mgi.generators import Generator, GeneratorError, load
+from mgi.generators import Generator, GeneratorError, is_styled
 from mgi.images import resize, to_uint8
+from mgi.weights import load_generator
 
 TILE = 256
 """Rows and columns of one sample in the grid, unless the generator makes smaller ones."""
@@ -35,7 +38,7 @@ def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, devic
         GeneratorError: no such generator, or truncation where there are no styles.
         mgi.weights.WeightsError: weights are missing.
     """
-    generator = load(name, device)
+    generator = load_generator(name, device)
     source = torch.Generator().manual_seed(seed)
     codes = torch.randn(count, generator.z_dim, generator=source)
     tile = min(TILE, generator.resolution)
@@ -58,10 +61,11 @@ def tile_grid(tiles: list[np.ndarray]) -> np.ndarray:
     return grid
 
 
-def _renderer(generator: Generator, name: str, truncation: float, device: str):  # type: ignore[no-untyped-def]
+def _renderer(generator: Generator, name: str, truncation: float, device: str) -> Callable[[Tensor], Tensor]:
+    """Codes z [B, D] -> images [B, 3, R, R]."""
     if truncation == 1.0:
         return generator
-    if not (hasattr(generator, "to_w") and hasattr(generator, "synthesize")):
+    if not is_styled(generator):
         raise GeneratorError(f"{name} has no styles to truncate; leave --truncation at 1")
     source = torch.Generator().manual_seed(0)  # the mean must not depend on the samples that are shown
     many = torch.randn(MEAN_SAMPLES, generator.z_dim, generator=source)

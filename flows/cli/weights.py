@@ -82,7 +82,7 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File of the generator's tensors.")],
 ) -> int:
     """Extract the generator from a checkpoint: safe to share and quick to load, with nothing else of the file."""
-    from mgi.generators.conversion import convert_checkpoint
+    from mgi.weights.convert.generator import convert_checkpoint
 
     if target.suffix != ".safetensors":
         raise ConfigError(f"{target}: expected a file name that ends in .safetensors")

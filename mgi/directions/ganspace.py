@@ -16,8 +16,7 @@ from torch import Tensor
 
 from mgi.config import ConfigError
 from mgi.directions.files import LatentSpace
-from mgi.generators import Generator
-from mgi.inversion.spaces.base import has_styles
+from mgi.generators import Generator, StyledGenerator, is_styled
 
 SWEEPS = 4
 """Passes of the iteration over all samples."""
@@ -69,7 +68,7 @@ def components(
     if samples < 2 * generator.z_dim:
         raise ConfigError(f"{samples} samples are too few for {generator.z_dim} dimensions; take -n 10000")
     z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    if has_styles(generator):
+    if is_styled(generator):
         if layer is not None:
             raise ConfigError("--layer is for generators without styles; here the components are those of w")
         return _of_w(generator, z, count, device)
@@ -84,8 +83,8 @@ def default_layer(generator: Generator) -> int:
     return max((n for n in range(1, generator.layers + 1) if generator.layer_size(n) <= 8), default=1)
 
 
-def _of_w(generator: Generator, z: Tensor, count: int, device: str) -> Components:
-    w = torch.cat([generator.to_w(part.to(device)).cpu() for part in z.split(2000)]).double()  # type: ignore[attr-defined]
+def _of_w(generator: StyledGenerator, z: Tensor, count: int, device: str) -> Components:
+    w = torch.cat([generator.to_w(part.to(device)).cpu() for part in z.split(2000)]).double()
     variance, basis = torch.linalg.eigh(torch.cov(w.t()))
     variance, basis = variance.flip(0).clamp(min=0), _signed(basis.flip(1))
     vectors = (basis * variance.sqrt())[:, :count].t()
@@ -99,7 +98,7 @@ def _of_features(generator: Generator, z: Tensor, layer: int, count: int, device
 
     def made() -> Iterator[Tensor]:
         for part in z.split(batch):
-            yield generator.head(part.to(device), layer).flatten(1).float()  # type: ignore[attr-defined]
+            yield generator.head(part.to(device), layer).flatten(1).float()
 
     kept = list(made()) if len(z) * size <= HELD_NUMBERS else None
     features = made if kept is None else lambda: iter(kept)

@@ -8,18 +8,16 @@ baked into the exported weights. Everything is read from the tensors: number of 
 Counting composing layers: layer 1 is the convolution at 4x4, layers 2b and 2b+1 are the two of block b, so the FFHQ
 model has 15 layers and 4-5 are at 16x16, 6-7 at 32x32. A tail after layer L takes one w, or one w per remaining affine.
 
-Two ways through the same weights, held equal by a test: `fast=False` is the plain formulation below; `fast=True` (the
-default) uses `fused.py`, in which styles ride on the 1x1 weights and every epilogue is written in place.
+Two ways through the same weights, held equal by a test: without `fast` the plain formulation below; with it (the
+default) `fused.py`, in which styles ride on the 1x1 weights and every epilogue is written in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from mgi.generators import fused
@@ -34,7 +32,6 @@ class MobileStyleGAN(WithNoise, nn.Module):
 
     Args:
         state: tensors named as `mgi weights fetch` writes them (docs/weights.md).
-        fast: take the fused path; the plain one computes the same numbers, slower.
     """
 
     input: Tensor
@@ -46,10 +43,11 @@ class MobileStyleGAN(WithNoise, nn.Module):
     image_order: Tensor
     image_weight: Tensor
     image_bias: Tensor
+    fast = True
+    """Take the fused path; the plain one computes the same numbers, slower."""
 
-    def __init__(self, state: dict[str, Tensor], fast: bool = True) -> None:
+    def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        self.fast = fast
         try:
             depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("mapping."))
             self._mapping = [Affine(under(state, f"mapping.{i}")) for i in range(depth)]
@@ -147,19 +145,17 @@ class MobileStyleGAN(WithNoise, nn.Module):
         codes: Tensor,
         alpha: Tensor,
         layer: int,
-        mask: Tensor | None = None,
         space: str = "z",
         noise: Noise | None = None,
     ) -> Tensor:
         """Fuse N codes: codes [B,N,D], alpha [B,N,C] -> (sum_n alpha_n F_n) / N of shape [B,C,H,W].
 
-        Codes are of space `z`, or `w`, then also W+ [B,N,styles,D]. mask [B,N] marks real codes where lanes of unequal
-        N share a batch; N counts real codes only. The codes of a lane share its noise.
+        Codes are of space `z`, or `w`, then also W+ [B,N,styles,D]. The codes of a lane share its noise.
         """
         b, n = codes.shape[:2]
         w = self.to_w(codes) if space == "z" else codes
         features = self.head(w.flatten(0, 1), layer, per_code(noise, n))
-        return fuse(features.view(b, n, *features.shape[1:]), alpha.to(features.dtype), mask)
+        return fuse(features.view(b, n, *features.shape[1:]), alpha.to(features.dtype))
 
     def render(
         self,
@@ -270,20 +266,3 @@ class MobileStyleGAN(WithNoise, nn.Module):
     def _check_layer(self, layer: int) -> None:
         if not 1 <= layer <= self.layers:
             raise ValueError(f"expected a composing layer from 1 to {self.layers}, found {layer}")
-
-
-def load(path: Path | str, device: str = "cpu", fast: bool = True) -> MobileStyleGAN:
-    """Read the safetensors file that `mgi weights fetch mobile-stylegan-ffhq` wrote."""
-    with safe_open(str(path), framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    return MobileStyleGAN(state, fast=fast).to(device).eval()
-
-
-def is_mobile_stylegan(state: Mapping[str, object]) -> bool:
-    """Whether a state dict is a MobileStyleGAN as `mgi weights` writes it."""
-    return "synthesis.conv0.affine.weight" in state and "synthesis.to_image.weight" in state
-
-
-def read_mobile_stylegan(state: Mapping[str, Tensor], name: str) -> MobileStyleGAN:
-    """From the tensors that `mgi weights fetch` and `mgi weights convert` write."""
-    return MobileStyleGAN(dict(state)).eval()

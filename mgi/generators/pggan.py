@@ -1,4 +1,4 @@
-"""PGGAN of any size, read from the state dict that mGANprior publishes; nothing about its size is assumed.
+"""PGGAN (Karras et al. 2018) in plain PyTorch operations, frozen, of any size and width.
 
 A PGGAN layer is: pixel norm, twice the size (every second layer from the third on), convolution, scale, bias, leaky
 ReLU. "After L layers" means after the activation of the L-th and before the pixel norm of the next.
@@ -6,9 +6,7 @@ ReLU. "After L layers" means after the activation of the L-th and before the pix
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +19,6 @@ from mgi.generators.pixelnorm import SLOPE, activated_pixel_norm, pixel_norm
 from mgi.generators.upconv import FROM_ROWS, fused_kernel
 from mgi.images import down as average
 from mgi.winograd import conv3x3, pays
-
-_KEY = re.compile(r"(layer|output)(\d{1,3})\.(conv\.weight|wscale\.bias)|lod")
 
 
 @dataclass(frozen=True)
@@ -41,12 +37,16 @@ class PGGAN(nn.Module):
         convolutions: all layers from the latent on; an even number, two per resolution.
         to_rgb: the last resolution's 1 x 1 convolution to three channels.
         name: what messages call it.
+
+    Raises:
+        GeneratorError: a layer does not fit the next, or the image has not three channels.
     """
 
     weight0: Tensor
 
     def __init__(self, convolutions: Sequence[Convolution], to_rgb: Convolution, name: str = "pggan") -> None:
         super().__init__()
+        _require_fit(convolutions, to_rgb, name)
         self.name = name
         self.z_dim = convolutions[0].weight.shape[1]
         self._first_size = convolutions[0].weight.shape[-1]
@@ -94,17 +94,16 @@ class PGGAN(nn.Module):
         codes: Tensor,
         alpha: Tensor,
         layer: int,
-        mask: Tensor | None = None,
         space: str = "z",
         noise: Noise | None = None,
     ) -> Tensor:
-        """Codes z [B, N, D], alpha [B, N, C], mask bool [B, N] -> fused features [B, C, h, w]; see `fuse`."""
+        """Codes z [B, N, D], alpha [B, N, C] -> fused features [B, C, h, w]; see `fuse`."""
         refuse_noise(self.name, noise)
         require_layer(self.name, self.layers, layer)
         if space != "z":
             raise GeneratorError(f"{self.name} has the latent space z only, found {space!r}; invert in z")
         features = self._head(codes.flatten(0, 1), layer).unflatten(0, codes.shape[:2])
-        return fuse(features, alpha.to(features.dtype), mask)
+        return fuse(features, alpha.to(features.dtype))
 
     def render(
         self, features: Tensor, layer: int, w: Tensor | None = None, down: int = 1, noise: Noise | None = None
@@ -173,43 +172,7 @@ def _doubles(index: int) -> bool:
     return index >= 2 and index % 2 == 0
 
 
-def is_mganprior(state: Mapping[str, object]) -> bool:
-    """Whether a state dict has the layout that `read_mganprior` reads."""
-    return "layer0.conv.weight" in state and "layer0.wscale.bias" in state
-
-
-def read_mganprior(state: Mapping[str, Tensor], name: str = "pggan") -> PGGAN:
-    """A PGGAN from `layer{i}.conv.weight`, `layer{i}.wscale.bias`, `output{b}.*` and `lod`.
-
-    The scale of the equalised learning rate is not stored; it follows from each weight's shape: gain / sqrt(I k k),
-    with gain sqrt(2) before an activation and 1 before the image.
-
-    Raises:
-        GeneratorError: a tensor is missing, unknown, of a shape that does not fit, or not finite; or training stopped
-            before the last resolution was faded in (`lod` is not 0).
-    """
-    unknown = [key for key in state if not _KEY.fullmatch(key)]
-    if unknown:
-        raise GeneratorError(
-            f"{name}: found tensor {unknown[0]!r}; expected layer0.conv.weight, layer0.wscale.bias, ..."
-        )
-    for key, tensor in state.items():
-        if not torch.isfinite(tensor).all():
-            raise GeneratorError(f"{name}: tensor {key} holds NaN or infinity; the checkpoint is damaged, get it again")
-    lod = state.get("lod", torch.zeros(()))
-    if lod.numel() != 1:
-        raise GeneratorError(f"{name}: lod has shape {list(lod.shape)}, expected one number; the checkpoint is damaged")
-    if (level := float(lod)) != 0:
-        raise GeneratorError(f"{name}: lod is {level:g}, expected 0: it was saved before training its last resolution")
-    indices = sorted(int(key[5:].split(".")[0]) for key in state if key.startswith("layer") and key.endswith("weight"))
-    if indices != list(range(len(indices))) or len(indices) % 2 or not indices:
-        raise GeneratorError(f"{name}: expected layers 0, 1, ..., two per resolution, found {indices}")
-    layers = [_convolution(state, f"layer{index}", math.sqrt(2), name) for index in indices]
-    return pggan_of(layers, _convolution(state, f"output{len(indices) // 2 - 1}", 1.0, name), name)
-
-
-def pggan_of(layers: Sequence[Convolution], to_rgb: Convolution, name: str) -> PGGAN:
-    """A PGGAN from its layers. Raises GeneratorError where one does not fit the next."""
+def _require_fit(layers: Sequence[Convolution], to_rgb: Convolution, name: str) -> None:
     for index, (before, after) in enumerate(zip(layers, [*layers[1:], to_rgb], strict=True)):
         if before.weight.shape[0] != after.weight.shape[1]:
             raise GeneratorError(
@@ -218,15 +181,3 @@ def pggan_of(layers: Sequence[Convolution], to_rgb: Convolution, name: str) -> P
             )
     if to_rgb.weight.shape[0] != 3:
         raise GeneratorError(f"{name}: expected an RGB image of 3 channels, found {to_rgb.weight.shape[0]}")
-    return PGGAN(layers, to_rgb, name)
-
-
-def _convolution(state: Mapping[str, Tensor], prefix: str, gain: float, name: str) -> Convolution:
-    try:
-        weight, bias = state[f"{prefix}.conv.weight"], state[f"{prefix}.wscale.bias"]
-    except KeyError as error:
-        raise GeneratorError(f"{name}: tensor {error.args[0]} is missing; the checkpoint is incomplete") from None
-    if weight.ndim != 4 or bias.shape != weight.shape[:1]:
-        shapes = f"weight {list(weight.shape)} and bias {list(bias.shape)}"
-        raise GeneratorError(f"{name}: {prefix} has {shapes}, expected [O, I, k, k] and [O]; get the checkpoint again")
-    return Convolution(weight.float() * (gain / math.sqrt(weight[0].numel())), bias.float())

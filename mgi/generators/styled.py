@@ -100,7 +100,6 @@ class StyleBased(WithNoise, nn.Module):
         codes: Tensor,
         alpha: Tensor,
         layer: int,
-        mask: Tensor | None = None,
         space: str = "z",
         noise: Noise | None = None,
     ) -> Tensor:
@@ -108,13 +107,12 @@ class StyleBased(WithNoise, nn.Module):
 
         Args:
             alpha: [B, N, C].
-            mask: bool [B, N].
             space: `z`, or `w` for w and W+.
             noise: maps of the lanes; a lane's codes share them.
         """
         w = self.to_w(codes) if space == "z" else codes
         features = self.head(w.flatten(0, 1), layer, per_code(noise, codes.shape[1]))
-        return fuse(features.unflatten(0, codes.shape[:2]), alpha.to(features.dtype), mask)
+        return fuse(features.unflatten(0, codes.shape[:2]), alpha.to(features.dtype))
 
     def render(
         self,

@@ -41,7 +41,7 @@ def feature_shape(config: RunConfig, backbone: Backbone) -> tuple[int, int, int]
 def _tensors_sha256(generator: Generator) -> str:
     """Hash of the tensors of a generator that was made in memory and has no file."""
     digest = hashlib.sha256()
-    for name, tensor in generator.state_dict().items():  # type: ignore[attr-defined]
+    for name, tensor in generator.state_dict().items():
         digest.update(f"{name} {list(tensor.shape)}".encode())
         digest.update(tensor.detach().double().cpu().numpy().tobytes())
     return digest.hexdigest()

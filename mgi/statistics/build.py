@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from mgi.features import load_backbone
-from mgi.generators import load, mobile_stylegan
 from mgi.generators.fused import haar_analysis
+from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.images import fit_square
 from mgi.inversion.coarse import fit_coarse_head
 from mgi.inversion.prior import measure_prior
@@ -25,6 +25,7 @@ from mgi.metrics.domain import COMPONENTS, build_statistics
 from mgi.metrics.samples import DOMAIN_SEED, generated_images
 from mgi.statistics import SHIPPED_SIZE
 from mgi.statistics.latents import write_latents
+from mgi.weights import load_generator
 
 HEAD_IMAGES, HEAD_POSITIONS = 400, 600
 """The head is fitted to this many positions of this many images; the last tenth of the images only measures it."""
@@ -39,7 +40,7 @@ class Samples:
         head_layer: convolutions before the features that the head reads.
     """
 
-    def __init__(self, generator: mobile_stylegan.MobileStyleGAN, count: int, head_layer: int) -> None:
+    def __init__(self, generator: MobileStyleGAN, count: int, head_layer: int) -> None:
         self._generator, self._count, self._layer = generator, count, head_layer
         self.features: list[Tensor] = []
         self.coefficients: list[Tensor] = []
@@ -73,8 +74,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     arguments = parser.parse_args()
     keep_freed_memory()
-    generator = load(arguments.name)
-    styled = generator if isinstance(generator, mobile_stylegan.MobileStyleGAN) else None
+    generator = load_generator(arguments.name)
+    styled = generator if isinstance(generator, MobileStyleGAN) else None
     samples = Samples(styled, arguments.samples, head_layer=11) if styled else None
     size = min(SHIPPED_SIZE, generator.resolution)
     images = samples.images() if samples else generated_images(generator, arguments.samples, size, "cpu")

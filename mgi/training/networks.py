@@ -46,7 +46,7 @@ class Convolution(nn.Module):
 
 
 class PGGANGenerator(nn.Module):
-    """The generator of PGGAN at its last resolution, trainable; `mgi.generators.PGGAN` is what reads its export.
+    """The generator of PGGAN at its last resolution, trainable; `mgi.generators.load_file` reads its export.
 
     Args:
         channels: of each resolution from 4 x 4 on; their number decides the resolution.
@@ -77,7 +77,7 @@ class PGGANGenerator(nn.Module):
         return images
 
     def mganprior_state(self) -> dict[str, Tensor]:
-        """The parameters under the names that mGANprior publishes (see `mgi.generators.pggan.read_mganprior`)."""
+        """The parameters under the names that mGANprior publishes (see `mgi.generators.layouts.mganprior`)."""
         state = {}
         names = {f"layer{index}": layer for index, layer in enumerate(self.layers)}
         names[f"output{len(self.layers) // 2 - 1}"] = self.to_rgb

@@ -1,12 +1,14 @@
 """Pretrained weights: a zoo of named entries, each one verified `.safetensors` file in the weights folder.
 
-    mgi.weights.path("vgg16-imagenet")   # fetched, checked and converted on first use
+    mgi.weights.path("vgg16-imagenet")     # fetched, checked and converted on first use
+    mgi.weights.load_generator("kaokore")  # the same, then read; checkpoints of one's own by their path
 
 `MGI_WEIGHTS_DIR` moves the folder, `MGI_WEIGHTS_MIRROR` names a folder or address that holds the published files,
 `MGI_OFFLINE=1` forbids the network.
 """
 
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
+from mgi.weights.generators import load_generator
 from mgi.weights.install import fetch, path
 from mgi.weights.zoo import Entry, entries, entry, folder, stand_in, state, verify
 
@@ -19,6 +21,7 @@ __all__ = [
     "entry",
     "fetch",
     "folder",
+    "load_generator",
     "path",
     "stand_in",
     "state",

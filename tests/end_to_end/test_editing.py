@@ -12,8 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli import app
-from mgi.generators import load
-from mgi.weights import WeightsMissing, path
+from mgi.weights import WeightsMissing, load_generator, path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +33,7 @@ def test_a_direction_learnt_from_bright_and_dark_samples_brightens_an_inversion(
     samples, run, direction = tmp_path / "samples", tmp_path / "run", tmp_path / "bright.npy"
     mgi("directions", "sample", "kaokore", "-n", "200", "--out", samples)
     with np.load(samples / "latents.npz") as file, torch.inference_mode():
-        brightness = load("kaokore")(torch.from_numpy(file["z"])).mean((1, 2, 3)).tolist()
+        brightness = load_generator("kaokore")(torch.from_numpy(file["z"])).mean((1, 2, 3)).tolist()
     rows = [f"{index},{value}" for index, value in enumerate(brightness)]
     (tmp_path / "labels.csv").write_text("\n".join(["index,label", *rows]))
     said = mgi("directions", "fit", samples / "latents.npz", tmp_path / "labels.csv", "--out", direction)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mgi.alignment.aligner import Aligner
 from mgi.config import METHODS
-from mgi.generators.base import GeneratorError
+from mgi.generators import GeneratorError
 from mgi.pairs import lane_seed
 from mgi.profiles import load_config
 from mgi.translators import Lane, Searches, load_translator

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from flows.cli import app
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.images import to_uint8
 
 RESIDUAL = ("--set", "discriminator=residual", "--set", "reconstruction=0", "--set", "r1=0.5", "--set", "r1_every=2")
@@ -85,7 +85,7 @@ def test_what_a_run_leaves(whole: Path) -> None:
         assert file.metadata()["architecture"] == "pggan"
         assert file.metadata()["licence"] == "CC0"
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
-    generator = load(whole / "generator.safetensors")
+    generator = load_file(whole / "generator.safetensors")
     assert (generator.resolution, generator.z_dim, generator.layers) == (32, 16, 8)
     assert to_uint8(generator(torch.zeros(1, 16) + 1)).std() > 0
 
@@ -132,7 +132,7 @@ def test_two_processes_share_a_batch(images: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    generator = load(tmp_path / "model" / "generator.safetensors")
+    generator = load_file(tmp_path / "model" / "generator.safetensors")
     assert torch.isfinite(generator(torch.zeros(1, 16) + 1)).all()
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
-from safetensors.torch import load_file
 from snapshots import (
     GOLDEN,
     Call,
@@ -28,8 +28,8 @@ from snapshots import (
     tensor,
 )
 
-from mgi.generators import GeneratorError, load
-from mgi.generators.conversion import convert_checkpoint
+from mgi.generators import GeneratorError, load_file
+from mgi.weights.convert.generator import convert_checkpoint
 
 NAMES = {
     "_codecs encode",
@@ -67,7 +67,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, Any], list[float]]] = {
 
 
 def pixels(path: Path) -> list[float]:
-    found = load(path)
+    found = load_file(path)
     z = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 8)).astype(np.float32))
     images, truncated = found(z), found.synthesize(found.truncate(found.to_w(z), 0.5))
     return [*images[0, :, 3, 5].tolist(), *images[1, :, 12, 9].tolist(), *truncated[0, :, 3, 5].tolist()]
@@ -84,10 +84,10 @@ def test_every_protocol_gives_the_golden_images(protocol: int, tmp_path: Path) -
     module = generator(golden_tensors(), source=f"open({str(marker)!r}, 'w')")
     path = write(tmp_path / "network.pkl", snapshot(module), protocol)
     golden = {key: torch.from_numpy(array) for key, array in np.load(GOLDEN / "stylegan2_rosinality.npz").items()}
-    found = load(path)
+    found = load_file(path)
     torch.testing.assert_close(found(golden["z"]), golden["image"], rtol=1e-4, atol=1e-4)
     convert_checkpoint(path, tmp_path / "network.safetensors")
-    assert torch.equal(load(tmp_path / "network.safetensors")(golden["z"]), found(golden["z"]))
+    assert torch.equal(load_file(tmp_path / "network.safetensors")(golden["z"]), found(golden["z"]))
     assert not marker.exists()
 
 
@@ -183,7 +183,7 @@ def test_variants_are_refused_by_name(variant: str, tmp_path: Path) -> None:
     tensors, attributes, message = VARIANTS[variant]
     path = write(tmp_path / "network.pkl", snapshot(generator(tensors, **attributes)))
     with pytest.raises(GeneratorError, match=message) as caught:
-        load(path)
+        load_file(path)
     assert "incomplete" not in str(caught.value)
     assert "\n" not in str(caught.value)
     if attributes:  # which a state dict does not carry
@@ -191,7 +191,7 @@ def test_variants_are_refused_by_name(variant: str, tmp_path: Path) -> None:
     state = {key: torch.from_numpy(array) for key, array in tensors.items()}
     torch.save({"G_ema": state}, tmp_path / "network.pt")
     with pytest.raises(GeneratorError, match=message):
-        load(tmp_path / "network.pt")
+        load_file(tmp_path / "network.pt")
 
 
 def test_a_missing_tensor_is_still_called_missing(tmp_path: Path) -> None:
@@ -199,16 +199,16 @@ def test_a_missing_tensor_is_still_called_missing(tmp_path: Path) -> None:
         tensors = random_tensors()
         del tensors[key]
         with pytest.raises(GeneratorError, match=f"tensor {key} is missing; the checkpoint is incomplete"):
-            load(write(tmp_path / "network.pkl", snapshot(generator(tensors))))
+            load_file(write(tmp_path / "network.pkl", snapshot(generator(tensors))))
     tensors = {key: array for key, array in random_tensors().items() if ".b8." not in key}
     with pytest.raises(GeneratorError, match=r"expected resolutions 4, 8, 16, ..., found \[4, 16\]"):
-        load(write(tmp_path / "network.pkl", snapshot(generator(tensors))))
+        load_file(write(tmp_path / "network.pkl", snapshot(generator(tensors))))
 
 
 def test_content_without_a_generator(tmp_path: Path) -> None:
     for content in ({"weights": 3}, [], {"G_ema": EasyDict()}, {"G_ema": None, "D": {}}):
         with pytest.raises(GeneratorError, match="holds no generator; expected a state dict, a dict with G_ema"):
-            load(write(tmp_path / "network.pkl", content))
+            load_file(write(tmp_path / "network.pkl", content))
 
 
 # ---------------------------------------------------------------------- files by content, whatever their names
@@ -244,11 +244,11 @@ def test_files_are_recognised_by_content(tmp_path: Path) -> None:
 def test_conversion_writes_the_bound_of_the_convolutions(tmp_path: Path) -> None:
     path = write(tmp_path / "network.pt", snapshot(generator(random_tensors(), conv_clamp=256)))
     convert_checkpoint(path, tmp_path / "network.safetensors")
-    assert load_file(tmp_path / "network.safetensors")["synthesis.conv_clamp"] == 256
+    assert safetensors.torch.load_file(tmp_path / "network.safetensors")["synthesis.conv_clamp"] == 256
 
 
 def test_clamped_layers_compose_and_render(tmp_path: Path) -> None:
-    found = load(write(tmp_path / "network.pkl", snapshot(generator(random_tensors(), conv_clamp=1))))
+    found = load_file(write(tmp_path / "network.pkl", snapshot(generator(random_tensors(), conv_clamp=1))))
     z = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 1, 8)).astype(np.float32))
     whole = found(z[:, 0])
     for layer in range(1, found.layers + 1):

@@ -12,7 +12,7 @@ from standins import standin
 from mgi.config import ConfigError, RunConfig
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.inception import InceptionFID
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.profiles import load_config
 from mgi.translators.inversion.compatibility import GeneratorFacts, facts_of, problems, require_compatible
 from mgi.translators.inversion.generator import prepared_generator
@@ -94,9 +94,9 @@ def test_a_method_of_styles_is_refused_with_everything_else_before_any_network_b
 
 
 def test_the_facts_of_a_generator() -> None:
-    pggan = facts_of(load(TESTS / "golden" / "pggan_mganprior.pth"), "p")
+    pggan = facts_of(load_file(TESTS / "golden" / "pggan_mganprior.pth"), "p")
     assert pggan == GeneratorFacts("p", 32, 8, styles=False, noise=False, bf16=True)
-    stylegan = facts_of(load(TESTS / "golden" / "stylegan2_genforce.pth"), "s")
+    stylegan = facts_of(load_file(TESTS / "golden" / "stylegan2_genforce.pth"), "s")
     assert stylegan.styles and stylegan.noise and not stylegan.bf16
     require_compatible(RunConfig.model_validate({"inversion": {"hypotheses": ["L04N10"]}}), STYLED)
 

@@ -9,7 +9,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from mgi.config import Inversion
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.inversion.compiled import compiled
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import LaneState, Solver
@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def test_a_compiled_lane_goes_the_eager_way() -> None:
-    generator = load(GOLDEN / "pggan_mganprior.pth")
+    generator = load_file(GOLDEN / "pggan_mganprior.pth")
     settings = Inversion(steps=3, perceptual_weight=0.0)
     built = build_space(generator, settings)
     hypothesis = Hypothesis(3, 3)

@@ -14,7 +14,7 @@ from mgi.config import ConfigError
 from mgi.directions import Direction, direction_bytes, read_direction, require_fit
 from mgi.directions.boundary import PENALTY, fit_boundary, svm
 from mgi.directions.ganspace import components, default_layer, top_coordinates
-from mgi.generators import load
+from mgi.generators import load_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -228,7 +228,7 @@ def test_components_of_w_have_the_length_of_a_deviation() -> None:
 
 
 def test_components_of_a_real_generator_repeat() -> None:
-    generator = load(GOLDEN / "pggan_mganprior.pth")
+    generator = load_file(GOLDEN / "pggan_mganprior.pth")
     assert default_layer(generator) == 4  # 8 x 8
     first, again = (components(generator, 4, 200, seed=1) for _ in range(2))
     np.testing.assert_array_equal(first.vectors, again.vectors)
@@ -242,7 +242,7 @@ def test_components_of_a_real_generator_repeat() -> None:
 )
 def test_components_that_cannot_be(count: int, samples: int, layer: int | None, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
-        components(load(GOLDEN / "pggan_mganprior.pth"), count, samples, layer=layer)
+        components(load_file(GOLDEN / "pggan_mganprior.pth"), count, samples, layer=layer)
 
 
 def test_a_layer_is_refused_where_there_are_styles() -> None:

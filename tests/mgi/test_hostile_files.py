@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgi.generators import GeneratorError, load
+from mgi.generators import GeneratorError, load_file
 
 # Pickling a tensor as NVIDIA does goes through PyTorch's old storages.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
@@ -78,7 +78,7 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(GeneratorError) as caught:
-            load(path)
+            load_file(path)
         assert message in str(caught.value), (name, str(caught.value))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "owned").exists(), name
@@ -91,4 +91,4 @@ def test_compressed_archives_are_refused(tmp_path: Path) -> None:
         for entry in source.infolist():
             target.writestr(entry.filename, source.read(entry))
     with pytest.raises(GeneratorError, match="compressed archive"):
-        load(bomb)
+        load_file(bomb)

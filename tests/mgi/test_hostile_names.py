@@ -15,7 +15,7 @@ import pytest
 import torch
 from snapshots import Call, EasyDict, Module, Name, dumps, generator, random_tensors, snapshot, storage, tensor
 
-from mgi.generators import GeneratorError, load
+from mgi.generators import GeneratorError, load_file
 
 FOUR = np.zeros(4, np.float32)
 REBUILD = "torch._utils._rebuild_tensor_v2"
@@ -28,7 +28,7 @@ class Network:
 def refused(path: Path, content: Any, protocol: int = 2) -> str:
     path.write_bytes(content if isinstance(content, bytes) else dumps(content, protocol))
     with pytest.raises(GeneratorError) as caught:
-        load(path)
+        load_file(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
     return str(caught.value)
@@ -117,7 +117,7 @@ def test_the_reader_cannot_be_changed(tmp_path: Path) -> None:
         assert "tries to change what reads it" in message or "damaged pickle" in message, name
     good = tmp_path / "good.pkl"
     good.write_bytes(dumps(snapshot(generator(random_tensors())), 2))
-    assert load(good).resolution == 16
+    assert load_file(good).resolution == 16
 
 
 def test_what_reading_would_not_survive(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_networks_that_contain_themselves(tmp_path: Path) -> None:
     assert "holds no generator" in refused(tmp_path / "network.pkl", state)
     torch.save(state, tmp_path / "state.pt")
     with pytest.raises(GeneratorError, match="holds no generator"):
-        load(tmp_path / "state.pt")
+        load_file(tmp_path / "state.pt")
 
 
 def test_networks_without_a_state(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_tensors_of_a_state_dict_are_plain_and_no_larger_than_their_file(tmp_pat
     ):
         torch.save({"G_ema": state | {key: value}}, tmp_path / "network.pt")
         with pytest.raises(GeneratorError, match=message):
-            load(tmp_path / "network.pt")
+            load_file(tmp_path / "network.pt")
     shared = storage(np.zeros(10**4, np.float32))
     module = Module("Generator")
     for layer in range(99):

@@ -18,13 +18,12 @@ from PIL import Image
 from mgi import translators
 from mgi.config import RunConfig
 from mgi.features import load_backbone
-from mgi.generators import load
 from mgi.own_files import folder_sha256, own_hashes
 from mgi.profiles import load_config
 from mgi.scoring import domains as judging
 from mgi.scoring.judge import Judge
 from mgi.statistics import shipped, shipped_files
-from mgi.weights import WeightsMissing, identity, zoo
+from mgi.weights import WeightsMissing, identity, load_generator, zoo
 from mgi.weights.identity import content_hashes, generator_sha256, zoo_name
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -151,7 +150,7 @@ def judge(settings: RunConfig) -> Judge:
         backbone = load_backbone(settings.selection.backbone)
     except WeightsMissing as error:
         pytest.skip(str(error))
-    return Judge(settings, load(settings.generator), backbone, "cpu", settings.warp.image_size)
+    return Judge(settings, load_generator(settings.generator), backbone, "cpu", settings.warp.image_size)
 
 
 def test_statistics_are_those_of_the_checkpoint_not_of_its_name(tmp_path: Path, other: Path, built: list[str]) -> None:
@@ -196,7 +195,7 @@ def test_a_generator_made_in_memory_is_what_its_tensors_are(other: Path, built: 
     settings = config("made in memory")
     backbone = load_backbone(settings.selection.backbone)
     for source in (ONE, ONE, other):
-        _ = Judge(settings, load(source), backbone, "cpu", 64).domain
+        _ = Judge(settings, load_generator(source), backbone, "cpu", 64).domain
     assert len(built) == 2
 
 

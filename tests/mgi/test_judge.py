@@ -11,7 +11,7 @@ from PIL import Image
 
 from mgi.config import ConfigError, RunConfig
 from mgi.features import load_backbone
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.metrics.samples import folder_images, generated_images
 from mgi.profiles import load_config
 from mgi.scoring import domains as judging
@@ -34,12 +34,12 @@ def config(**selection: object) -> RunConfig:
 
 def make(settings: RunConfig) -> Judge:
     backbone = load_backbone(settings.selection.backbone)
-    return Judge(settings, load(GOLDEN / "pggan_mganprior.pth"), backbone, "cpu", settings.warp.image_size)
+    return Judge(settings, load_file(GOLDEN / "pggan_mganprior.pth"), backbone, "cpu", settings.warp.image_size)
 
 
 def test_a_sample_of_the_domain_is_nearer_than_noise() -> None:
     judge = make(config())
-    sample = next(generated_images(load(GOLDEN / "pggan_mganprior.pth"), 1, 64, "cpu", seed=9))
+    sample = next(generated_images(load_file(GOLDEN / "pggan_mganprior.pth"), 1, 64, "cpu", seed=9))
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     near, far = judge.features(torch.cat([sample, noise]))
     assert near.shape == judge.feature_shape
@@ -94,7 +94,7 @@ def test_the_papers_rule_is_on_fids_own_scale(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setenv("MGI_WEIGHTS_DIR", str(weights_folder(tmp_path / "weights", "inception-fid")))
     judge = make(config(rule="paper", backbone="inception-fid", layer="pool3"))
-    generator = load(GOLDEN / "pggan_mganprior.pth")
+    generator = load_file(GOLDEN / "pggan_mganprior.pth")
     images = torch.cat(list(generated_images(generator, 3, 64, "cpu", seed=5)))
     features = judge.features(images)
     assert features.shape == (3, *judge.feature_shape) == (3, 2048, 1, 1)

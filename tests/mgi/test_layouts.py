@@ -10,14 +10,14 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from mgi.generators import GeneratorError, load
-from mgi.generators.conversion import convert_checkpoint
+from mgi.generators import GeneratorError, load_file
 from mgi.generators.pixelnorm import (
     activated_pixel_norm,
     pixel_norm,
     plain_activated_pixel_norm,
     plain_pixel_norm,
 )
+from mgi.weights.convert.generator import convert_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -25,7 +25,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.mark.parametrize("name", ["pggan_mganprior", "pggan_genforce", "pggan_ganzoo"])
 def test_golden_images(name: str) -> None:
     golden = {key: torch.from_numpy(array) for key, array in np.load(GOLDEN / f"{name}.npz").items()}
-    generator = load(GOLDEN / f"{name}.pth")
+    generator = load_file(GOLDEN / f"{name}.pth")
     assert generator.z_dim == golden["z"].shape[1]
     assert generator.resolution == golden["image"].shape[-1]
     torch.testing.assert_close(generator(golden["z"]), golden["image"], rtol=1e-4, atol=1e-4)
@@ -37,7 +37,7 @@ STYLED = ("stylegan_genforce", "stylegan2_genforce", "stylegan2_rosinality")
 @pytest.mark.parametrize("name", STYLED)
 def test_golden_styles(name: str) -> None:
     golden = {key: torch.from_numpy(array) for key, array in np.load(GOLDEN / f"{name}.npz").items()}
-    generator = load(GOLDEN / f"{name}.pth")
+    generator = load_file(GOLDEN / f"{name}.pth")
     tolerance = {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(generator.to_w(golden["z"]), golden["w"], **tolerance)
     torch.testing.assert_close(generator(golden["z"]), golden["image"], **tolerance)
@@ -50,7 +50,7 @@ def test_golden_styles(name: str) -> None:
 
 @pytest.mark.parametrize("name", STYLED)
 def test_tail_styles_at_every_layer(name: str) -> None:
-    generator = load(GOLDEN / f"{name}.pth")
+    generator = load_file(GOLDEN / f"{name}.pth")
     z = torch.randn(2, 1, generator.z_dim, generator=torch.Generator().manual_seed(0))
     w = generator.to_w(z[:, 0])
     whole = generator(z[:, 0])
@@ -74,7 +74,7 @@ def test_tail_styles_at_every_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", STYLED)
 def test_codes_of_w_and_many_codes(name: str) -> None:
-    generator = load(GOLDEN / f"{name}.pth")
+    generator = load_file(GOLDEN / f"{name}.pth")
     z = torch.randn(2, 3, generator.z_dim, generator=torch.Generator().manual_seed(0))
     alpha = torch.rand(2, 3, generator.layer_channels(3), generator=torch.Generator().manual_seed(1))
     fused = generator.compose(z, alpha, 3)
@@ -100,13 +100,13 @@ def test_damaged_styled_checkpoints_are_refused(tmp_path: Path, name: str) -> No
             inner[key] = value
         torch.save(state, tmp_path / "damaged.pth")
         with pytest.raises(GeneratorError, match=message) as caught:
-            load(tmp_path / "damaged.pth")
+            load_file(tmp_path / "damaged.pth")
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["pggan_genforce", "pggan_ganzoo"])
 def test_every_layer_composes_and_renders(name: str) -> None:
-    generator = load(GOLDEN / f"{name}.pth")
+    generator = load_file(GOLDEN / f"{name}.pth")
     z = torch.randn(2, 1, generator.z_dim, generator=torch.Generator().manual_seed(0))
     whole = generator(z[:, 0])
     for layer in range(1, generator.layers + 1):
@@ -138,7 +138,7 @@ def test_damaged_ganzoo_is_refused(tmp_path: Path, key: str, value: torch.Tensor
         state["avgG"][key] = value
     torch.save(state, tmp_path / "damaged.pth")
     with pytest.raises(GeneratorError, match=message):
-        load(tmp_path / "damaged.pth")
+        load_file(tmp_path / "damaged.pth")
 
 
 @pytest.mark.parametrize("name", ["pggan_ganzoo", "stylegan_genforce", "stylegan2_rosinality"])
@@ -148,12 +148,12 @@ def test_conversion_keeps_every_number(name: str, tmp_path: Path) -> None:
     assert resolution == 32
     assert layout.split()[0].lower() == name.split("_")[0]
     z = torch.from_numpy(np.load(GOLDEN / f"{name}.npz")["z"])
-    assert torch.equal(load(target)(z), load(GOLDEN / f"{name}.pth")(z))
+    assert torch.equal(load_file(target)(z), load_file(GOLDEN / f"{name}.pth")(z))
     with safe_open(target, "pt") as file:
         assert file.metadata()["layout"] == layout
     again = tmp_path / "again.safetensors"
     convert_checkpoint(target, again)
-    assert torch.equal(load(again)(z), load(target)(z))
+    assert torch.equal(load_file(again)(z), load_file(target)(z))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from mgi import weights
 from mgi.generators import GeneratorError, fused
-from mgi.generators.mobile_stylegan import MobileStyleGAN, inverse_haar, load
+from mgi.generators.mobile_stylegan import MobileStyleGAN, inverse_haar
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mobile_stylegan_ffhq.npz"
 
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[MobileStyleGAN]:
-    yield load(weights.path("mobile-stylegan-ffhq"))
+    yield weights.load_generator("mobile-stylegan-ffhq")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_bf16_stays_close(generator: MobileStyleGAN) -> None:
     with torch.no_grad():
         w = generator.to_w(z)
         exact = generator.render(generator.head(w, 1), 1, w, down=16)
-        half = load(weights.path("mobile-stylegan-ffhq")).set_precision("bf16")
+        half = weights.load_generator("mobile-stylegan-ffhq").set_precision("bf16")
         rough = half.render(half.head(w, 1), 1, w, down=16)
     assert (exact - rough).abs().mean() < 0.02
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgi import weights
-from mgi.generators import GeneratorError, load
+from mgi.generators import GeneratorError, load_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STYLED = ("stylegan_genforce", "stylegan2_genforce", "stylegan2_rosinality", "mobile-stylegan-ffhq")
@@ -20,7 +20,7 @@ SMALL = STYLED[:3]
 @pytest.fixture(scope="module", params=STYLED)
 def generator(request: pytest.FixtureRequest) -> Any:
     name = str(request.param)
-    return load(GOLDEN / f"{name}.pth" if name in SMALL else weights.path(name))
+    return load_file(GOLDEN / f"{name}.pth" if name in SMALL else weights.path(name))
 
 
 def latent(generator: Any, batch: int, seed: int = 0) -> Tensor:
@@ -123,7 +123,7 @@ def test_wrong_noise_is_named(generator: Any) -> None:
 
 
 def test_a_pggan_refuses_noise() -> None:
-    generator = load(GOLDEN / "pggan_genforce.pth")
+    generator = load_file(GOLDEN / "pggan_genforce.pth")
     assert generator.noise_shapes() == {}
     alpha = torch.ones(1, 1, generator.layer_channels(2))
     codes = torch.zeros(1, 1, generator.z_dim)

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from mgi.generators import GeneratorError, checkpoint_tensors, load
+from mgi.generators import GeneratorError, load_file
+from mgi.generators.loading import checkpoint_tensors
 
 # Pickling a tensor as NVIDIA does goes through PyTorch's old storages.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
@@ -110,7 +111,7 @@ def test_stylegan2_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) 
     path = tmp_path / "gs.pkl"
     path.write_bytes(pickle.dumps((network(nvidia, {}), network(nvidia, {}), gs)))
     expected = golden("stylegan2_genforce")
-    generator = load(path)
+    generator = load_file(path)
     torch.testing.assert_close(generator(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
     w = generator.truncate(expected["w"], 0.7, 8)
     torch.testing.assert_close(
@@ -119,7 +120,7 @@ def test_stylegan2_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) 
     gs.static_kwargs["conv_clamp"] = 0.5  # of StyleGAN2-ADA
     path.write_bytes(pickle.dumps((None, None, gs)))
     assert checkpoint_tensors(path)[1]["synthesis/conv_clamp"] == 0.5
-    assert not torch.allclose(load(path)(expected["z"]), expected["image"], rtol=0.1, atol=0.1)
+    assert not torch.allclose(load_file(path)(expected["z"]), expected["image"], rtol=0.1, atol=0.1)
 
 
 def test_stylegan_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_stylegan_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -
     path = tmp_path / "gs.pkl"
     path.write_bytes(pickle.dumps((None, None, gs), protocol=2))
     expected = golden("stylegan_genforce")
-    torch.testing.assert_close(load(path)(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(load_file(path)(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
 
 
 def test_variants_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_variants_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path) -
         gs.static_kwargs.update(arguments)
         path.write_bytes(pickle.dumps((None, None, gs)))
         with pytest.raises(GeneratorError, match=message):
-            load(path)
+            load_file(path)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -186,14 +187,14 @@ def test_pggan_of_tensorflow(nvidia: types.SimpleNamespace, tmp_path: Path, fuse
     path = tmp_path / "gs.pkl"
     path.write_bytes(pickle.dumps((None, None, network(nvidia, variables))))
     expected = golden("pggan_mganprior")
-    torch.testing.assert_close(load(path)(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(load_file(path)(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
 
 
 def test_snapshots_and_encoders_around_rosinality(tmp_path: Path) -> None:
     checkpoint, expected = state_of("stylegan2_rosinality"), golden("stylegan2_rosinality")
     snapshot = {"g": {}, "d": {}, "g_ema": checkpoint["g_ema"], "args": argparse.Namespace(size=32, path="x")}
     torch.save(snapshot, tmp_path / "snapshot.pt")
-    generator = load(tmp_path / "snapshot.pt")
+    generator = load_file(tmp_path / "snapshot.pt")
     torch.testing.assert_close(generator(expected["z"]), expected["image"], rtol=1e-4, atol=1e-4)
     with pytest.raises(GeneratorError, match="no mean latent"):
         generator.truncate(expected["w"], 0.7)
@@ -201,6 +202,6 @@ def test_snapshots_and_encoders_around_rosinality(tmp_path: Path) -> None:
     encoder["encoder.input_layer.0.weight"] = torch.zeros(2, 2)
     mean = checkpoint["latent_avg"].repeat(8, 1)
     torch.save({"state_dict": encoder, "latent_avg": mean, "opts": argparse.Namespace()}, tmp_path / "psp.pt")
-    generator = load(tmp_path / "psp.pt")
+    generator = load_file(tmp_path / "psp.pt")
     w = generator.truncate(expected["w"], 0.7)
     torch.testing.assert_close(generator.synthesize(w), expected["image_truncated_psi0_7"], rtol=1e-4, atol=1e-4)

@@ -17,7 +17,7 @@ from tiny import tiny_stylegan2
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.inversion.objective import Objective
 from mgi.inversion.spaces import build_space
 from mgi.pairs import Hypothesis
@@ -37,7 +37,7 @@ def test_mganpriors_trajectory_is_that_of_its_public_code() -> None:
     golden = dict(np.load(GOLDEN / "mganprior_trajectory.npz"))
     hypothesis = Hypothesis(int(golden["composing_layer"]), int(golden["num_codes"]))
     settings = published("mganprior", steps=len(golden["loss"]))
-    space = build_space(load(GOLDEN / "mganprior_pggan256.pth"), settings)
+    space = build_space(load_file(GOLDEN / "mganprior_pggan256.pth"), settings)
     objective = Objective(torch.from_numpy(golden["target"]), settings, load_backbone("vgg16-imagenet"))
     start = {name: torch.from_numpy(golden[name]).clone() for name in ("codes", "alpha")}
     lane = run(space, objective, settings, {**start, "tail": torch.zeros(0, start["codes"].shape[1])}, hypothesis)

@@ -8,7 +8,7 @@ from tiny import HYPOTHESIS, doubled, lanes_of, prior_of, settings, targets, tin
 from torch import Tensor
 
 from mgi.config import ConfigError
-from mgi.generators.base import GeneratorError
+from mgi.generators import GeneratorError
 from mgi.generators.stylegan2 import StyleGAN2
 from mgi.inversion.coarse import CoarseHead, fit_coarse_head
 from mgi.inversion.latents import pack, size_of, unpack
@@ -176,6 +176,9 @@ def test_coarse_head_recovers_a_modulated_readout() -> None:
 def test_space_uses_the_head_only_below_its_layer(generator) -> None:
     zeros = torch.zeros(1)
     identity = LatentPrior(torch.zeros(2), torch.eye(2), torch.ones(2))
-    with_head = MultiCode(generator, settings(), identity, CoarseHead(5, zeros, zeros, zeros, zeros))
+    head, tapped = CoarseHead(5, zeros, zeros, zeros, zeros), tiny_stylegan2()
+    tapped.tail_features = None  # it only asks whether there is one
+    with_head = MultiCode(tapped, settings(), identity, head)
     assert with_head.has_coarse(4) and with_head.has_coarse(5) and not with_head.has_coarse(6)
-    assert not build_space(generator, settings()).has_coarse(4)
+    assert not build_space(tapped, settings()).has_coarse(4)
+    assert not MultiCode(generator, settings(), identity, head).has_coarse(4), "a head that cannot read the generator"

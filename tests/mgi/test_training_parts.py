@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mgi.generators.pggan import read_mganprior
+from mgi.generators.layouts.mganprior import read_mganprior
 from mgi.generators.upconv import fused_kernel, plain_upsampled_convolution, upsampled_convolution
 from mgi.training.augment import OPERATIONS, augment
 from mgi.training.networks import (

@@ -16,8 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from mgi import weights
-from mgi.generators import load as load_generator
-from mgi.weights import download, zoo
+from mgi.weights import download, load_generator, zoo
 from mgi.weights.canonical import write_safetensors
 from mgi.weights.convert import CONVERTERS
 

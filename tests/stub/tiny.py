@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.generators.styled import Linear
 from mgi.generators.stylegan2 import Modulated, StyleGAN2
 from mgi.inversion.latents import Latents
@@ -27,7 +27,7 @@ HYPOTHESIS = Hypothesis(3, 4)
 
 def tiny_pggan() -> Any:
     """In float64: batched and single kernels round differently, and Adam amplifies what it divides by."""
-    return load(GOLDEN / "pggan_mganprior.pth").double()  # type: ignore[attr-defined]
+    return load_file(GOLDEN / "pggan_mganprior.pth").double()  # type: ignore[attr-defined]
 
 
 class InFloat64(StyleGAN2):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgi.generators import load
+from mgi.generators import load_file
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
 from mgi.translators import Lane, load_translator
@@ -115,7 +115,7 @@ def test_lanes_of_one_layer_share_a_pass() -> None:
 
 
 def test_work_counts_every_code_below_the_composition() -> None:
-    generator = load(GOLDEN / "pggan_mganprior.pth")
+    generator = load_file(GOLDEN / "pggan_mganprior.pth")
     one, many, deep = (work(generator, (h,), True) for h in (Hypothesis(4, 1), Hypothesis(4, 9), Hypothesis(6, 9)))
     assert one < many < deep
     assert work(generator, (Hypothesis(4, 9),), False) == one

@@ -1,4 +1,4 @@
-"""PGGAN as genforce and pytorch_GAN_zoo publish it, brought to mGANprior's names, which `mgi.generators.pggan` reads.
+"""PGGAN as genforce and pytorch_GAN_zoo publish it, brought to mGANprior's names, which `layouts.mganprior` reads.
 
 All three compute the same network and differ in names and in what is folded into the stored numbers.
 """
@@ -13,8 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from mgi.generators.base import GeneratorError
+from mgi.generators.layouts.mganprior import read_mganprior
 from mgi.generators.layouts.reading import Reader
-from mgi.generators.pggan import PGGAN, Convolution, pggan_of, read_mganprior
+from mgi.generators.pggan import PGGAN, Convolution
 
 _GENFORCE = re.compile(r"(layer|output)(\d+)\.(weight|bias)")
 
@@ -55,7 +56,7 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
     bias = first.bias.view(channels, 4, 4)
     layers = [Convolution(linear_as_convolution(first.weight), bias), _scaled(state, "groupScale0.0", name)]
     layers += [_scaled(state, f"scaleLayers.{scale}.{number}", name) for scale in scales for number in (0, 1)]
-    return pggan_of(layers, _scaled(state, f"toRGBLayers.{len(scales)}", name), name)
+    return PGGAN(layers, _scaled(state, f"toRGBLayers.{len(scales)}", name), name)
 
 
 def linear_as_convolution(weight: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from mgi.generators.layouts import stylegan as stylegan_layouts
 from mgi.generators.layouts.pggan import linear_as_convolution
 from mgi.generators.layouts.reading import MAPPING_RATE, Reader
 from mgi.generators.layouts.variants import clamp_of, refuse_variants
-from mgi.generators.pggan import PGGAN, Convolution, pggan_of
+from mgi.generators.pggan import PGGAN, Convolution
 from mgi.generators.pickled.records import Network, mapping
 from mgi.generators.styled import Linear
 from mgi.generators.stylegan import StyleGAN
@@ -163,7 +163,7 @@ def read_pggan(state: Mapping[str, Tensor], name: str) -> PGGAN:
         layers.append(_tensorflow_layer(reader, f"{size}x{size}/Conv1"))
     rgb = _kernel(reader, "ToRGB_lod0/weight")
     to_rgb = Convolution(rgb / math.sqrt(rgb.shape[1]), reader.take("ToRGB_lod0/bias", 3))
-    return pggan_of(layers, to_rgb, reader.name)
+    return PGGAN(layers, to_rgb, reader.name)
 
 
 def _tensorflow_layer(reader: Reader, prefix: str, fused: bool = False) -> Convolution:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mgi.config import Inversion
-from mgi.generators.base import Generator
+from mgi.generators import Generator
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.prior import LatentPrior
 from mgi.inversion.spaces.base import Space, check_layer

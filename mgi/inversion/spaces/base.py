@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators.base import Generator, GeneratorError
+from mgi.generators import Generator, GeneratorError, StyledGenerator, is_styled
 from mgi.inversion.latents import Latents, Shapes
 from mgi.inversion.prior import LatentPrior
 from mgi.pairs import Hypothesis
@@ -66,23 +66,18 @@ def draw(rows: int, columns: int, seed: int) -> Tensor:
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
 
 
-def has_styles(generator: Generator) -> bool:
-    """Whether a generator has the latent space w."""
-    return hasattr(generator, "to_w")
-
-
-def require_styles(generator: Generator, space: str) -> None:
-    """Raise GeneratorError unless the generator has w."""
-    if not has_styles(generator):
-        name = getattr(generator, "name", "the generator")
-        raise GeneratorError(f"{name} has no latent space {space}: it has no styles; use multi, z or sphere")
+def require_styles(generator: Generator, space: str) -> StyledGenerator:
+    """The generator itself. Raises GeneratorError unless it has w."""
+    if not is_styled(generator):
+        raise GeneratorError(f"{generator.name} has no latent space {space}: it has no styles; use multi, z or sphere")
+    return generator
 
 
 @torch.no_grad()
-def statistics_of_w(generator: Generator, device: str) -> tuple[Tensor, float]:
+def statistics_of_w(generator: StyledGenerator, device: str) -> tuple[Tensor, float]:
     """Mean [D] of w = to_w(z) and its spread: the root mean squared distance from the mean (a scalar)."""
     z = draw(MEAN_SAMPLES, generator.z_dim, seed=0)
-    w = torch.cat([generator.to_w(part.to(device)) for part in z.split(2000)])  # type: ignore[attr-defined]
+    w = torch.cat([generator.to_w(part.to(device)) for part in z.split(2000)])
     mean = w.mean(0)
     return mean, float((w - mean).square().sum(1).mean().sqrt())
 

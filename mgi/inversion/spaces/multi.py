@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators.base import Generator, fuse
+from mgi.generators import Generator, fuse, is_tapped
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
-from mgi.inversion.spaces.base import draw
+from mgi.inversion.spaces.base import draw, require_styles
 from mgi.inversion.spaces.noise import NoiseMaps
 from mgi.pairs import Hypothesis
 
@@ -41,6 +41,7 @@ class MultiCode:
         self.generator, self.settings, self.prior, self.head = generator, settings, prior, head
         self.noise = NoiseMaps(generator, settings)
         self._codes_in_z = settings.space == "multi-z" or prior is None
+        self._mapping = require_styles(generator, "multi-z") if prior is not None and self._codes_in_z else None
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
         """codes, alpha and tail; the tail has no rows where the generator has no styles."""
@@ -67,20 +68,17 @@ class MultiCode:
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """Compose, then render the tail; noise of the layers below the composition is the stored one."""
         features, styles = self.compose(lanes, layer)
-        if coarse and self.head is not None and styles is not None and layer <= self.head.layer:
-            middle = self.generator.tail_features(features, layer, styles, self.head.layer)  # type: ignore[attr-defined]
-            return self.head(middle, styles if styles.ndim == 2 else styles[:, -1])
-        return self.generator.render(features, layer, styles, down, noise=self.noise.maps(lanes, layer))
+        head, generator = self.head, self.generator
+        if coarse and head is not None and styles is not None and layer <= head.layer and is_tapped(generator):
+            middle = generator.tail_features(features, layer, styles, head.layer)
+            return head(middle, styles if styles.ndim == 2 else styles[:, -1])
+        return generator.render(features, layer, styles, down, noise=self.noise.maps(lanes, layer))
 
     def compose(self, lanes: Sequence[Latents], layer: int) -> tuple[Tensor, Tensor | None]:
         """Fused features [B, C, h, w] and the tail's styles ([B, D], [B, T, D] or None)."""
         counts = [len(latents["codes"]) for latents in lanes]
         codes = torch.cat([latents["codes"] for latents in lanes])
-        if self.prior is None:
-            features = self.generator.head(codes, layer)  # type: ignore[attr-defined]
-        else:
-            w = self.generator.to_w(codes) if self._codes_in_z else self.prior.to_w(codes)  # type: ignore[attr-defined]
-            features = self.generator.head(w, layer)  # type: ignore[attr-defined]
+        features = self.generator.head(self._read(codes), layer)
         if len(set(counts)) == 1:
             alpha = stacked(lanes, "alpha").to(features.dtype)
             fused = fuse(features.unflatten(0, (len(lanes), counts[0])), alpha)
@@ -93,9 +91,16 @@ class MultiCode:
         styles = self.prior.to_w(stacked(lanes, "tail"))
         return fused, styles[:, 0] if styles.shape[1] == 1 else styles
 
+    def _read(self, codes: Tensor) -> Tensor:
+        """Codes [rows, D] as the generator's first layer reads them: z, or w where there are styles."""
+        if self._mapping is not None:
+            return self._mapping.to_w(codes)
+        return codes if self.prior is None else self.prior.to_w(codes)
+
     def has_coarse(self, layer: int) -> bool:
         """Only below the head's own layer, which was fitted to the stored noise."""
-        return self.head is not None and self.prior is not None and layer <= self.head.layer and not self.noise.used
+        fits = self.head is not None and self.prior is not None and layer <= self.head.layer
+        return fits and is_tapped(self.generator) and not self.noise.used
 
     def points(self, latents: Latents) -> Tensor:
         """The codes."""

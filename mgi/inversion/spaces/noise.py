@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import ConfigError, Inversion
-from mgi.generators.base import Generator
+from mgi.generators import Generator, StyledGenerator, is_styled
 from mgi.inversion.latents import Latents, stacked
 
 PREFIX = "noise"
@@ -26,23 +26,30 @@ class NoiseMaps:
     """
 
     def __init__(self, generator: Generator, settings: Inversion) -> None:
-        self._generator, self._settings = generator, settings
-        self.used = settings.noise != "stored"
-        if self.used and not generator.noise_shapes():
-            raise ConfigError(f"inversion.noise = {settings.noise}: this generator has no noise; use stored")
+        self._settings = settings
+        self._generator: StyledGenerator | None = None  # whose maps are drawn; None: all lanes have the stored ones
+        if settings.noise != "stored":
+            if not is_styled(generator):
+                raise ConfigError(f"inversion.noise = {settings.noise}: this generator has no noise; use stored")
+            self._generator = generator
+
+    @property
+    def used(self) -> bool:
+        """Whether lanes have maps of their own."""
+        return self._generator is not None
 
     def shapes(self, start_layer: int) -> dict[str, tuple[int, int]]:
         """Shapes of the groups; empty where the stored maps are used."""
-        if not self.used:
+        if self._generator is None:
             return {}
         shapes = self._generator.noise_shapes(start_layer)
         return {_name(layer): shape for layer, shape in shapes.items() if shape[0] <= self._settings.noise_rows}
 
     def start(self, seed: int, start_layer: int, device: str) -> Latents:
         """Fresh maps from the lane's seed."""
-        if not self.used:
+        if self._generator is None:
             return {}
-        maps = self._generator.fresh_noise([seed], "cpu", start_layer)  # type: ignore[attr-defined]
+        maps = self._generator.fresh_noise([seed], "cpu", start_layer)
         return {name: maps[int(name[len(PREFIX) :])][0, 0].to(device) for name in self.shapes(start_layer)}
 
     def maps(self, lanes: Sequence[Latents], start_layer: int) -> dict[int, Tensor] | None:

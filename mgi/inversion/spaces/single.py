@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators.base import Generator
+from mgi.generators import Generator, StyledGenerator, is_styled, is_tapped
 from mgi.images import down as average
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
-from mgi.inversion.spaces.base import draw, has_styles, require_styles, statistics_of_w
+from mgi.inversion.spaces.base import draw, require_styles, statistics_of_w
 from mgi.inversion.spaces.noise import NoiseMaps
 from mgi.pairs import Hypothesis
 
@@ -43,20 +43,20 @@ class SingleCode:
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """The whole synthesis; `layer` says nothing here."""
-        codes = stacked(lanes, "codes")
-        if not has_styles(self.generator):
-            return average(self.generator(codes[:, 0]), down)
-        w, noise = self._styles(codes), self.noise.maps(lanes, 0)
-        features = self.generator.head(w[:, 0], 1, noise)  # type: ignore[attr-defined]
-        tail = w[:, 0] if w.shape[1] == 1 else w[:, -self.generator.tail_styles(1) :]
-        if coarse and self.head is not None:
-            middle = self.generator.tail_features(features, 1, tail, self.head.layer)  # type: ignore[attr-defined]
+        codes, generator = stacked(lanes, "codes"), self.generator
+        if not is_styled(generator):
+            return average(generator(codes[:, 0]), down)
+        w, noise = self._styles(codes, generator), self.noise.maps(lanes, 0)
+        features = generator.head(w[:, 0], 1, noise)
+        tail = w[:, 0] if w.shape[1] == 1 else w[:, -generator.tail_styles(1) :]
+        if coarse and self.head is not None and is_tapped(generator):
+            middle = generator.tail_features(features, 1, tail, self.head.layer)
             return self.head(middle, w[:, -1])
-        return self.generator.render(features, 1, tail, down, noise=noise)
+        return generator.render(features, 1, tail, down, noise=noise)
 
     def has_coarse(self, layer: int) -> bool:
         """Wherever there is a head, which was fitted to the stored noise."""
-        return self.head is not None and has_styles(self.generator) and not self.noise.used
+        return self.head is not None and is_tapped(self.generator) and not self.noise.used
 
     def points(self, latents: Latents) -> Tensor:
         """The codes."""
@@ -76,7 +76,7 @@ class SingleCode:
         moved["codes"] = moved["codes"] + step[-len(moved["codes"]) :] if step.ndim > 1 else moved["codes"] + step
         return moved
 
-    def _styles(self, codes: Tensor) -> Tensor:
+    def _styles(self, codes: Tensor, generator: StyledGenerator) -> Tensor:
         """Codes [B, rows, D] -> w [B, rows, D]."""
         raise NotImplementedError
 
@@ -96,8 +96,8 @@ class Z(SingleCode):
         scale = 1.0 if self.settings.start == "random" else self.settings.jitter
         return (scale * draw(1, self.generator.z_dim, seed)).to(device)
 
-    def _styles(self, codes: Tensor) -> Tensor:
-        return self.generator.to_w(codes)  # type: ignore[attr-defined]
+    def _styles(self, codes: Tensor, generator: StyledGenerator) -> Tensor:
+        return generator.to_w(codes)
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Moved in z."""
@@ -107,15 +107,16 @@ class Z(SingleCode):
 class W(SingleCode):
     """One w for all layers, from the mean of w or from a random one."""
 
+    generator: StyledGenerator
+
     def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
-        super().__init__(generator, settings, head)
-        require_styles(generator, settings.space)
+        super().__init__(require_styles(generator, settings.space), settings, head)
 
     def _start(self, seed: int, device: str) -> Tensor:
         rows, dimension = self._rows(), self.generator.z_dim
         if self.settings.start == "random":
             with torch.no_grad():
-                w = self.generator.to_w(draw(1, dimension, seed).to(device))  # type: ignore[attr-defined]
+                w = self.generator.to_w(draw(1, dimension, seed).to(device))
         else:
             w = self.statistics(device)[0][None]
         return w.expand(rows, -1).clone()
@@ -126,7 +127,7 @@ class W(SingleCode):
             self._statistics = statistics_of_w(self.generator, device)
         return self._statistics
 
-    def _styles(self, codes: Tensor) -> Tensor:
+    def _styles(self, codes: Tensor, generator: StyledGenerator) -> Tensor:
         return codes
 
 
@@ -134,7 +135,7 @@ class WPlus(W):
     """One w for every style that the synthesis reads (Image2StyleGAN)."""
 
     def _rows(self) -> int:
-        return int(self.generator.styles)  # type: ignore[attr-defined]
+        return self.generator.styles
 
 
 class Sphere(SingleCode):
@@ -154,7 +155,7 @@ class Sphere(SingleCode):
         self._to_w = to_w.diagonal() if to_w is not None and settings.sphere_fit == "diagonal" else to_w
 
     def _rows(self) -> int:
-        return 1 if self._to_w is None else int(self.generator.styles)  # type: ignore[attr-defined]
+        return self.generator.styles if self._to_w is not None and is_styled(self.generator) else 1
 
     def _start(self, seed: int, device: str) -> Tensor:
         # One random point for all styles is a sample of the generator's own.
@@ -187,6 +188,6 @@ class Sphere(SingleCode):
         moved["codes"] = self._to_w.to_v(self._to_w.to_w(moved["codes"]) + step)
         return moved
 
-    def _styles(self, codes: Tensor) -> Tensor:
+    def _styles(self, codes: Tensor, generator: StyledGenerator) -> Tensor:
         assert self._to_w is not None
         return self._to_w.to_w(codes)

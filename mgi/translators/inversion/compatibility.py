@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from mgi.config import ConfigError, RunConfig
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.lpips import LAYERS as LPIPS_LAYERS
+from mgi.generators import Generator, has_bf16, is_styled
 from mgi.inversion.spaces import check_layer
 from mgi.metrics.locations import GRID
 from mgi.scoring.domains import POOLED
@@ -31,11 +31,16 @@ class GeneratorFacts:
     bf16: bool
 
 
-def facts_of(generator: Any, name: str) -> GeneratorFacts:
+def facts_of(generator: Generator, name: str) -> GeneratorFacts:
     """The facts of a loaded generator."""
-    styles, bf16 = hasattr(generator, "to_w"), hasattr(generator, "set_precision")
-    noise = bool(generator.noise_shapes())
-    return GeneratorFacts(name, generator.resolution, generator.layers, styles, noise, bf16)
+    return GeneratorFacts(
+        name,
+        generator.resolution,
+        generator.layers,
+        styles=is_styled(generator),
+        noise=bool(generator.noise_shapes()),
+        bf16=has_bf16(generator),
+    )
 
 
 def require_compatible(config: RunConfig, facts: GeneratorFacts) -> None:

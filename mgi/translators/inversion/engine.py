@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mgi.config import RunConfig
 from mgi.features import Backbone, load_backbone
+from mgi.generators import Generator
 from mgi.images import down as average
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces import Space
@@ -35,7 +35,7 @@ class Engine:
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self.device = config, device
         self._backbones: dict[str, Backbone] = {}
-        self.generator: Any = prepared_generator(config, device)
+        self.generator: Generator = prepared_generator(config, device)
         self.size = working_size(config, self.generator.resolution)
         """Rows at which results are compared."""
         self.down = self.generator.resolution // self.size

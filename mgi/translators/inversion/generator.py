@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mgi.config import RunConfig
-from mgi.generators import load as load_generator
+from mgi.generators import Generator, has_bf16, is_styled
 from mgi.inversion.prior import measure_prior
 from mgi.inversion.spaces import Space, build_space
 from mgi.statistics import shipped
 from mgi.statistics.latents import read_latents
 from mgi.translators.inversion.compatibility import facts_of, require_compatible
+from mgi.weights import load_generator
 
 PRIOR_SAMPLES = 20_000
 """Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""
 
 
-def prepared_generator(config: RunConfig, device: str) -> Any:
+def prepared_generator(config: RunConfig, device: str) -> Generator:
     """The generator on its device, in the configured precision.
 
     Raises:
         ConfigError: it and the settings cannot work together; every problem is named.
     """
-    generator: Any = load_generator(config.generator, device)
+    generator = load_generator(config.generator, device)
     require_compatible(config, facts_of(generator, config.generator))
-    if config.inversion.precision == "bf16":
+    if config.inversion.precision == "bf16" and has_bf16(generator):
         generator.set_precision("bf16")
     return generator
 
 
-def space_of(generator: Any, config: RunConfig, device: str) -> Space:
+def space_of(generator: Generator, config: RunConfig, device: str) -> Space:
     """The latent space, with the prior of w that ships for the generator or is measured now."""
     settings = config.inversion
     path = shipped(config.generator)
     if path is not None:
         prior, head = read_latents(path)
         return build_space(generator, settings, prior.to(device), head.to(device))
-    to_w = getattr(generator, "to_w", None)
-    if to_w is None or settings.space in ("z", "w", "w+"):
+    if not is_styled(generator) or settings.space in ("z", "w", "w+"):
         return build_space(generator, settings)
-    prior = measure_prior(lambda z: to_w(z.to(device)).cpu(), generator.z_dim, PRIOR_SAMPLES)
+    prior = measure_prior(lambda z: generator.to_w(z.to(device)).cpu(), generator.z_dim, PRIOR_SAMPLES)
     return build_space(generator, settings, prior.to(device))

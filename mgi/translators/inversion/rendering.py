@@ -8,9 +8,9 @@ import torch
 from mgi.config import ConfigError
 from mgi.degradations import with_luminance
 from mgi.directions import Direction, LatentSpace, require_fit
+from mgi.generators import is_styled
 from mgi.images import to_float, to_uint8
 from mgi.inversion.latents import Latents, unpack
-from mgi.inversion.spaces.base import has_styles
 from mgi.pairs import Hypothesis
 from mgi.translators.base import Arrays
 from mgi.translators.inversion.engine import Engine
@@ -53,7 +53,7 @@ def edit(
         ConfigError: the direction does not fit the generator or the space of the lane.
     """
     generator = engine.generator
-    styles = getattr(generator, "styles", 1 + generator.tail_styles(1))
+    styles = generator.styles if is_styled(generator) else 1
     require_fit(direction, generator.z_dim, styles, _edit_space(engine))
     latents = _latents(engine, arrays, hypothesis)
     if amount:
@@ -70,7 +70,7 @@ def _down(engine: Engine, factor: int | None) -> int:
 def _edit_space(engine: Engine) -> LatentSpace:
     """Where lanes are moved: w, or z where the codes are kept in z or the generator has no styles."""
     space = engine.config.inversion.space
-    if not has_styles(engine.generator) or space == "z":
+    if not is_styled(engine.generator) or space == "z":
         return "z"
     if space == "multi-z":
         raise ConfigError("codes in z under a tail of styles share no direction; invert with inversion.space=multi")

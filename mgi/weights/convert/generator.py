@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
+
+from mgi.generators.loading import checkpoint_tensors
+from mgi.weights.canonical import write_safetensors
 
 
 def convert_generator(checkpoint: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The generator's tensors, and its layout.
 
     Raises:
-        mgi.generators.GeneratorError: the file is of no known layout, or asks for more than reading tensors.
+        GeneratorError: the file is of no known layout, or asks for more than reading tensors.
     """
-    from mgi.generators import checkpoint_tensors  # which asks the zoo where files lie
-
     layout, tensors = checkpoint_tensors(checkpoint)
-    return {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}, {"layout": layout.name}
+    return _arrays(tensors), {"layout": layout.name}
+
+
+def convert_checkpoint(source: Path, target: Path) -> tuple[str, int]:
+    """Write the generator in `source` to `target`, which `mgi.generators.load_file` reads to the same numbers.
+
+    Returns:
+        (layout, resolution).
+
+    Raises:
+        GeneratorError: `source` cannot be used.
+        OSError: `target` cannot be written; nothing is left under its name then.
+    """
+    layout, tensors = checkpoint_tensors(source)
+    resolution = layout.read(tensors, source.name).resolution  # nothing is written that cannot be used
+    with source.open("rb") as file:
+        origin = hashlib.file_digest(file, "sha256").hexdigest()
+    write_safetensors(target, _arrays(tensors), {"layout": layout.name, "source_sha256": origin})
+    return layout.name, resolution
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}

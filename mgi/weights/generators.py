@@ -1,0 +1,39 @@
+"""Generators by the zoo's names, or from a checkpoint of one's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgi.weights import install
+from mgi.weights.identity import generator_names
+
+if TYPE_CHECKING:
+    import torch
+
+    from mgi.generators import Generator
+
+
+def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu") -> Generator:
+    """A frozen generator from a zoo name or a checkpoint file.
+
+    Args:
+        name_or_path: a generator of the zoo (`mgi weights list`), or a checkpoint in a layout that
+            `mgi.generators.load_file` reads.
+        device: where it computes.
+
+    Raises:
+        GeneratorError: no such name or file, or a file that holds something else.
+        WeightsError: the zoo's weights are missing or corrupt.
+    """
+    from mgi.generators import GeneratorError, load_file  # PyTorch, which listing and fetching weights do without
+
+    names = generator_names()
+    if str(name_or_path) in names:
+        return load_file(install.path(str(name_or_path)), device)
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 - Path refuses an unknown ~user
+    if not path.is_file():
+        what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
+        raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
+    return load_file(path, device)
