@@ -28,8 +28,10 @@ Pass = tuple[Hypothesis, ...]
 
 @dataclass(frozen=True)
 class Piece:
-    """A kind of work: what it is, seconds each, how often, of which hypotheses, and whether that was measured or scaled
-    from others."""
+    """A kind of work: what it is, seconds each, how often, of which hypotheses.
+
+    `measured`: here, not scaled from others.
+    """
 
     what: str
     seconds: float

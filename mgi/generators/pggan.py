@@ -27,8 +27,10 @@ _KEY = re.compile(r"(layer|output)(\d{1,3})\.(conv\.weight|wscale\.bias)|lod")
 
 @dataclass(frozen=True)
 class Convolution:
-    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O] or, for a first layer
-    that was a linear one, [O, h, w]."""
+    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O].
+
+    The bias of a first layer that was a linear one is [O, h, w].
+    """
 
     weight: Tensor
     bias: Tensor

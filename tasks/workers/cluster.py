@@ -63,9 +63,11 @@ class Sequential:
     """Everything in this process, one call after the other."""
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call it here."""
         return function(*args)
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """Call after call, in their own order."""
         for position, args in enumerate(calls):
             yield position, function(*args)
 
@@ -79,12 +81,14 @@ class DaskPool:
         self._known_threads, self._asked = 1, float("-inf")
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call it on a worker. Raises ClusterError where every worker that tries it dies."""
         ((_, result),) = self.run(function, [args])
         if isinstance(result, Lost):
             raise ClusterError(result.reason)
         return result
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """All calls at once; those that a dying worker took along are tried once more, each alone."""
         suspects: list[int] = []
         for position, result in self._attempt(function, dict(enumerate(calls)), self._threads):
             if isinstance(result, Lost):

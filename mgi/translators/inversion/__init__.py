@@ -1,0 +1,1 @@
+"""Translation by GAN inversion: MGI and the published methods that it is compared with."""
