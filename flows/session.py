@@ -14,7 +14,8 @@ from flows.progress import Observer
 from flows.settings import Workers
 from tasks.method import layout_of
 from tasks.unit import INVERT, Job, OpenRun, Outcome, lane_key
-from tasks.workers.cluster import Lost, Pool, default_workers, open_pool
+from tasks.workers.cluster import Lost, Pool, open_pool
+from tasks.workers.sizing import default_workers
 
 Unit = Callable[..., list[Outcome]]
 OnLost = Callable[[tuple[Any, ...], str], list[Outcome]]

@@ -17,7 +17,7 @@ from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
 from tasks.probe import Probe
 from tasks.stages.plan import Plan
-from tasks.workers.cluster import threads_per_worker
+from tasks.workers.sizing import threads_per_worker
 
 if TYPE_CHECKING:
     from mgi.generators import Generator
