@@ -5,9 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 # Two test processes of one thread each: threads of two processes on two cores would wait for each other.
-ONE_THREAD := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
+PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 $(BIN)/python -m pytest -n 2 --dist loadfile
+# What `make check` looks at: the command line and the real runs take minutes, and are left to `make test`.
+FAST := tests/test_structure.py mgi storage tasks flows tests/mgi tests/storage tests/tasks
 
-.PHONY: demo test lint clean help
+.PHONY: demo check test lint clean help
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -19,12 +21,16 @@ demo: $(VENV)/.installed  ## translate two example pairs and build the report
 	@echo "report:        $(DEMO)/report.html"
 	@echo "contact sheet: $(DEMO)/contact_sheet.png"
 
-test: lint  ## lint, types, import contracts and all tests
-	$(BIN)/mgi weights fetch --embedded
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
+check: lint  ## lint and the fast tests, in a minute: before every commit
+	$(PYTEST) -m "not slow" $(FAST)
 
-lint: $(VENV)/.installed-dev  ## ruff, mypy and import-linter
+test: lint  ## lint and all tests, with real weights: before a pull request
+	$(BIN)/mgi weights fetch --embedded
+	$(PYTEST)
+
+lint: $(VENV)/.installed-dev  ## ruff (docstrings and format too), mypy and the import contracts
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

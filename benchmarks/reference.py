@@ -80,8 +80,10 @@ class ReferencePGGAN(nn.Module):
 
 
 class ReferenceVGG(nn.Module):
-    """VGG-16 up to relu3_3, module by module; features are divided by the scale of its pixels (255 x 0.226), for the
-    published loss is stated for pixels of unit variance."""
+    """VGG-16 up to relu3_3, module by module.
+
+    Features are divided by the scale of its pixels (255 x 0.226): the published loss is for pixels of unit variance.
+    """
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -113,8 +115,10 @@ def vgg_of() -> ReferenceVGG:
 
 
 def mobile_step(layer: int, count: int) -> Callable[[], float]:
-    """A step of the same formulation through MobileStyleGAN's plain modules: codes w in a loop, one style for the tail,
-    images of 1024 pixels averaged to 256, gradients of every weight."""
+    """A step of the same formulation through MobileStyleGAN's plain modules.
+
+    Codes w in a loop, one style for the tail, images of 1024 pixels averaged to 256, gradients of every weight.
+    """
     from mgi.weights import load_generator
 
     generator, vgg = load_generator("mobile-stylegan-ffhq"), vgg_of()

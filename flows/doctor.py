@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.stages.plan import versions
-from tasks.workers.cluster import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
+from tasks.workers.sizing import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
 
 Level = Literal["ok", "note", "bad"]
 

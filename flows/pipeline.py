@@ -27,7 +27,8 @@ from tasks.stages.plan import Request, check_same_run, create_run, make_plan
 from tasks.stages.report import report_run
 from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files
-from tasks.workers.cluster import open_pool, threads_per_worker
+from tasks.workers.cluster import open_pool
+from tasks.workers.sizing import threads_per_worker
 
 
 @dataclass(frozen=True)

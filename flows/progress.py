@@ -35,13 +35,17 @@ class Observer(Protocol):
 class Silent:
     """Shows nothing: for tests and for runs under a Prefect server, which has its own page."""
 
-    def begin(self, stage: str, unit: str, total: int, done: int) -> None: ...
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        """Not shown."""
 
-    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None: ...
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
+        """Not shown."""
 
-    def finish(self, stage: str, key: str, failed: str | None) -> None: ...
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        """Not shown."""
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Not shown."""
 
 
 class Count:
@@ -52,9 +56,11 @@ class Count:
         self._running: dict[str, float] = {}
 
     def beat(self, key: str, fraction: float) -> None:
+        """A unit is this far."""
         self._running[key] = fraction
 
     def finish(self, key: str) -> None:
+        """A unit ended, well or not."""
         self._running.pop(key, None)
         self.done += 1
 
@@ -85,22 +91,26 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        """Add a bar."""
         self._counts[stage] = Count(unit, total, done)
         self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=unit, loss="")
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
+        """Move the bar by less than a unit."""
         self._counts[stage].beat(key, fraction)
         if loss:
             self.progress.update(self._tasks[stage], loss=f"loss {loss:.4g}")
         self._show(stage)
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
+        """Move the bar by what was left of the unit; a failure is a line of its own."""
         self._counts[stage].finish(key)
         self._show(stage)
         if failed:
             self.say(f"{stage} {key}: {failed}")
 
     def say(self, text: str) -> None:
+        """Print above the bars."""
         self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, stage: str) -> None:
@@ -118,20 +128,24 @@ class Lines:
         self._loss: dict[str, float] = {}
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        """Count from here; the first line follows when there is something to say."""
         self._counts[stage] = Count(unit, total, done)
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
+        """Write a line if the last one is old enough."""
         self._counts[stage].beat(key, fraction)
         self._loss[stage] = loss
         self._show(stage)
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
+        """Write a line if the last one is old enough, or the stage is complete; a failure at once."""
         self._counts[stage].finish(key)
         if failed:
             self.say(f"{stage} {key}: {failed}")
         self._show(stage)
 
     def say(self, text: str) -> None:
+        """Write it at once."""
         self._write(text)
 
     def _show(self, stage: str) -> None:

@@ -17,7 +17,8 @@ from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
 from tasks.unit import Job, OpenRun, Outcome
-from tasks.workers.cluster import Lost, Pool, default_workers, open_pool
+from tasks.workers.cluster import Lost, Pool, open_pool
+from tasks.workers.sizing import default_workers
 
 
 class Session:

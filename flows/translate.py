@@ -1,9 +1,9 @@
-"""The flows `translate`, `invert` and `resume` as Prefect sees them: one task per stage of a shard, typed parameters,
-a summary as their artifact.
+"""The flows `translate`, `invert` and `resume` as Prefect sees them.
 
-Prefect only watches. Nothing here decides what is done (the store's markers do), so a run that was started by Prefect
-can be gone on with by `mgi resume` and the other way round, and Prefect's results and caches are off: they would be a
-second, weaker truth. Parameters and results are paths, ids and counts.
+One task per stage of a shard, typed parameters, a summary as their artifact. Prefect only watches. Nothing here decides
+what is done (the store's markers do), so `mgi resume` can continue a run that Prefect started and the other way round,
+and Prefect's results and caches are off: they would be a second, weaker truth. Parameters and results are paths, ids
+and counts.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The science: exemplar-based image translation by GAN inversion, in PyTorch alone."""

@@ -115,9 +115,9 @@ def luminance(images: Tensor) -> Tensor:
 
 
 def with_luminance(images: Tensor, seen: Tensor) -> Tensor:
-    """Images [B, 3, R, R] with the luminance of what was seen of them [B, 3, S, S], both in [-1, 1] (mGANprior's
-    colorization: Y of the grey picture, Cb and Cr of the result).
+    """Images [B, 3, R, R] with the luminance of what was seen of them [B, 3, S, S], both in [-1, 1].
 
+    mGANprior's colorization: Y of the grey picture, Cb and Cr of the result.
     Where R > S only the means over cells are taken from what was seen, so that the result keeps its detail.
     """
     of_image, of_seen = luminance(images), luminance(seen)

@@ -54,7 +54,7 @@ def resize(images: Tensor, size: int | tuple[int, int], mode: Literal["bilinear"
 
 
 def down(images: Tensor, factor: int) -> Tensor:
-    """The operator down(.) of MGI equation 7: the exact mean of every factor x factor cell.
+    """MGI equation 7, the operator "down": the exact mean of every factor x factor cell.
 
     Raises:
         ValueError: rows or columns are not a multiple of `factor`.

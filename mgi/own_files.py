@@ -1,5 +1,7 @@
-"""Files of a person's own that decide what a configuration computes: generator, mask, domain. They are what their
-content is, not what they are called: a run keeps their hashes, and does not go on with others."""
+"""Files of a person's own that decide what a configuration computes: generator, mask, domain.
+
+They are what their content is, not what they are called: a run keeps their hashes and refuses to continue with others.
+"""
 
 from __future__ import annotations
 

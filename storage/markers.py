@@ -23,7 +23,8 @@ class Markers:
     """The markers of one run. Any number of processes may read and write; each key has one writer at a time."""
 
     def __init__(self, folder: Path, digest: str) -> None:
-        """
+        """Touch nothing yet.
+
         Args:
             folder: the run's `done` folder; need not exist yet.
             digest: the run's configuration; markers of another one do not count.

@@ -17,7 +17,7 @@ from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
 from tasks.probe import Probe
 from tasks.stages.plan import Plan
-from tasks.workers.cluster import threads_per_worker
+from tasks.workers.sizing import threads_per_worker
 
 if TYPE_CHECKING:
     from mgi.generators import Generator
@@ -28,8 +28,10 @@ Pass = tuple[Hypothesis, ...]
 
 @dataclass(frozen=True)
 class Piece:
-    """A kind of work: what it is, seconds each, how often, of which hypotheses, and whether that was measured or scaled
-    from others."""
+    """A kind of work: what it is, seconds each, how often, of which hypotheses.
+
+    `measured`: here, not scaled from others.
+    """
 
     what: str
     seconds: float

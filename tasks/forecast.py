@@ -21,8 +21,10 @@ ONLY_FOR_WARPS = {"warp", "alignment"}
 
 @dataclass(frozen=True)
 class Forecast:
-    """`networks` of the run with their states, `problems` that keep it from starting, and either an `estimate` or
-    `not_estimated`, the reason why there is none."""
+    """`networks` of the run with their states, `problems` that keep it from starting, and an `estimate`.
+
+    `not_estimated` is the reason where there is no estimate.
+    """
 
     networks: list[Network] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

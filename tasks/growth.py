@@ -152,8 +152,10 @@ def _other_pairs(
 
 
 def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(ids that `config` has and the run lacks, ids that the run has and `config` lacks); none where it once had just
-    those of `config`."""
+    """(ids that `config` has and the run lacks, ids that the run has and `config` lacks).
+
+    None of either where the run once had just those of `config`.
+    """
     wanted, *had = ([h.id for h in c.inversion.all_hypotheses()] for c in (config, *stages))
     if any(set(wanted) == set(ids) for ids in had):
         return (), ()

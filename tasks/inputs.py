@@ -39,8 +39,11 @@ class Changes:
 
 
 def identities(paths: Iterable[str]) -> Identities:
-    """What a marker keeps of pictures. To be asked before they are read: one that is replaced meanwhile then counts as
-    changed, which costs a second computation and no wrong result."""
+    """What a marker keeps of pictures.
+
+    Ask before they are read: a picture that is replaced meanwhile then counts as changed, which costs a second
+    computation and no wrong result.
+    """
     looker = Looker()
     return [looker.identity(path) for path in paths]
 

@@ -53,8 +53,10 @@ class Job:
         return cls(str(store.path.resolve()), store.header["digest"], store.header.get("threads"))
 
     def open(self) -> OpenRun:
-        """The run, opened once per process and `run.json`: another run may take the place of this one, even of the same
-        configuration, while a worker lives."""
+        """The run, opened once per process and `run.json`.
+
+        Another run may take the place of this one, even of the same configuration, while a worker lives.
+        """
         return _open(self, _stamp(Path(self.run) / "run.json"))
 
 

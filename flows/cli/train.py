@@ -69,7 +69,7 @@ def generator(
     config = _config(resolution, objective, seed, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.train_generator import TrainingRequest, train_generator
-    from tasks.workers.cluster import usable_cores
+    from tasks.workers.sizing import usable_cores
 
     request = TrainingRequest(images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores())
     with _shown(config.batch) as watcher:

@@ -1,6 +1,6 @@
-"""A small face detector with five landmarks: MTCNN (Zhang et al., "Joint Face Detection and Alignment using Multi-task
-Cascaded Convolutional Networks", 2016), read from the weights that a package carries.
+"""MTCNN: a small face detector with five landmarks, read from the weights that a package carries.
 
+Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", 2016.
 Three networks in a cascade: the first scans an image pyramid, the second throws most windows away, the third refines
 the rest and places eye centres, nose tip and mouth corners. 490,000 parameters, about 0.1 s for a 512 x 512 image.
 """
@@ -31,6 +31,7 @@ class Face:
 
     @property
     def area(self) -> float:
+        """Of the box, in square pixels."""
         x0, y0, x1, y1 = self.box
         return max(0.0, x1 - x0) * max(0.0, y1 - y0)
 

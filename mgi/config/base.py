@@ -10,4 +10,6 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
+    """A frozen part of the configuration: unknown keys are refused, and the text under a field describes it."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)

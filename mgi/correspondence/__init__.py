@@ -1,5 +1,7 @@
-"""Matching a source with an exemplar, and warping the exemplar's colours into the source's structure; fine-tuning the
-features for one pair first: `mgi.correspondence.oeft`."""
+"""Matching a source with an exemplar, and warping the exemplar's colours into the source's structure.
+
+`mgi.correspondence.oeft` fine-tunes the features for one pair first.
+"""
 
 from mgi.correspondence.matching import (
     correlation,

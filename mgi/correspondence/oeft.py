@@ -1,5 +1,6 @@
-"""Online exemplar fine-tuning of the correspondence (Kang et al., OEFT section 3.2): the feature network learns on the
-one pair that it is to match, nothing else, and is thrown away afterwards.
+"""Online exemplar fine-tuning of the correspondence (Kang et al., OEFT section 3.2).
+
+The feature network learns on the one pair that it is to match, nothing else, and is thrown away afterwards.
 
 Each iteration warps the exemplar (equation 6) with the current weights, looks at the warp with W_T, and lowers equation
 11: what the source shows at u should be told apart at u of the warp (contrastive), while the warp keeps the exemplar's

@@ -1,8 +1,8 @@
-"""ResNet (He et al., CVPR 2016) as a frozen feature network: `stem` at half the image's size, `layer1` to `layer4` at a
-quarter to a 32nd.
+"""ResNet (He et al., CVPR 2016) as a frozen feature network.
 
-OEFT names it beside VGG (section 3.2, before equation 1). Batch normalisation is folded into the convolutions, with the
-statistics of ImageNet: a single pair has none worth the name.
+Layers: `stem` at half the image's size, `layer1` to `layer4` at a quarter to a 32nd. OEFT names it beside VGG (section
+3.2, before equation 1). Batch normalisation is folded into the convolutions, with the statistics of ImageNet: a single
+pair has none worth the name.
 """
 
 from __future__ import annotations

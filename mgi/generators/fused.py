@@ -24,11 +24,13 @@ class DepthwiseConv(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x_bchw: Tensor, weight_c133: Tensor) -> Tensor:
+        """[B,C,H,W] -> [B,C,H,W]."""
         ctx.save_for_backward(weight_c133)
         return F.conv2d(x_bchw, weight_c133, padding=1, groups=weight_c133.shape[0])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """Gradient of the features [B,C,H,W]; none of the weight."""
         (weight,) = ctx.saved_tensors
         grad = grads[0].contiguous(memory_format=torch.channels_last)
         return F.conv2d(grad, weight.flip(2, 3), padding=1, groups=weight.shape[0]), None
@@ -42,6 +44,7 @@ class PointwiseActivation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x_bpc: Tensor, weight_boc: Tensor, bias_o: Tensor, noise_p1: Tensor) -> Tensor:
+        """[B,P,C] -> [B,P,O]; addition and activation happen in the memory of the product."""
         if x_bpc.shape[0] == 1:
             out = torch.addmm(bias_o, x_bpc[0], weight_boc[0].t()).unsqueeze(0)
         else:
@@ -53,6 +56,7 @@ class PointwiseActivation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """Gradients of features [B,P,C] and modulated weight [B,O,C], each only where it is asked for."""
         x, weight, out = ctx.saved_tensors
         # the slope is positive, so the sign of the result is the sign of its argument
         grad = torch.ops.aten.leaky_relu_backward(grads[0], out, SLOPE, True)
@@ -69,11 +73,13 @@ class StyledInverseHaar(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x_bchw: Tensor, style_bc: Tensor) -> Tensor:
+        """[B,C,H,W] -> [B,C/4,2H,2W]."""
         ctx.save_for_backward(x_bchw, style_bc)
         return _butterfly_up(x_bchw * style_bc[:, :, None, None])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Gradients of features [B,C,H,W] and style [B,C], the latter only where it is asked for."""
         x, style = ctx.saved_tensors
         grad = _butterfly_down(grads[0])
         grad_style = (grad * x).sum((2, 3)) if ctx.needs_input_grad[1] else None

@@ -23,6 +23,7 @@ class Affine(nn.Module):
         self.register_buffer("bias", tensors["bias"])
 
     def forward(self, w: Tensor) -> Tensor:
+        """[..., D] -> [..., C]."""
         return F.linear(w, self.weight, self.bias)
 
 
@@ -80,6 +81,7 @@ class Block(nn.Module):
         self.register_buffer("order", fused.haar_order(self.up.bias.numel()), persistent=False)
 
     def upsample(self, x: Tensor, w: Tensor, fast: bool) -> Tensor:
+        """Styled inverse Haar: [B, 4C, H, W] and w [B, D] -> [B, C, 2H, 2W]; `fast` takes the fused function."""
         style = self.up(w)[:, self.order].to(x.dtype)
         if fast:
             return fused.StyledInverseHaar.apply(x, style)

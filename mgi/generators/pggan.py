@@ -23,8 +23,10 @@ from mgi.winograd import conv3x3, pays
 
 @dataclass(frozen=True)
 class Convolution:
-    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O] or, for a first layer
-    that was a linear one, [O, h, w]."""
+    """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O].
+
+    The bias of a first layer that was a linear one is [O, h, w].
+    """
 
     weight: Tensor
     bias: Tensor

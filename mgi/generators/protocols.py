@@ -47,8 +47,7 @@ class Generator(Protocol):
         ...
 
     def head(self, codes: Tensor, layer: int, /) -> Tensor:
-        """Features [B, C, h, w] after `layer` layers, of codes as the first layer reads them: z [B, D], or w where the
-        generator has styles."""
+        """Features [B, C, h, w] after `layer` layers, of codes [B, D]: z, or w where the generator has styles."""
         ...
 
     def compose(

@@ -23,8 +23,10 @@ from mgi.winograd import conv3x3
 
 @dataclass(frozen=True)
 class StyledLayer:
-    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], the
-    stored noise of unit variance [h, w] and its strength [O]; scales folded in."""
+    """One layer: weight [O, I, 3, 3] (None for the first, which is a constant), style [2 O, D], bias [O], and noise.
+
+    The stored noise has unit variance [h, w], its strength is [O]; scales are folded in.
+    """
 
     weight: Tensor | None
     style: Linear

@@ -1,4 +1,4 @@
-"""Contextual loss: do two pictures have the same features, wherever they are? (OEFT equation 10)"""
+"""Contextual loss (OEFT equation 10): do two pictures have the same features, wherever they are?"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""All metrics by name. A new one is one file here and one line in `OURS`; packages add theirs by the entry point group
-`mgi.metrics`, each an object of `PairMetric` or `SetMetric`."""
+"""All metrics by name.
+
+A new one is one file here and one line in `OURS`. Packages add theirs by the entry point group `mgi.metrics`, each an
+object of `PairMetric` or `SetMetric`.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What a generator's own samples tell about it, measured once and shipped: latent prior, coarse head and domain
-statistics. `python -m mgi.statistics.build NAME` makes the files of this folder."""
+"""What a generator's own samples tell about it: latent prior, coarse head and domain statistics.
+
+Measured once and shipped; `python -m mgi.statistics.build NAME` makes the files of this folder.
+"""
 
 from __future__ import annotations
 

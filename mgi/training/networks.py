@@ -42,6 +42,7 @@ class Convolution(nn.Module):
         self.stride, self.padding = stride, size // 2 if padding is None else padding
 
     def forward(self, x: Tensor) -> Tensor:
+        """The convolution [B, I, H, W] -> [B, O, h, w] with the weight scaled at run time."""
         return F.conv2d(x, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
 
 

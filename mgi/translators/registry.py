@@ -1,5 +1,8 @@
-"""All methods by name: what `--method` takes. A new one is one file here and one line in `OURS`; packages add theirs by
-the entry point group `mgi.translators`, each an object of `Method`."""
+"""All methods by name: what `--method` takes.
+
+A new one is one file here and one line in `OURS`. Packages add theirs by the entry point group `mgi.translators`, each
+an object of `Method`.
+"""
 
 from __future__ import annotations
 

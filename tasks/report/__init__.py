@@ -1,0 +1,1 @@
+"""The report of a run: page, pictures, charts, contact sheet and tables."""

@@ -60,4 +60,5 @@ def readable(text: str) -> bool:
 
 
 def font_for(size: int, text: str = "") -> Font:
+    """The font of a size in pixels that has the letters of `text`."""
     return _face(size, any(ord(c) > 126 and c not in "·…" for c in text))

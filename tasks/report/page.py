@@ -21,10 +21,11 @@ from storage.atomic import write_text
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, pairs_table, summary_table, write_tables
 from tasks.report.charts import loss_chart, mean_losses
-from tasks.report.contact_sheet import SheetHypothesis, SheetRow, contact_sheet
+from tasks.report.contact_sheet import contact_sheet
 from tasks.report.lettering import format_distance
 from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.rows import read_rows
+from tasks.report.sheet_layout import SheetHypothesis, SheetRow
 from tasks.stages.invert import array_name
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config

@@ -61,6 +61,7 @@ class Plan:
 
     @cached_property
     def hypotheses(self) -> list[str]:
+        """Ids of the hypotheses of every pair."""
         return [hypothesis.id for hypothesis in self.request.config.inversion.all_hypotheses()]
 
     @property

@@ -1,0 +1,1 @@
+"""Worker processes: the Dask cluster, its plugins, and how running units report their progress."""

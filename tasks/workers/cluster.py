@@ -7,7 +7,6 @@ cores of one process already, and every further process would hold its own copy 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,20 +15,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.workers.heartbeat import TOPIC, Listener, listening
+from tasks.workers.sizing import visible_gpus
 
 if TYPE_CHECKING:
     from distributed import Client, SpecCluster
 
-CORES_PER_WORKER = 8
-"""PyTorch's convolutions gain little from more threads than this."""
-BYTES_PER_WORKER = 4 * 2**30
-"""What one worker may need at its peak."""
 WORKER_WAIT = 60
 """Seconds to wait for the first worker of a scheduler."""
 CONNECT_WAIT = 10
 """Seconds to wait for a scheduler to answer."""
-
-
 ASK_AGAIN = 2.0
 """Seconds between two looks at how many threads the cluster has."""
 GROUP_SECONDS = 0.25
@@ -63,9 +57,11 @@ class Sequential:
     """Everything in this process, one call after the other."""
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call it here."""
         return function(*args)
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """Call after call, in their own order."""
         for position, args in enumerate(calls):
             yield position, function(*args)
 
@@ -79,12 +75,14 @@ class DaskPool:
         self._known_threads, self._asked = 1, float("-inf")
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call it on a worker. Raises ClusterError where every worker that tries it dies."""
         ((_, result),) = self.run(function, [args])
         if isinstance(result, Lost):
             raise ClusterError(result.reason)
         return result
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """All calls at once; those that a dying worker took along are tried once more, each alone."""
         suspects: list[int] = []
         for position, result in self._attempt(function, dict(enumerate(calls)), self._threads):
             if isinstance(result, Lost):
@@ -239,60 +237,3 @@ def local_cluster(workers: int, gpus: list[str]) -> SpecCluster:
         scheduler={"cls": Scheduler, "options": loopback},
         silence_logs=50,
     )
-
-
-def visible_gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES of the GPUs that PyTorch may use here; empty on a CPU machine."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None and not chosen.strip():
-        return []
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return chosen.split(",")[:count] if chosen else [str(number) for number in range(count)]
-
-
-def default_workers(cores: int | None = None, memory: int | None = None, gpus: int | None = None) -> int:
-    """What `--workers auto` means on this machine.
-
-    One worker per GPU; with one GPU, none (the flow's process uses it). On CPUs one worker per 8 cores as far as 4 GiB
-    of memory each allow, and none below two such workers.
-
-    Example:
-        >>> default_workers(cores=2, memory=24 * 2**30, gpus=0)
-        0
-        >>> default_workers(cores=64, memory=24 * 2**30, gpus=0)
-        6
-        >>> default_workers(cores=16, memory=24 * 2**30, gpus=4)
-        4
-    """
-    gpus = len(visible_gpus()) if gpus is None else gpus
-    if gpus:
-        return gpus if gpus > 1 else 0
-    workers = min((cores or usable_cores()) // CORES_PER_WORKER, (memory or total_memory()) // BYTES_PER_WORKER)
-    return workers if workers > 1 else 0
-
-
-def threads_per_worker(workers: int, cores: int | None = None) -> int:
-    """CPU threads of PyTorch in each of `workers` processes (0: the flow's own process).
-
-    Example:
-        >>> threads_per_worker(0, cores=8), threads_per_worker(3, cores=8), threads_per_worker(9, cores=8)
-        (8, 2, 1)
-    """
-    return max(1, (cores or usable_cores()) // max(workers, 1))
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def total_memory() -> int:
-    """Physical memory in bytes; the need of one worker where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return BYTES_PER_WORKER

@@ -17,11 +17,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("inputs"), 2)
 
 
-@pytest.fixture(autouse=True)
-def stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MGI_PROFILE", "MGI_WORKERS", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+pytestmark = pytest.mark.usefixtures("stub")
 
 
 def mgi(*arguments: str | Path) -> Result:
@@ -209,6 +205,7 @@ def test_sample_of_an_unknown_generator(tmp_path: Path) -> None:
     assert "no-such-generator" in result.output
 
 
+@pytest.mark.slow
 def test_doctor_speaks_of_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MGI_WEIGHTS_DIR", str(tmp_path))
     result = mgi("doctor")

@@ -17,6 +17,7 @@ def mgi(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["directions", *(str(argument) for argument in arguments)])
 
 
+@pytest.mark.slow
 def test_from_samples_to_a_direction(tmp_path: Path) -> None:
     result = mgi("sample", GENERATOR, "-n", "30", "--out", tmp_path)
     assert result.stdout.split() == [str(tmp_path / name) for name in ("latents.npz", "samples_00000.png")]

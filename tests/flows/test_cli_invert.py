@@ -19,11 +19,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("inputs"), 2)
 
 
-@pytest.fixture(autouse=True)
-def stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MGI_PROFILE", "MGI_WORKERS", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+pytestmark = pytest.mark.usefixtures("stub")
 
 
 def invert(inputs: Path, run: Path, *more: str | Path) -> Result:

@@ -24,10 +24,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("inputs"), 2)
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MGI_METHOD_FACTORY", "MGI_PROFILE", "MGI_WORKERS", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("plain")
 
 
 @pytest.fixture

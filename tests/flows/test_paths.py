@@ -1,5 +1,7 @@
-"""Files that a configuration names: found from wherever the command starts, kept whole in run.json, refused where they
-are not there, and noticed where they were replaced."""
+"""Files that a configuration names.
+
+Found from wherever the command starts, kept whole in run.json, refused if missing, and noticed if replaced.
+"""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ def picture(name: str) -> torch.Tensor:
         return torch.from_numpy(np.array(image.convert("RGB")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sources/astronaut.jpg", "sources/generated-a.jpg", "exemplars/generated-b.jpg"])
 def test_a_face_is_found_and_comes_to_the_template(detector: FaceDetector, name: str) -> None:
     faces = detector.detect(picture(name))
@@ -41,6 +42,7 @@ def test_a_face_is_found_and_comes_to_the_template(detector: FaceDetector, name:
     assert eyes[1] == pytest.approx(0.47, abs=0.05)
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_there_is_nothing(detector: FaceDetector) -> None:
     assert detector.detect(torch.full((200, 300, 3), 127, dtype=torch.uint8)) == []
     tiny = torch.zeros((8, 8, 3), dtype=torch.uint8)

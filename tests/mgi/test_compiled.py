@@ -19,6 +19,7 @@ from mgi.pairs import Hypothesis
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
+@pytest.mark.slow
 def test_a_compiled_lane_goes_the_eager_way() -> None:
     generator = load_file(GOLDEN / "pggan_mganprior.pth")
     settings = Inversion(steps=3, perceptual_weight=0.0)

@@ -128,6 +128,7 @@ def test_vgg19_equals_torchvision() -> None:
         torch.testing.assert_close(found["relu5_4"], net[:36](normalised), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_inception_equals_pytorch_fid(monkeypatch: pytest.MonkeyPatch) -> None:
     from pytorch_fid import inception as reference
 
@@ -211,6 +212,7 @@ def efficientnet_file() -> Path:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 def test_lpips_equals_the_package() -> None:
     """With random convolutions, for the learnt ones are a download; the learnt heads come with the package."""
     import warnings

@@ -191,6 +191,7 @@ def test_statistics_are_of_one_feature_network(built: list[str], monkeypatch: py
     assert len(built) == 2
 
 
+@pytest.mark.slow
 def test_a_generator_made_in_memory_is_what_its_tensors_are(other: Path, built: list[str]) -> None:
     settings = config("made in memory")
     backbone = load_backbone(settings.selection.backbone)

@@ -19,6 +19,8 @@ from mgi.scoring.judge import Judge
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
+pytestmark = pytest.mark.slow  # real weights
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

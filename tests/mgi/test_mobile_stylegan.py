@@ -17,6 +17,8 @@ from mgi.generators.mobile_stylegan import MobileStyleGAN, inverse_haar
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mobile_stylegan_ffhq.npz"
 
+pytestmark = pytest.mark.slow  # real weights
+
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[MobileStyleGAN]:

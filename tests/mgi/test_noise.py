@@ -13,8 +13,8 @@ from mgi import weights
 from mgi.generators import GeneratorError, load_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-STYLED = ("stylegan_genforce", "stylegan2_genforce", "stylegan2_rosinality", "mobile-stylegan-ffhq")
-SMALL = STYLED[:3]
+SMALL = ("stylegan_genforce", "stylegan2_genforce", "stylegan2_rosinality")
+STYLED = (*SMALL, pytest.param("mobile-stylegan-ffhq", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=STYLED)

@@ -273,6 +273,7 @@ def test_the_affine_matrix_by_hand() -> None:
     assert turned[0, 0].item() == pytest.approx(0.9659258)
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_pipeline() -> None:
     code = (
         "import sys, mgi.correspondence.oeft; "

@@ -217,6 +217,7 @@ def test_regularization_is_a_column_of_its_own(vgg: VGG, pairs: tuple[Tensor, Te
     assert torch.equal(losses[0, :3], torch.from_numpy(without)[0, :3])
 
 
+@pytest.mark.slow
 def test_regularization_acts(vgg: VGG, pairs: tuple[Tensor, Tensor]) -> None:
     def after(kind: str, weight: float) -> tuple[Tensor, Tensor]:
         """drift and cycle after some iterations."""

@@ -27,6 +27,7 @@ from mgi.weights import WeightsMissing, path
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
+@pytest.mark.slow
 def test_mganpriors_trajectory_is_that_of_its_public_code() -> None:
     from mgi.features import load_backbone
 

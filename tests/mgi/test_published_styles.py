@@ -43,6 +43,7 @@ def lpips() -> LPIPS:
     return LPIPS(tensors, read_heads(), "fp32")
 
 
+@pytest.mark.slow
 def test_the_projector_of_stylegan2(styled: Any) -> None:
     """Noise on w by its full spread, rates from zero, noise maps normalised after each step, the last w is kept."""
     settings, network = published("stylegan2-projector", steps=8), lpips()

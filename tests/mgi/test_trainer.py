@@ -37,6 +37,7 @@ def train(trainer: Trainer, steps: int, images: Tensor) -> list[Losses]:
     return [trainer.step(images[next(batches)]) for _ in range(steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -72,6 +73,7 @@ def test_seeds_differ_and_repeat() -> None:
     assert runs[0] != runs[2]
 
 
+@pytest.mark.slow
 def test_the_generator_learns_and_the_average_follows() -> None:
     images = torch.full((16, 3, 32, 32), 0.7)
     trainer = Trainer(TrainingConfig(**SMALL, augment=(), ema_images=20, learning_rate=5e-3))

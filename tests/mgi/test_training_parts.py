@@ -54,6 +54,7 @@ def test_minimax_saturates_where_the_other_does_not() -> None:
     assert float(alive) < -0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_finds_the_mean_of_a_gaussian(name: str) -> None:
     """x = a + z / 2 in the plane against N((1, -1), 1/4): the known answer is a = (1, -1)."""

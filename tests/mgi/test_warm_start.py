@@ -73,6 +73,7 @@ def test_others_begin_where_the_scout_stood(generator, pictures: Tensor) -> None
     assert float(loss.detach()) == pytest.approx(other.losses[0], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_it_saves_steps(generator, pictures: Tensor) -> None:
     """After the same steps the others are nearer, over several pictures."""
 
@@ -83,6 +84,7 @@ def test_it_saves_steps(generator, pictures: Tensor) -> None:
     assert reached(6) < 0.9 * reached(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at_once", "exact"), [(1, True), (8, False)])
 def test_pictures_do_not_meet(generator, pictures: Tensor, at_once: int, exact: bool) -> None:
     config = settings(warm_start=6)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from runs import command, environment, make_inputs, mgi, results, translate_command
 
-from tasks.workers.cluster import ClusterError, Sequential, default_workers, open_pool, threads_per_worker
+from tasks.workers.cluster import ClusterError, Sequential, open_pool
+from tasks.workers.sizing import default_workers, threads_per_worker
 
 
 def test_sequential_runs_in_order() -> None:
@@ -54,6 +55,7 @@ def whole(inputs: Path) -> dict[str, bytes]:
     return results(inputs / "whole")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_tried_again(inputs: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     order = tmp_path / "die"
     order.touch()
@@ -65,6 +67,7 @@ def test_a_killed_worker_is_tried_again(inputs: Path, whole: dict[str, bytes], t
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_pair_that_kills_every_worker_is_quarantined(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     one = ("--set", 'inversion.hypotheses=["L04N03"]')
@@ -80,6 +83,7 @@ def test_a_pair_that_kills_every_worker_is_quarantined(inputs: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_external_scheduler(inputs: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     script = (
         "import time\n"
@@ -105,6 +109,7 @@ def test_an_external_scheduler(inputs: Path, whole: dict[str, bytes], tmp_path: 
     assert results(tmp_path / "run") == whole
 
 
+@pytest.mark.slow
 def test_both_ways_to_choose_workers_exclude_each_other(inputs: Path, tmp_path: Path) -> None:
     done = mgi(translate_command(inputs, tmp_path / "run", "--workers", "1", "--scheduler", "tcp://127.0.0.1:1"))
     assert done.returncode == 2

@@ -4,18 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.report.contact_sheet import (
-    CHOSEN,
-    GUARDED,
-    ROWS_PER_PAGE,
-    SheetHypothesis,
-    SheetLayout,
-    SheetRow,
-    best_first,
-    contact_sheet,
-    draw_page,
-)
+from tasks.report.contact_sheet import ROWS_PER_PAGE, contact_sheet, draw_page
 from tasks.report.lettering import format_distance, shorten
+from tasks.report.sheet_layout import SheetHypothesis, SheetLayout, SheetRow, best_first
+from tasks.report.sheet_row import CHOSEN, GUARDED
 
 NAN = float("nan")
 

@@ -15,12 +15,7 @@ from mgi.config import ConfigError
 from tasks.edit import amounts_of
 from tasks.strips import has_key, strip, write_keyed
 
-
-@pytest.fixture(autouse=True)
-def stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MGI_PROFILE", "MGI_WORKERS", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+pytestmark = pytest.mark.usefixtures("stub")
 
 
 def mgi(*arguments: str | Path) -> Result:

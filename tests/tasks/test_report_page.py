@@ -258,6 +258,7 @@ def test_durations_read_well(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [500, 1400])
 def test_a_browser_draws_it_and_runs_its_script(store: RunStore, tmp_path: Path, width: int) -> None:

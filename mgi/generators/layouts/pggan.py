@@ -60,8 +60,10 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
 
 
 def linear_as_convolution(weight: Tensor) -> Tensor:
-    """A first layer [16 C, D] that is linear, as PGGAN's 4 x 4 convolution with full padding [C, D, 4, 4]: pixel (i, j)
-    sees tap (3 - i, 3 - j)."""
+    """A first layer [16 C, D] that is linear, as PGGAN's 4 x 4 convolution with full padding [C, D, 4, 4].
+
+    Pixel (i, j) sees tap (3 - i, 3 - j).
+    """
     return weight.reshape(len(weight) // 16, 4, 4, -1).permute(0, 3, 1, 2).flip(2, 3)
 
 

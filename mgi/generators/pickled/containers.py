@@ -25,6 +25,7 @@ class Builder:
         self._build = build
 
     def __call__(self, *arguments: Any) -> Any:
+        """What the pickle asks for; raises Refused where the arguments are none that weights need."""
         return self._build(*arguments)
 
     def __setstate__(self, state: Any) -> None:
@@ -40,6 +41,7 @@ class Marker:
         self.name = name
 
     def __call__(self, *_: Any) -> Any:
+        """Refuse the call."""
         raise Refused(f"calls {self.name}, which reading weights does not need; nothing was run")
 
     def __setstate__(self, state: Any) -> None:

@@ -51,6 +51,7 @@ class DataParallel(Persistent):
     """PyTorch's own wrapper around a module, which pickles as an ordinary object."""
 
     def __new__(cls) -> DataParallel:
+        """An empty wrapper, as a pickle asks for it: its state follows."""
         found = super().__new__(cls)
         found.__init__("DataParallel", {})  # type: ignore[misc]  # a pickle calls __new__ alone
         return found
@@ -65,6 +66,7 @@ class Network:
     state: dict[str, Any]
 
     def __new__(cls) -> Network:
+        """An empty network, as a pickle asks for it: its state follows."""
         found = super().__new__(cls)
         found.state = {}
         return found

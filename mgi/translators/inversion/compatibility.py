@@ -20,8 +20,11 @@ SINGLE = ("z", "w", "w+", "sphere")
 
 @dataclass(frozen=True)
 class GeneratorFacts:
-    """What settings depend on: `layers` that codes can be composed at, whether there are styles and noise maps, and
-    whether it computes in bf16."""
+    """What settings depend on.
+
+    `layers`: how many of them codes can be composed at. Whether there are styles and noise maps, and whether the
+    generator computes in bf16.
+    """
 
     name: str
     resolution: int

@@ -28,7 +28,8 @@ class Graph:
     """The layers of one IR in document order, which is a topological order."""
 
     def __init__(self, xml: bytes, constants: bytes) -> None:
-        """
+        """Read the document.
+
         Args:
             xml: the text of the `.xml` file. Entities and DTDs are refused by defusedxml.
             constants: the content of the `.bin` file.

@@ -1,0 +1,69 @@
+"""Runs in this process whose pictures are replaced, and what of them was computed again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from storage.run_store import RunStore
+
+LANES = ("L04N03", "L05N02", "L06N04")
+
+
+def mgi(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output and "internal error" not in result.output, result.output
+    return result
+
+
+def translate(folder: Path, run: str = "run", *more: str) -> Result:
+    given = ("--profile", folder / "stub.toml", "--workers", "0", "--pairing", "product")
+    return mgi("translate", folder / "sources", folder / "exemplars", "--out", folder / run, *given, *more)
+
+
+def resume(folder: Path, *more: str) -> Result:
+    return mgi("resume", folder / "run", "--workers", "0", *more)
+
+
+def replace(path: Path, seed: int = 99) -> None:
+    """Another picture under the name, as `mv` would put it there."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (36, 40, 3), dtype=np.uint8)
+    beside = path.with_name(f".{path.name}.new.png")
+    Image.fromarray(pixels).save(beside)
+    beside.replace(path)
+
+
+def pairs(run: Path) -> dict[tuple[str, str], str]:
+    """{(source, exemplar): pair id}."""
+    table = RunStore.open(run).pairs
+    return {(s, e): id for s, e, id in zip(table["source"], table["exemplar"], table["id"], strict=True)}
+
+
+def markers(run: Path) -> dict[str, int]:
+    """{stage/key: time} of the pairs' markers."""
+    found = [path for path in run.glob("done/*/[!.]*.json") if path.parent.name != "report"]
+    return {f"{path.parent.name}/{path.stem}": path.stat().st_mtime_ns for path in found}
+
+
+def recomputed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    """Ids of pairs with a marker that was written since, all of whose markers then must be."""
+    changed = {name for name, time in after.items() if before.get(name) != time}
+    ids = {name.partition("/")[2].partition(".")[0] for name in changed}
+    assert changed == {name for name in after if name.partition("/")[2].partition(".")[0] in ids}
+    return ids
+
+
+def content(run: Path, pair_id: str) -> dict[str, Any]:
+    """All that a run keeps of a pair."""
+    store = RunStore.open(run)
+    index = list(store.pairs["id"]).index(pair_id)
+    lanes = [f"{name}/{id}" for name in ("latents", "loss") for id in LANES]
+    names = ["warp/source", "warp/exemplar", "warp/warp", *lanes]
+    choice = store.done("select", pair_id) or {}
+    arrays = {name: store.read(name, index).tolist() for name in names}
+    return arrays | {"choice": {**choice, "seconds": 0}, "final": (run / "final" / f"{pair_id}.png").read_bytes()}
