@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import EXAMPLES
 
 from mgi.config import METHODS
 from mgi.generators.base import GeneratorError
@@ -16,9 +17,8 @@ from mgi.profiles import load_config
 from mgi.translators import Lane, Method, load_method
 from mgi.weights import WeightsMissing, path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAINTING = ROOT / "examples" / "exemplars" / "kaokore-00007733.jpg"
-FACE = ROOT / "examples" / "sources" / "generated-a.jpg"
+PAINTING = EXAMPLES / "exemplars" / "kaokore-00007733.jpg"
+FACE = EXAMPLES / "sources" / "generated-a.jpg"
 
 pytestmark = pytest.mark.slow
 

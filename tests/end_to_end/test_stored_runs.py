@@ -10,9 +10,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from runs import command, mgi, results
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
 MADE_AT = "/data/mgi"
