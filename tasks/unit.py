@@ -102,7 +102,7 @@ class OpenRun:
     @cached_property
     def hypotheses(self) -> list[str]:
         """Ids of all hypotheses in the order they are reported."""
-        return [hypothesis.id for hypothesis in self.config.inversion.all_hypotheses()]
+        return [hypothesis.id for hypothesis in self.config.hypotheses()]
 
     @cached_property
     def metric_keys(self) -> list[str]:

@@ -16,6 +16,7 @@ from mgi.config.base import Section
 from mgi.config.inversion import Inversion
 from mgi.config.selection import Selection
 from mgi.config.warp import Align, Oeft, Warp
+from mgi.pairs import Hypothesis
 
 INVERSION = "inversion"
 """`translator` of the methods whose settings are the section `inversion`."""
@@ -58,6 +59,10 @@ class RunConfig(Section):
     def searches(self) -> bool:
         """Whether the method tries hypotheses and chooses among them; others make an image in one go."""
         return self.translator == INVERSION
+
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the method tries on every pair, in the order that is reported; empty where it tries nothing."""
+        return self.inversion.all_hypotheses() if self.searches else ()
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""
