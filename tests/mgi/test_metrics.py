@@ -79,7 +79,15 @@ def test_psnr_equals_its_formula_on_8_bit_values(pair) -> None:
     found = PSNR(Views(x / 127.5 - 1, source=y / 127.5 - 1), networks)
     expected = 20 * math.log10(255 / math.sqrt(np.square(x.double().numpy() - y.double().numpy()).mean()))
     assert found == pytest.approx(expected, rel=1e-5)
+    assert psnr_db(pair[0], pair[0]) == math.inf
     assert psnr_db(x / 127.5 + 9, pair[1]) == psnr_db(torch.ones_like(x), pair[1])  # clipped
+
+
+def test_psnr_equals_torchmetrics(pair) -> None:
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    expected = float(peak_signal_noise_ratio(*pair, data_range=2.0))
+    assert PSNR(Views(pair[0], source=pair[1]), networks) == pytest.approx(expected, rel=1e-6)
 
 
 def test_ssim_equals_its_formula() -> None:
