@@ -13,6 +13,7 @@ from typing import Any
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from tasks.evaluation import decide
 from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
@@ -129,8 +130,13 @@ def current_session() -> Session:
 
 
 @contextmanager
-def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str | None) -> Iterator[Session]:
+def open_session(
+    job: Job, observer: Observer, workers: Workers, scheduler: str | None, metrics: str | None = None
+) -> Iterator[Session]:
     """A session for the run of `job`, which only one process at a time may have.
+
+    Args:
+        metrics: what the run measures from now on, see `mgi metrics`; None: as before.
 
     Raises:
         storage.run_store.RunLocked: another process works on this run.
@@ -140,6 +146,8 @@ def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str 
         lost = store.recheck()
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
+        for note in decide(store, job.open().config, metrics):
+            observer.say(f"note: {note}")
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)

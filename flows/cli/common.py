@@ -36,6 +36,16 @@ SchedulerOption = Annotated[
     typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://10.0.0.5:8786."),
 ]
 
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="NAMES|standard|none",
+        help="What results are measured by, names with commas between; `mgi metrics` lists them.  "
+        "[default: as the run was, or standard]",
+    ),
+]
+
 
 def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
     """Turn a verb's return value into the exit code, and whatever it raises into one line and the right code."""

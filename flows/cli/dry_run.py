@@ -107,7 +107,7 @@ def _print_forecast(found: Forecast, scheduler: str | None) -> None:
 
 
 def _print_estimate(found: Estimate, scheduler: str | None) -> None:
-    from tasks.report.page import duration
+    from tasks.report.template import duration
 
     threads = f", {found.threads} threads" if found.threads and found.device == "cpu" else ""
     out.print(f"measured    on {found.device}{threads}:")
@@ -125,7 +125,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
 
 def _measured(what: str, pieces: list[Piece]) -> str:
     """One line of one kind of work: what was measured, and what that comes to."""
-    from tasks.report.page import duration
+    from tasks.report.template import duration
 
     known = [piece for piece in pieces if piece.measured]
     each = [f"{piece.seconds:.3g} s per {what}{f' at {piece.at}' if piece.at else ''}" for piece in known[:1]]

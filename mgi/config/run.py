@@ -16,6 +16,10 @@ from mgi.config.base import Section
 from mgi.config.inversion import Inversion
 from mgi.config.selection import Selection
 from mgi.config.warp import Align, Oeft, Warp
+from mgi.pairs import Hypothesis
+
+INVERSION = "inversion"
+"""`translator` of the methods whose settings are the section `inversion`."""
 
 
 class Options(Section):
@@ -31,7 +35,7 @@ class RunConfig(Section):
     """Name of the profile this configuration came from."""
     task: Literal["translate", "invert"] = "translate"
     """translate: sources by exemplars; invert: each picture as it is (`mgi invert`)."""
-    translator: str = "inversion"
+    translator: str = INVERSION
     """inversion: the methods whose settings are the section `inversion`; else one of the others of `mgi methods`."""
     generator: str = "mobile-stylegan-ffhq"
     """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
@@ -49,7 +53,16 @@ class RunConfig(Section):
     @property
     def method(self) -> str:
         """The name that `--method` takes."""
-        return self.inversion.method if self.translator == "inversion" else self.translator
+        return self.inversion.method if self.searches else self.translator
+
+    @property
+    def searches(self) -> bool:
+        """Whether the method tries hypotheses and chooses among them; others make an image in one go."""
+        return self.translator == INVERSION
+
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the method tries on every pair, in the order that is reported; empty where it tries nothing."""
+        return self.inversion.all_hypotheses() if self.searches else ()
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""

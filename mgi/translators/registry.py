@@ -14,9 +14,6 @@ from typing import Any
 from mgi.config import METHODS, RunConfig
 from mgi.registry import Registry, RegistryError
 
-INVERSION = "inversion"
-"""`RunConfig.translator` of the methods whose settings are the section `inversion`."""
-
 Settings = Callable[[str], dict[str, Any]]
 """Degradation -> keys of the section `inversion`."""
 

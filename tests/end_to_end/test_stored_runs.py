@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 from growing import asked, decided, settled, write
+from places import ROOT
 from runs import command, mgi, results
 
 from storage.run_store import RunStore
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
 GROWN = ROOT / "tests" / "stored" / "grown-format-2.tar.gz"
