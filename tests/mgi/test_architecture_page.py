@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import grimp
+import pandas
 import pytest
+from places import ROOT
 from runs import environment, make_inputs, results, translate_command
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 PROSE = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
@@ -197,19 +198,25 @@ print(json.dumps([measured, packages, type(translator).__module__]))
 
 
 @pytest.mark.slow
-def test_the_stage_runs_and_makes_again_what_was_moved_away(scratch: Path, tmp_path: Path) -> None:
-    folder = make_inputs(tmp_path / "in", 2)
-    seen = os.pathsep.join(map(str, (scratch, ROOT / "tests" / "stub")))
+def test_a_run_with_the_method_the_metric_and_the_stage(scratch: Path, tmp_path: Path) -> None:
+    folder, seen = make_inputs(tmp_path / "in", 2), tmp_path / "run"
+    there = environment(PYTHONPATH=str(scratch))
+    del there["MGI_METHOD_FACTORY"]
 
     def translate() -> list[str]:
-        arguments = translate_command(folder, tmp_path / "run", "--workers", "0")
+        more = ("--workers", "0", "--method", "colour-transfer", "--metrics", "mean-colour")
+        arguments = translate_command(folder, seen, *more)
         done = subprocess.run(
-            arguments, capture_output=True, text=True, env=environment(PYTHONPATH=seen), cwd=scratch, timeout=120
+            arguments, capture_output=True, text=True, env=there, cwd=scratch, timeout=120, check=False
         )
         assert not done.returncode, done.stderr
-        return sorted(path.name for path in (tmp_path / "run" / "thumbnails").glob("*.png"))
+        return sorted(path.name for path in (seen / "thumbnails").glob("*.png"))
 
     small = translate()
-    assert small == sorted(results(tmp_path / "run"))
-    (tmp_path / "run" / "thumbnails" / small[0]).unlink()
-    assert translate() == small
+    assert small == sorted(results(seen))
+    pairs = pandas.read_csv(seen / "tables" / "pairs.csv")
+    assert len(small) == len(pairs) == 2
+    assert (pairs["mean-colour"] < 1e-3).all()
+    assert "mean-colour" in (seen / "report.html").read_text(encoding="utf-8")
+    (seen / "thumbnails" / small[0]).unlink()
+    assert translate() == small  # a unit whose file was moved away is done again
