@@ -74,8 +74,9 @@ def resolved(header: Mapping[str, Any], config: RunConfig, wanted: str | None) -
     if before.get("resolved") == state:
         return dict(before), list(before.get("missing", ()))
     hashes = _here()
-    keys, notes = [], []
-    for metric in chosen(asked, config.task):
+    keys: list[str] = []
+    notes: list[str] = []
+    for metric in chosen(asked, config.task, notes):
         absent = [name for name in metric.weights if name not in hashes]
         if absent:
             notes.append(

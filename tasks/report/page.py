@@ -197,7 +197,11 @@ def _weights(config: RunConfig, header: Mapping[str, Any]) -> list[dict[str, Any
     known = {entry.name: entry for entry in zoo.entries()}
     found = []
     hashes = header.get("weights") or {}
-    names = [*weight_names(config), *(name for name in hashes if name in known)]
+    try:
+        used = weight_names(config)
+    except ConfigError:  # the method's package is gone; what it used is in the header
+        used = []
+    names = [*used, *(name for name in hashes if name in known)]
     for name in dict.fromkeys(names):
         entry = known.get(name)
         found.append(

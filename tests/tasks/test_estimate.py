@@ -19,7 +19,7 @@ from mgi.weights import WeightsMissing, path
 from tasks import estimate as module
 from tasks.estimate import Estimate, Piece, estimate, passes_of, work
 from tasks.probe import Probe
-from tasks.report.page import duration
+from tasks.report.template import duration
 from tasks.stages.plan import Plan, Request, make_plan
 
 A, B, C = Hypothesis(4, 8), Hypothesis(6, 8), Hypothesis(4, 16)
