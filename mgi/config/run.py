@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -20,6 +20,10 @@ from mgi.pairs import Hypothesis
 
 INVERSION = "inversion"
 """`translator` of the methods whose settings are the section `inversion`."""
+
+
+LATER: dict[str, Any] = {"translator": INVERSION, "options": {}}
+"""Fields that came after 0.1.0, with their defaults."""
 
 
 class Options(Section):
@@ -71,5 +75,13 @@ class RunConfig(Section):
         return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
 
     def digest(self) -> str:
-        """sha256 of the canonical JSON of this configuration."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """sha256 of the canonical JSON of this configuration.
+
+        A field that came later counts only where it is not at its default: what was asked for before it existed keeps
+        its digest, and pictures that carry it their bytes.
+        """
+        data = self.model_dump(mode="json")
+        for name, default in LATER.items():
+            if data[name] == default:
+                del data[name]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
