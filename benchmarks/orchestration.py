@@ -25,7 +25,7 @@ from PIL import Image
 STUB = Path(__file__).resolve().parents[1] / "tests" / "stub"
 TARGET_MS = 50.0
 
-WAYS: dict[str, tuple[list[str], dict[str, str]]] = {
+SETUPS: dict[str, tuple[list[str], dict[str, str]]] = {
     "in process": (["--workers", "0"], {}),
     "2 Dask workers": (["--workers", "2"], {}),
     "in process, Prefect": (["--workers", "0"], {"MGI_PREFECT": "always"}),
@@ -34,7 +34,7 @@ WAYS: dict[str, tuple[list[str], dict[str, str]]] = {
 
 
 def main() -> None:
-    """Measure every way and print the table."""
+    """Measure every setup and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=256)
     parser.add_argument("--hypotheses", type=int, default=3)
@@ -43,19 +43,19 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         inputs = make_inputs(Path(folder), arguments.pairs, arguments.hypotheses)
-        for name, (options, environment) in WAYS.items():
-            rows.append({"way": name, **measure(inputs, Path(folder) / name.replace(" ", "-"), options, environment)})
+        for name, (options, environment) in SETUPS.items():
+            rows.append({"setup": name, **measure(inputs, Path(folder) / name.replace(" ", "-"), options, environment)})
     if arguments.json:
         print(json.dumps({"pairs": arguments.pairs, "hypotheses": arguments.hypotheses, "rows": rows}, indent=1))
         return
     print(
         f"{arguments.pairs} pairs x {arguments.hypotheses} hypotheses, stub method; target {TARGET_MS:.0f} ms per pair"
     )
-    print(f"{'way':<22}{'ms per pair':>12}{'start s':>9}{'report s':>10}{'whole command s':>17}{'again s':>9}")
+    print(f"{'setup':<22}{'ms per pair':>12}{'start s':>9}{'report s':>10}{'whole command s':>17}{'again s':>9}")
     for row in rows:
         numbers = f"{row['ms_per_pair']:>12.1f}{row['start_s']:>9.1f}{row['report_s']:>10.1f}{row['command_s']:>17.1f}"
         numbers += f"{row['again_s']:>9.2f}"
-        print(f"{row['way']:<22}{numbers}")
+        print(f"{row['setup']:<22}{numbers}")
 
 
 def make_inputs(folder: Path, pairs: int, hypotheses: int) -> Path:

@@ -157,9 +157,13 @@ class RunStore:
                 f"`mgi resume {self.path}`"
             ) from None
 
+    def has(self, array: str) -> bool:
+        """Whether the run has an array of this name."""
+        return (self._folder(array) / "zarr.json").is_file()
+
     def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._arrays:
-            if not (self._folder(name) / "zarr.json").is_file():
+            if not self.has(name):
                 raise KeyError(f"{self.path} has no array {name}")
             import zarr
 

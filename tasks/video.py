@@ -1,4 +1,4 @@
-"""The way of an inversion as a small moving picture, rendered from the latents that the run kept of it."""
+"""The trajectory of an inversion as a small moving picture, rendered from the latents that the run kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
-from tasks.stages.invert import array_name
+from tasks.stages.invert import TRAJECTORY, name_in
 from tasks.unit import SELECT, Job
 
 FRAME_MS, LAST_MS = 120, 1500
@@ -18,13 +18,13 @@ SIDE = 256
 
 
 def write_video(job: Job, pair_id: str) -> Path | None:
-    """Write `RUN/videos/ID.webp`: what was observed on the left, the chosen hypothesis on its way on the right.
+    """Write `RUN/videos/ID.webp`: what was observed on the left, the trajectory of the chosen hypothesis on the right.
 
     Returns:
         Its path; None where the pair has no result.
 
     Raises:
-        KeyError: the run kept no latents on the way (`inversion.snapshots` was 0).
+        KeyError: the run kept no trajectory (`inversion.snapshots` was 0).
     """
     run = job.open()
     choice = run.store.done(SELECT, pair_id)
@@ -34,11 +34,11 @@ def write_video(job: Job, pair_id: str) -> Path | None:
     if path.is_file():
         return path
     hypothesis, index = Hypothesis.parse(choice["hypothesis"]), run.index(pair_id)
-    way = run.store.read(array_name("way", hypothesis.id), index)
+    trajectory = run.store.read(name_in(run.store, TRAJECTORY, hypothesis.id), index)
     seen = _square(run.store.read("warp/warp", index))
     method = run.method()
-    frames = [np.concatenate([seen, _square(method.preview({"latents": row}, hypothesis))], axis=1) for row in way]
-    pictures = [Image.fromarray(frame) for frame in frames]
+    previews = [_square(method.preview({"latents": latents}, hypothesis)) for latents in trajectory]
+    pictures = [Image.fromarray(np.concatenate([seen, preview], axis=1)) for preview in previews]
     buffer = io.BytesIO()
     durations = [FRAME_MS] * (len(pictures) - 1) + [LAST_MS]
     pictures[0].save(buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=85)

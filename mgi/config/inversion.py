@@ -127,7 +127,7 @@ class Inversion(Section):
     plateau: int = Field(0, ge=0)
     """A lane ends early when its loss has not improved by 0.1 % in this many steps. 0: never."""
     snapshots: int = Field(0, ge=0)
-    """How many latents of each lane's way are kept, evenly spread, for videos."""
+    """How many latents of each lane's trajectory are kept, evenly spaced, for videos."""
     keep: Literal["best", "last"] = "best"
     """Whose latents are the result: the step's of the smallest loss, or those after the last step, as published."""
     start: Literal["random", "mean"] = "random"

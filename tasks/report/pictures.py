@@ -18,7 +18,7 @@ from PIL import Image
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
 from storage.run_store import RunStore
-from tasks.stages.invert import array_name
+from tasks.stages.invert import name_in
 from tasks.stages.select import final_path
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Pictures:
 
         def render() -> np.ndarray:
             names = method.lane_arrays(hypothesis)
-            arrays = {name: self.store.read(array_name(name, hypothesis_id), index) for name in names}
+            arrays = {name: self.store.read(name_in(self.store, name, hypothesis_id), index) for name in names}
             return method.preview(arrays, hypothesis)
 
         return self._keep(path, SMALL, render)

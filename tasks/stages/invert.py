@@ -15,6 +15,11 @@ from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from mgi.translators import Lane, LaneResult
+    from storage.run_store import RunStore
+
+
+TRAJECTORY = "trajectory"
+"""The lane array of the latents that an inversion went through, where `inversion.snapshots` asks for them."""
 
 
 def lane_key(pair_id: str, hypothesis_id: str) -> str:
@@ -25,6 +30,15 @@ def lane_key(pair_id: str, hypothesis_id: str) -> str:
 def array_name(name: str, hypothesis_id: str) -> str:
     """Store name of what a lane keeps, such as `latents/L05N10`."""
     return f"{name}/{hypothesis_id}"
+
+
+def name_in(store: RunStore, name: str, hypothesis_id: str) -> str:
+    """`array_name` as this run has it: runs that mgi 0.1 began call the trajectory `way`."""
+    found = array_name(name, hypothesis_id)
+    if name == TRAJECTORY and not store.has(found):
+        old = array_name("way", hypothesis_id)
+        return old if store.has(old) else found
+    return found
 
 
 def invert_lanes(
@@ -101,7 +115,7 @@ def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
 
 def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult, seconds: float) -> Outcome:
     key, index = lane_key(pair_id, hypothesis_id), run.index(pair_id)
-    names = [] if result.failed else [array_name(name, hypothesis_id) for name in result.arrays]
+    names = [] if result.failed else [name_in(run.store, name, hypothesis_id) for name in result.arrays]
     for name, array in zip(names, result.arrays.values(), strict=False):
         run.store.write(name, index, array)
     payload = {"measures": plain(result.measures), "failed": result.failed, "seconds": seconds}

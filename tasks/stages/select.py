@@ -11,7 +11,7 @@ import numpy as np
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
-from tasks.stages.invert import array_name
+from tasks.stages.invert import array_name, name_in
 from tasks.stages.score import FEATURES, lane_payloads
 from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, plain, reason_of, searches
 
@@ -85,7 +85,7 @@ def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
 def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
     hypothesis, index = Hypothesis.parse(hypothesis_id), run.index(pair_id)
     names = method.lane_arrays(hypothesis)
-    arrays = {name: run.store.read(array_name(name, hypothesis_id), index) for name in names}
+    arrays = {name: run.store.read(name_in(run.store, name, hypothesis_id), index) for name in names}
     if run.config.inversion.merge == "none":
         return method.render(arrays, hypothesis)
     return method.render(arrays, hypothesis, seen=run.store.read("warp/warp", index))

@@ -82,8 +82,8 @@ def test_degradations_on_a_painting(degradation: str) -> None:
     )
     assert result.measures["l2_after"] < 0.95 * result.measures["l2_before"]
     assert result.measures["true_psnr"] > 8
-    assert result.arrays["way"].shape == (3, result.arrays["latents"].size)
-    assert (result.arrays["way"][0] != result.arrays["way"][2]).any()
+    assert result.arrays["trajectory"].shape == (3, result.arrays["latents"].size)
+    assert (result.arrays["trajectory"][0] != result.arrays["trajectory"][2]).any()
 
 
 def test_rungs_change_nothing_for_who_survives() -> None:

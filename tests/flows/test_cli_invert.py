@@ -109,7 +109,7 @@ def test_a_pair_that_lacks_one_lane_of_its_group_keeps_the_others(inputs: Path, 
     assert markers[1].is_file() and markers[0].stat().st_mtime_ns == before
 
 
-def test_videos_show_the_way(inputs: Path, tmp_path: Path) -> None:
+def test_videos_show_the_trajectory(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = invert(inputs, run, "--video", "1")
 
@@ -118,6 +118,27 @@ def test_videos_show_the_way(inputs: Path, tmp_path: Path) -> None:
     with Image.open(video) as picture:
         assert picture.n_frames > 1
         assert picture.size == (512, 256)
+
+
+def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(inputs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = invert(inputs, run, "--video", "1")
+    assert result.exit_code == 0, result.output
+    (video,) = (run / "videos").glob("*.webp")
+    before, finals = video.read_bytes(), {path: path.read_bytes() for path in (run / "final").glob("*.png")}
+    video.unlink()
+    (run / "run.zarr" / "trajectory").rename(run / "run.zarr" / "way")
+    for marker in (run / "done" / "invert").glob("*.json"):
+        marker.write_text(marker.read_text().replace('"trajectory/', '"way/'))
+    for path in [*finals, *(run / "done" / "invert").glob(f"{video.stem}.*.json")]:
+        path.unlink()
+
+    again = invert(inputs, run, "--video", "1")
+
+    assert again.exit_code == 0, again.output
+    assert video.read_bytes() == before
+    assert {path: path.read_bytes() for path in (run / "final").glob("*.png")} == finals
+    assert not (run / "run.zarr" / "trajectory").exists()
 
 
 def test_translate_takes_a_method(inputs: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class StubMethod:
             "latents": ((hypothesis.num_codes,), "float32"),
             "features": ((4, 4), "float16"),
             "loss": ((STEPS,), "float32"),
-        } | ({"way": ((4, hypothesis.num_codes), "float32")} if self.config.inversion.snapshots else {})
+        } | ({"trajectory": ((4, hypothesis.num_codes), "float32")} if self.config.inversion.snapshots else {})
 
     def invert(self, lanes: list[Lane], progress: Callable[..., None] | None = None) -> list[LaneResult]:
         return [self._lane(lane, progress) for lane in lanes]
@@ -84,7 +84,7 @@ class StubMethod:
             "loss": np.linspace(1, 0.1, STEPS, dtype=np.float32) + np.float32(lane.warp.mean() / 255),
         }
         if self.config.inversion.snapshots:
-            arrays["way"] = np.linspace(0, 1, 4, dtype=np.float32)[:, None] * arrays["latents"]
+            arrays["trajectory"] = np.linspace(0, 1, 4, dtype=np.float32)[:, None] * arrays["latents"]
         loss = float(arrays["loss"][-1])
         return LaneResult(arrays, {"loss": loss, "l2_before": 1.0, "l2_after": loss / 2, "seconds": 0.0}, None)
 

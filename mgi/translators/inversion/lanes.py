@@ -25,7 +25,7 @@ from mgi.translators.inversion.engine import Engine
 
 
 def lane_arrays(engine: Engine, judge: Judge, hypothesis: Hypothesis) -> ArrayShapes:
-    """latents (packed), features for the score, the loss of every step, and latents on the way if asked for."""
+    """latents (packed), features for the score, the loss of every step, and the trajectory if asked for."""
     settings = engine.config.inversion
     size = size_of(engine.space.shapes(hypothesis))
     arrays: ArrayShapes = {
@@ -34,7 +34,7 @@ def lane_arrays(engine: Engine, judge: Judge, hypothesis: Hypothesis) -> ArraySh
         "loss": ((settings.steps,), "float32"),
     }
     if settings.snapshots:
-        arrays["way"] = ((len(snapshot_steps(settings)), size), "float32")
+        arrays["trajectory"] = ((len(snapshot_steps(settings)), size), "float32")
     return arrays
 
 
@@ -144,6 +144,6 @@ def _kept(engine: Engine, judge: Judge, state: LaneState, image: Tensor) -> Arra
     }
     if settings.snapshots:
         count = len(snapshot_steps(settings))
-        way = [*state.snapshots, *[pack(state.best)] * (count - len(state.snapshots))]
-        arrays["way"] = torch.stack(way[:count]).cpu().numpy()
+        trajectory = [*state.snapshots, *[pack(state.best)] * (count - len(state.snapshots))]
+        arrays["trajectory"] = torch.stack(trajectory[:count]).cpu().numpy()
     return arrays

@@ -100,7 +100,7 @@ class InversionTranslator:
         return Warped(to_uint8(shown)[0], {"seconds": time.perf_counter() - start})
 
     def lane_arrays(self, hypothesis: Hypothesis) -> ArrayShapes:
-        """latents (packed), features for the score, the loss of every step, and latents on the way if asked for."""
+        """latents (packed), features for the score, the loss of every step, and the trajectory if asked for."""
         return solving.lane_arrays(self.engine, self.judge, hypothesis)
 
     def invert(self, lanes: list[Lane], progress: Progress | None = None) -> list[LaneResult]:
