@@ -1,8 +1,8 @@
 """Degradations as operators: D(y) = keep * grey?(y) + add, and smaller by a factor.
 
 One operator covers the tasks of both papers' inversions: `down` (super-resolution), `gray` (colorization), a mask
-(inpainting), rain (deraining) and none (reconstruction). With means of cells all of them commute with taking means, but
-for cells that a mask's border crosses; so the cheap steps at low resolution may use them, too.
+(inpainting), rain (deraining) and none (reconstruction). They all commute with means of cells, except in cells that a
+mask's border crosses, so the cheap steps at low resolution can use them too.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Degradation:
     Args:
         size: S.
         factor: the observation has S / factor rows.
-        kind: how images are reduced to it.
+        kind: how images are scaled down to it.
         gray: all channels become the luminance.
-        keep: [P, 1, S, S], what remains of each pixel; None: all.
+        keep: [P, 1, S, S], how much of each pixel remains; None: all.
         add: [P, 1, S, S], what is added to each channel; None: nothing.
     """
 
@@ -50,7 +50,7 @@ class Degradation:
         """Images [B, 3, s, s] with s dividing S -> observations [B, 3, s', s'], s' = min(s, S / factor).
 
         Args:
-            rows: for each image, which of the P pictures it is; None: image i is picture i.
+            rows: for each image, the picture it belongs to; None: image i belongs to picture i.
         """
         if self.gray:
             images = luminance(images).expand(-1, 3, -1, -1)
@@ -83,9 +83,9 @@ def build(
     """The operator of a specification for pictures of size x size; `seeds` draw each picture's own mask or rain.
 
     Args:
-        kind: how images are reduced.
-        images: rows of the images that it will get where they are more than the pictures', so that `kind` reduces them
-            in one go. For masks and rain, which belong to the picture's own pixels, they are reduced before.
+        kind: how images are scaled down.
+        images: rows of the images that it will get, if they have more than the pictures, so that `kind` scales them
+            down in one go. Masks and rain belong to the picture's own pixels, so images are scaled down before them.
 
     Raises:
         ConfigError: a size that the factor does not divide, or a mask file that cannot be read.
@@ -115,10 +115,10 @@ def luminance(images: Tensor) -> Tensor:
 
 
 def with_luminance(images: Tensor, seen: Tensor) -> Tensor:
-    """Images [B, 3, R, R] with the luminance of what was seen of them [B, 3, S, S], both in [-1, 1].
+    """Images [B, 3, R, R] with the luminance of what was observed [B, 3, S, S], both in [-1, 1].
 
     mGANprior's colorization: Y of the grey picture, Cb and Cr of the result.
-    Where R > S only the means over cells are taken from what was seen, so that the result keeps its detail.
+    If R > S, only the means over cells come from the observation, so the result keeps its detail.
     """
     of_image, of_seen = luminance(images), luminance(seen)
     if images.shape[-1] < seen.shape[-1]:
@@ -151,7 +151,7 @@ def free_form(size: int, seed: int) -> Tensor:
 
 
 def rain(size: int, seed: int) -> Tensor:
-    """Slanted streaks [1, size, size], opacity 0 to 0.6, drawn at twice the size so that they are smooth."""
+    """Slanted streaks [1, size, size], opacity 0 to 0.6, drawn at twice the size to be smooth."""
     random = np.random.default_rng(seed)
     big = Image.new("L", (2 * size, 2 * size))
     draw = ImageDraw.Draw(big)
@@ -166,7 +166,7 @@ def rain(size: int, seed: int) -> Tensor:
 
 
 def _mask_file(path: str, size: int) -> Tensor:
-    """White is missing; brought to size x size without grey borders."""
+    """White means missing; resized to size x size without grey borders."""
     try:
         with Image.open(Path(path)) as picture:
             mask = np.asarray(picture.convert("L").resize((size, size), Image.Resampling.NEAREST), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Reducing images by a whole factor as published code does, beside the means of cells that this project uses.
+"""Scaling images down by a whole factor as published code does; this project itself uses means of cells.
 
 All of them take [B, C, H, W] and give [B, C, H / factor, W / factor].
 """
@@ -18,14 +18,14 @@ Downscale = Literal["mean", "bilinear", "bicubic"]
 
 
 def downscale(images: Tensor, factor: int, kind: Downscale = "mean") -> Tensor:
-    """Reduce by `factor`, which must divide the rows and columns."""
+    """Scale down by `factor`, which must divide the rows and columns."""
     if factor == 1 or kind == "mean":
         return down(images, factor)
     return bilinear_down(images, factor) if kind == "bilinear" else bicubic_down(images, factor)
 
 
 def bilinear_down(images: Tensor, factor: int) -> Tensor:
-    """Bilinear samples without antialiasing (mGANprior's super-resolution): of each cell only the middle counts."""
+    """Bilinear samples without antialiasing (mGANprior's super-resolution): only the middle of each cell counts."""
     return F.interpolate(images, scale_factor=1 / factor, mode="bilinear", align_corners=False)
 
 

@@ -48,13 +48,14 @@ def resize(images: Tensor, size: int | tuple[int, int], mode: Literal["bilinear"
         return images
     if mode == "area":
         return F.interpolate(images, size=(height, width), mode="area")
-    # Growing, the antialiased kernel computes the same and is up to twenty times slower where channels lie last.
+    # When enlarging, the antialiased kernel gives the same result and is up to twenty times slower in channels-last
+    # memory.
     shrinks = height < images.shape[-2] or width < images.shape[-1]
     return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False, antialias=shrinks)
 
 
 def down(images: Tensor, factor: int) -> Tensor:
-    """MGI equation 7, the operator "down": the exact mean of every factor x factor cell.
+    """The operator "down" of MGI equation 7: the exact mean of every factor x factor cell.
 
     Raises:
         ValueError: rows or columns are not a multiple of `factor`.
@@ -68,7 +69,7 @@ def down(images: Tensor, factor: int) -> Tensor:
 
 
 def centre_crop_square(images: Tensor) -> Tensor:
-    """The largest centred square of [..., H, W]; an odd pixel too many goes from the bottom or right."""
+    """The largest centred square of [..., H, W]; an extra odd pixel is cut from the bottom or right."""
     height, width = images.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

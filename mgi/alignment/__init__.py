@@ -1,4 +1,4 @@
-"""Bringing a photo of a face to the template that face generators were trained on."""
+"""Aligning a photo of a face to the template that face generators were trained on."""
 
 from mgi.alignment.detector import Face, FaceDetector
 from mgi.alignment.template import align_image, centre_square, face_quad

@@ -1,4 +1,4 @@
-"""Bringing any picture to the generator's template: by the face where there is one, else by its centre square."""
+"""Aligning any picture to the generator's template: by the face if there is one, else by its centre square."""
 
 from __future__ import annotations
 

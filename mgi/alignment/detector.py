@@ -1,8 +1,8 @@
 """MTCNN: a small face detector with five landmarks, read from the weights that a package carries.
 
 Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", 2016.
-Three networks in a cascade: the first scans an image pyramid, the second throws most windows away, the third refines
-the rest and places eye centres, nose tip and mouth corners. 490,000 parameters, about 0.1 s for a 512 x 512 image.
+Three networks in a cascade: the first scans an image pyramid, the second drops most windows, the third refines the rest
+and finds the eye centres, the nose tip and the mouth corners. 490,000 parameters, about 0.1 s for a 512 x 512 image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-_PYRAMID_FACTOR = 0.709  # as published: each level halves the area
+_PYRAMID_FACTOR = 0.709  # as published: each level has half the area
 _CELL, _STRIDE = 12, 2  # window and stride of the first network
 _THRESHOLDS = (0.6, 0.7, 0.7)  # as published, one per network
 

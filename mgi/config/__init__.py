@@ -1,4 +1,4 @@
-"""The configuration of a run as one frozen model; profiles (`mgi.profiles`) are complete TOML files of it."""
+"""The configuration of a run as one frozen model; a profile (`mgi.profiles`) is a complete TOML file of it."""
 
 from mgi.config.base import ConfigError
 from mgi.config.errors import validation_line

@@ -10,7 +10,7 @@ def validation_line(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "configuration"
     if first["type"] == "extra_forbidden":
-        return f"unknown key {field}; see `mgi profiles` or docs/configuration.md for the keys there are"
+        return f"unknown key {field}; see `mgi profiles` or docs/configuration.md for all keys"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "value_error":  # our own words, which say what was found
         return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"

@@ -18,11 +18,11 @@ class Inversion(Section):
     """Inversion of a picture (MGI equation 7): space, objective, solver and hypotheses."""
 
     method: Literal["mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector"] = "mgi"
-    """Whose settings these are. `--method` and `--set inversion.method=...` take all of them over; in a TOML file it is
-    the name of what the file states."""
+    """The method that these settings belong to. `--method` and `--set inversion.method=...` load all settings of a
+    method; in a TOML file this is only the name of what the file states."""
     budget: Literal["profile", "published"] = "profile"
-    """What `--method` takes over: profile: space, objective and optimiser, but the profile's steps; published: also
-    the number of steps that its paper states."""
+    """What `--method` loads. profile: space, objective and optimiser, with the profile's number of steps; published:
+    also the number of steps that its paper states."""
     space: Literal["multi", "multi-z", "z", "w", "w+", "sphere"] = "multi"
     """What is optimised. multi: N codes fused at layer L, in z or, where there are styles, in whitened w; multi-z: the
     same with codes in z; z, w, w+: one code, one style, one style per layer; sphere: points on the sphere (PULSE)."""
@@ -33,12 +33,12 @@ class Inversion(Section):
     noise_weight: float = Field(0.0, ge=0)
     """Weight of the autocorrelation of optimised maps, which keeps pictures out of them (StyleGAN2's projector)."""
     degradation: str = "none"
-    """What the result is compared through: none, down2 to down16, gray, rain, mask (free-form), or mask:FILE (white
-    pixels are missing)."""
+    """What the result goes through before it is compared: none, down2 to down16, gray, rain, mask (free-form), or
+    mask:FILE (white pixels are missing)."""
     observed: Literal["simulated", "given"] = "simulated"
-    """simulated: pictures are whole, the degradation is applied to them; given: they are degraded already."""
+    """simulated: the pictures are whole and the degradation is applied to them; given: they are already degraded."""
     downscale: Literal["mean", "bilinear", "bicubic"] = "mean"
-    """How results are reduced to what they are compared with, and how down2 to down16 simulate. mean: means of cells;
+    """How results are scaled down before the comparison, and how down2 to down16 simulate. mean: means of cells;
     bilinear: without antialiasing, as mGANprior does; bicubic: PULSE's kernel. Masks and rain always use means."""
     picture_size: Literal["warp", "full"] = "warp"
     """Rows at which `mgi invert` keeps pictures and compares with them: warp.image_size, or the generator's resolution.
@@ -81,7 +81,7 @@ class Inversion(Section):
     pixel_range: Literal["signed", "unit"] = "signed"
     """Range of the pixels in both: signed: [-1, 1]; unit: [0, 1], where L2 is a quarter of that and L1 a half."""
     pixel_floor: float = Field(0.0, ge=0)
-    """L2 counts no less than this, so that nothing is gained by coming nearer (PULSE's eps)."""
+    """L2 never counts as less than this, so coming closer gains nothing (PULSE's eps)."""
     perceptual_weight: float = Field(1.0, ge=0)
     """Weight of the perceptual distance."""
     perceptual_backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "lpips-vgg"] = "vgg16-imagenet"
@@ -92,12 +92,11 @@ class Inversion(Section):
     """mganprior: 0.001 x L1; relative: L1 divided by the mean magnitude of the target's feature, per layer, so that one
     weight suits every layer; mse: squared differences, summed over layers (Image2StyleGAN). mganprior and mse are of
     features of unit-variance pixels, whatever range the network itself expects. unit: squared differences of features
-    of unit length, summed over layers, which is LPIPS without its learnt weights; lpips: with them (backbone
-    lpips-vgg)."""
+    of unit length, summed over layers: LPIPS without its learnt weights; lpips: with them (backbone lpips-vgg)."""
     perceptual_size: int = Field(256, ge=32)
-    """Images are reduced to this size before the perceptual network; 128 costs a quarter of 256."""
+    """Images are scaled down to this size before the perceptual network; 128 costs a quarter of 256."""
     perceptual_resize: Literal["mean", "nearest"] = "mean"
-    """mean: larger images are reduced by means of cells; nearest: all images are brought to perceptual_size by the
+    """mean: larger images are reduced by means of cells; nearest: all images are resized to perceptual_size by the
     nearest pixel, smaller ones too, as mGANprior does."""
     prior_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
@@ -105,10 +104,11 @@ class Inversion(Section):
     geodesic_weight: float = Field(0.0, ge=0)
     """Weight of the geodesic distances between the points of one lane (space sphere: PULSE's cross loss)."""
     geodesic_on: Literal["w", "sphere"] = "w"
-    """Between which points. w: what the synthesis reads, as in PULSE's code; sphere: those before, as in its text."""
+    """Which points those are. w: what the synthesis reads, as in PULSE's code; sphere: the points before that, as in
+    its text."""
     sphere_fit: Literal["principal", "diagonal"] = "principal"
-    """How points of the sphere become w: by the principal directions of the mapping network's output, or each dimension
-    by its own mean and deviation, as published."""
+    """How points on the sphere become w: by the principal directions of the mapping network's output, or dimension by
+    dimension by mean and deviation, as published."""
     sphere_start: Literal["one", "each"] = "one"
     """one: all styles start at one random point, so that the start is a sample of the generator; each: every style at a
     point of its own, as published."""
@@ -122,23 +122,25 @@ class Inversion(Section):
     """What rungs rank by: the loss so far, the distance of `selection.rule` (spatial-fd under set-fid), or the sum of
     both ranks."""
     warm_start: int = Field(0, ge=0)
-    """The hypothesis with the fewest codes goes so many steps ahead (not beyond the first rung), and the pair's others
-    begin at what it has found (spaces multi and multi-z). 0: every hypothesis starts by itself, as published."""
+    """The hypothesis with the fewest codes takes this many steps first (not beyond the first rung), and the pair's
+    others start from what it has found (spaces multi and multi-z). 0: every hypothesis starts on its own, as
+    published."""
     plateau: int = Field(0, ge=0)
     """A lane ends early when its loss has not improved by 0.1 % in this many steps. 0: never."""
     snapshots: int = Field(0, ge=0)
     """How many latents of each lane's trajectory are kept, evenly spaced, for videos."""
     keep: Literal["best", "last"] = "best"
-    """Whose latents are the result: the step's of the smallest loss, or those after the last step, as published."""
+    """Which latents are the result: those of the step with the smallest loss, or those after the last step, as
+    published."""
     start: Literal["random", "mean"] = "random"
     """Where codes start: random samples (published), or the mean latent."""
     jitter: float = Field(0.3, ge=0)
     """Standard deviations by which the codes of one lane differ at the start (mean only)."""
     compile: bool = False
     """Compile generator and feature network for every shape (needs a C++ compiler; the first pass of each hypothesis
-    takes up to minutes, later processes reuse it). Gains a tenth on a CPU; meant for long runs on GPUs."""
+    can take minutes, later processes reuse it). A tenth faster on a CPU; meant for long runs on GPUs."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of generator and feature network; bf16 pays only where the processor computes it natively."""
+    """Arithmetic of generator and feature network; bf16 pays only if the processor computes it natively."""
 
     @field_validator("degradation")
     @classmethod
@@ -155,7 +157,7 @@ class Inversion(Section):
     @model_validator(mode="after")
     def _rain_is_simulated(self) -> Inversion:
         if self.degradation == "rain" and self.observed == "given":
-            raise ValueError("rain must be simulated, because where given streaks are is not known")
+            raise ValueError("rain must be simulated, because nobody knows where the streaks of a given picture are")
         return self
 
     @field_validator("rungs")
@@ -179,7 +181,7 @@ class Inversion(Section):
 
 
 def parse_degradation(spec: str) -> tuple[str, str]:
-    """("down", "4") of "down4", ("mask", "hole.png") of "mask:hole.png"; raises ValueError for what is no operator."""
+    """("down", "4") of "down4", ("mask", "hole.png") of "mask:hole.png"; raises ValueError for anything else."""
     kind, colon, argument = spec.partition(":")
     if spec in ("none", "gray", "rain", "mask"):
         return spec, ""
@@ -191,7 +193,7 @@ def parse_degradation(spec: str) -> tuple[str, str]:
 
 
 def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """["40:8", "120:3"] -> ((40, 8), (120, 3)): after so many steps, so many hypotheses go on."""
+    """["40:8", "120:3"] -> ((40, 8), (120, 3)): after so many steps, so many hypotheses continue."""
     found: list[tuple[int, int]] = []
     for text in rungs:
         before, _, after = text.partition(":")
@@ -205,7 +207,7 @@ def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def planned_steps(settings: Inversion, lanes: int | None = None) -> int:
-    """Lane-steps of one picture's hypotheses (or of `lanes` of them) where no lane ends early."""
+    """Lane-steps of one picture's hypotheses (or of `lanes` of them) if no lane ends early."""
     count = len(settings.all_hypotheses()) if lanes is None else lanes
     total = before = 0
     for until, keep in parse_rungs(settings.rungs):

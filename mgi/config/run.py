@@ -61,15 +61,15 @@ class RunConfig(Section):
 
     @property
     def searches(self) -> bool:
-        """Whether the method tries hypotheses and chooses among them; others make an image in one go."""
+        """Whether the method tries hypotheses and chooses among them; the others make an image in one go."""
         return self.translator == INVERSION
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
-        """What the method tries on every pair, in the order that is reported; empty where it tries nothing."""
+        """The hypotheses that the method tries on every pair, in the order of the report; empty if it tries none."""
         return self.inversion.all_hypotheses() if self.searches else ()
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""
+        """What the stage warp keeps of a pair besides pictures: {name: (shape, dtype)}."""
         if self.warp.method == "plain":
             return {}
         return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
@@ -77,8 +77,8 @@ class RunConfig(Section):
     def digest(self) -> str:
         """sha256 of the canonical JSON of this configuration.
 
-        A field that came later counts only where it is not at its default: what was asked for before it existed keeps
-        its digest, and pictures that carry it their bytes.
+        A field that was added later counts only if it is not at its default. So what was asked for before keeps its
+        digest, and pictures that carry the digest keep their bytes.
         """
         data = self.model_dump(mode="json")
         for name, default in LATER.items():

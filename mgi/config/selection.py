@@ -20,7 +20,7 @@ class Selection(Section):
     """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
     sifid_reference: Literal["warp", "exemplar"] = "warp"
     fidelity_bound: float = Field(1.5, ge=1.0)
-    """A hypothesis whose reconstruction error exceeds the best one's by this factor cannot win."""
+    """A hypothesis whose reconstruction error is more than this many times the smallest cannot win."""
     backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "inception-fid"] = "vgg16-imagenet"
     """Feature network of the distances."""
     layer: str = "relu4_3"

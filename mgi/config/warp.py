@@ -10,10 +10,10 @@ from mgi.config.base import Section
 
 
 class Align(Section):
-    """Bringing photos of faces to the generator's template before anything else."""
+    """Aligning photos of faces to the generator's template, before anything else."""
 
     mode: Literal["auto", "require", "never"] = "auto"
-    """auto: align where a face is found, else centre-crop; require: quarantine where none is found; never."""
+    """auto: align where a face is found, else centre-crop; require: quarantine the pair if none is found; never."""
     min_confidence: float = Field(0.9, ge=0.0, le=1.0)
     """Detections below this probability do not count as a face."""
 
@@ -28,8 +28,8 @@ class Warp(Section):
     layers: tuple[str, ...] = ("relu3_4", "relu4_4")
     """Layers concatenated into the hierarchical feature."""
     normalise: Literal["layers", "concatenated"] = "layers"
-    """layers: each layer is centred and brought to unit length before they are concatenated: all weigh the same;
-    concatenated: the whole feature once, as equations 3-5 say: layers of large values decide."""
+    """layers: each layer is centred and scaled to unit length before concatenation, so all weigh the same;
+    concatenated: the whole feature once, as equations 3-5 say, so layers with large values decide."""
     feature_size: int = Field(64, ge=4, le=256)
     """Features of all layers are resized to this many rows and columns before matching."""
     image_size: int = Field(256, ge=32, le=1024)
@@ -42,7 +42,7 @@ class Warp(Section):
     """1: single positions, as the papers write; 3: M is averaged over 3x3 offsets first."""
     colours: Literal["full", "pooled"] = "pooled"
     """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches
-    of its pixels and blend them, so that the warp keeps the exemplar's detail inside each cell."""
+    of its pixels and blend them, which keeps the exemplar's detail inside each cell."""
 
 
 OEFT_TERMS = ("contrastive", "perceptual", "contextual", "total")
@@ -55,7 +55,7 @@ class Oeft(Section):
     """Online exemplar fine-tuning of the correspondence (OEFT equations 7-11), where `warp.method` is `oeft`.
 
     Single-layer features are `warp.layers` with one name; the other ablations are keys here. `literal` is an equation
-    to the letter; what the paper leaves open, and why the defaults differ: docs/oeft.md.
+    to the letter. What the paper leaves open, and why the defaults differ: docs/oeft.md.
     """
 
     iterations: int = Field(200, ge=1)
@@ -75,7 +75,7 @@ class Oeft(Section):
     to the source and back, should be itself (CoCosNet's correspondence regularization); weights: W_S and W_T should
     stay near the pretrained ones."""
     regularization_weight: float = Field(0.0, ge=0)
-    """Its weight; above 0 exactly where there is one."""
+    """Its weight; above 0 exactly when there is one."""
     contrastive_form: Literal["mean", "literal"] = "mean"
     """mean: equation 7 with all negatives at once, averaged over anchors; literal: equation 8, every negative alone in
     equation 7, summed over anchors and negatives."""
@@ -86,7 +86,7 @@ class Oeft(Section):
     """Temperature of equation 7."""
     positions: int = Field(2048, ge=1)
     """Anchors of the contrastive loss per iteration, drawn anew each time where there are more (feature_size^2); every
-    position is a negative all the same."""
+    position is still a negative."""
     style_backbone: Literal["warp", "vgg16-imagenet", "vgg19-imagenet"] = "warp"
     """phi of equations 9-10, a VGG in the paper. warp: the network of warp.backbone as it was."""
     perceptual_form: Literal["relative", "literal"] = "relative"
@@ -101,7 +101,7 @@ class Oeft(Section):
     context_layers: tuple[str, ...] = ("relu3_3",)
     """Layers of the contextual loss, of the network as it was."""
     context_size: int = Field(32, ge=1)
-    """At most this many rows and columns of them are compared; all positions meet all."""
+    """They are compared at no more than this many rows and columns, every position with every other."""
     context_band_width: float = Field(0.5, gt=0)
     """h of the contextual loss: 0.5 in the original, 0.1 in CoCosNet."""
     train_from: str = "conv1_1"
@@ -110,9 +110,10 @@ class Oeft(Section):
     shared: bool = False
     """One set of weights for source and exemplar instead of W_S and W_T."""
     augment: bool = True
-    """Each iteration also sees the pair with the source's colours and the exemplar's geometry changed at random."""
+    """Each iteration also sees a copy of the pair with the source's colours and the exemplar's geometry changed at
+    random."""
     image_size: int = Field(256, ge=32, le=1024)
-    """Pictures are reduced to this size while fine-tuning; the warp that is kept is made at warp.image_size."""
+    """Pictures are scaled down to this size while fine-tuning; the warp that is kept is made at warp.image_size."""
     feature_size: int = Field(64, ge=4, le=256)
     """Rows and columns of matching while fine-tuning; must divide image_size."""
 
@@ -135,7 +136,7 @@ class Oeft(Section):
             raise ValueError("expected at least one of contrastive_weight, perceptual_weight, context_weight above 0")
         if (self.regularization != "none") != (self.regularization_weight > 0):
             raise ValueError(
-                "expected a regularization_weight above 0 exactly where regularization is not none, found "
+                "expected a regularization_weight above 0 exactly when regularization is not none, found "
                 f"regularization = {self.regularization} and regularization_weight = {self.regularization_weight:g}"
             )
         return self

@@ -1,8 +1,8 @@
 """Online augmentation of one pair (OEFT section 3.2, figure 6): the source's colours, the exemplar's geometry.
 
-Colours of the source may change because only its structure is wanted, positions in the exemplar because only its style
-is. Every pair draws from a generator of its own, on the CPU: the same numbers on every device and in every batch. The
-paper names the kinds of changes, not their strengths; those below are ours.
+The source's colours may change because only its structure is used. Positions in the exemplar may change because only
+its style is used. Every pair has its own random generator, on the CPU: the same numbers on every device and in
+every batch. The paper names the kinds of change but not how strong they are; the strengths below are ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A feature network with weights of their own for some pairs: W_S and W_T of OEFT equations 1-2.
+"""A feature network in which every pair has its own weights: W_S and W_T of OEFT equations 1-2.
 
 The first convolutions stay as they are and are shared by all pairs (the trunk); from `train_from` on, every pair has
 copies that are fine-tuned, one for its source and one for its exemplar. Batches are [V B, ...]: V views of B pairs,
@@ -26,7 +26,7 @@ Copies = dict[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Trunk:
-    """What the frozen convolutions make of images: the layers among them, and what the copies go on from."""
+    """What the frozen convolutions make of images: the layers among them, and the input of the copies."""
 
     found: dict[str, Tensor]
     end: Tensor
@@ -41,15 +41,15 @@ class Branches:
     """Trunk and copies.
 
     Args:
-        backbone: where all weights start.
-        layers: what the copies are asked for.
-        frozen_layers: what the network as it was is asked for.
+        backbone: the network that all weights start from.
+        layers: layers that the copies compute.
+        frozen_layers: layers that the original network computes.
         train_from: first unit with copies, such as conv4_1 of a VGG or layer2.0 of a ResNet.
         pairs: B.
         shared: one copy per pair for both sides.
 
     Raises:
-        ConfigError: `train_from` is no unit of the network, or lies beyond every layer asked for.
+        ConfigError: `train_from` is not a unit of the network, or lies beyond every layer asked for.
         FeatureError: the network lacks a layer.
     """
 
@@ -90,12 +90,12 @@ class Branches:
         return {name: (copy(start.weight), copy(start.bias)) for name, start in self._pretrained.items()}
 
     def parameters(self) -> list[Tensor]:
-        """Every copy once."""
+        """Every copy, once each."""
         tensors = [tensor for side in self._weights.values() for pair in side.values() for tensor in pair]
         return list({id(tensor): tensor for tensor in tensors}.values())
 
     def drift(self) -> Tensor:
-        """|W - W_0|^2 / |W_0|^2 of every pair, W all its copies together and W_0 where they started: [B]."""
+        """|W - W_0|^2 / |W_0|^2 of every pair, W being all its copies together and W_0 where they started: [B]."""
         sides = list({id(copies): copies for copies in self._weights.values()}.values())
         moved, whole = [], 0.0
         for name, (*start, _) in self._pretrained.items():
@@ -127,7 +127,7 @@ class Branches:
         return [apart[layer] if layer in apart else trunk.found[layer] for layer in self._layers]
 
     def frozen_features(self, trunk: Trunk) -> dict[str, Tensor]:
-        """The layers asked of the network as it was: {layer: [V B, C, h, w]}."""
+        """The layers of the original network: {layer: [V B, C, h, w]}."""
         found, _ = walk(trunk.end, self._frozen_units, self._backbone.convolve, self._frozen_layers)
         return {layer: found[layer].float() if layer in found else trunk.found[layer] for layer in self._frozen_layers}
 

@@ -21,7 +21,7 @@ Normalise = Literal["layers", "concatenated"]
 
 _EPSILON = 1e-12
 _CHUNK = 1024
-"""Positions of the source that are matched at once; bounds memory where no fused attention kernel applies."""
+"""Source positions matched at once; limits memory when no fused attention kernel applies."""
 
 
 def normalise(features: Tensor, centre: Centre = "positions") -> Tensor:
@@ -53,8 +53,8 @@ def hierarchical_features(
         pyramid: features [B, C_i, h_i, w_i].
         size: rows and columns to match at.
         by: `concatenated` centres and normalises the whole feature, as equations 3-5 are written: layers weigh by their
-            variance, and in VGG one is orders of magnitude above the others. `layers` does it to each layer first, so
-            that M(u, v) of the result is the mean of the layers' M(u, v).
+            variance, and in VGG one is orders of magnitude above the others. `layers` does this to each layer first, so
+            M(u, v) of the result is the mean of the layers' M(u, v).
 
     Returns:
         [B, sum C_i, size, size], of unit length at every position.
@@ -66,7 +66,7 @@ def hierarchical_features(
 
 
 def unit_features(pyramid: Sequence[Tensor], size: int, config: Warp) -> Tensor:
-    """`hierarchical_features` as a configuration says."""
+    """`hierarchical_features` with the settings of a configuration."""
     return hierarchical_features(pyramid, size, config.centre, config.normalise)
 
 
@@ -80,7 +80,7 @@ def correlation(source_features: Tensor, target_features: Tensor, centre: Centre
 def soft_warp_reference(
     source_unit: Tensor, target_unit: Tensor, colours: Tensor, temperature: float, patch: int = 1
 ) -> Tensor:
-    """Equation 6 as it is written, storing the N_S x N_T matrix; same arguments and result as `soft_warp`."""
+    """Equation 6 as written, storing the N_S x N_T matrix; same arguments and result as `soft_warp`."""
     source, target = (_neighbourhoods(unit, patch).flatten(2) for unit in (source_unit, target_unit))
     matrix = source.transpose(1, 2) @ target
     weights = torch.softmax(temperature * matrix, dim=-1)
@@ -105,7 +105,7 @@ def soft_warp(source_unit: Tensor, target_unit: Tensor, colours: Tensor, tempera
     if patch > 1:
         return _soft_warp_patches(source_unit, target_unit, colours, temperature, patch)
     count = colours.shape[1]
-    # Fused kernels want channels in multiples of eight; padding costs nothing beside the product of the features.
+    # Fused kernels want channels in multiples of eight; next to the product of the features, padding costs nothing.
     query, key, value = (
         F.pad(x.flatten(2).transpose(1, 2), (0, -x.shape[1] % 8)).unsqueeze(1)
         for x in (source_unit, target_unit, colours)
@@ -120,8 +120,8 @@ def _soft_warp_patches(
 ) -> Tensor:
     """Attention over neighbourhoods without building them: patch^2 times fewer products and bytes than unfolding.
 
-    A mean over M(u + d, v + d) is a box filter along the diagonals of M, separable into rows and columns; some rows of
-    the source at a time.
+    A mean over M(u + d, v + d) is a box filter along the diagonals of M, separable into rows and columns; it is done
+    for some rows of the source at a time.
     """
     margin = patch // 2
     source, target = (F.pad(unit, [margin] * 4, mode="replicate") for unit in (source_unit, target_unit))
@@ -175,7 +175,7 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
 
 
 def check_pictures(source: Tensor, exemplar: Tensor, config: Warp) -> None:
-    """Raise ValueError, which says what to change, where `warp_exemplar` cannot take these pictures."""
+    """Raise ValueError, which says what to change, if `warp_exemplar` cannot take these pictures."""
     size, image_size = config.feature_size, config.image_size
     for name, images in (("source", source), ("exemplar", exemplar)):
         if images.shape[-2:] != (image_size, image_size):
@@ -189,7 +189,7 @@ def check_pictures(source: Tensor, exemplar: Tensor, config: Warp) -> None:
 
 
 def warp_by(source_unit: Tensor, target_unit: Tensor, exemplar: Tensor, config: Warp) -> Tensor:
-    """The warp that features decide: equation 6 and the colours that `config` asks for.
+    """The warp from given features: equation 6 with the colours that `config` asks for.
 
     Args:
         source_unit, target_unit: [B, C, size, size] as `hierarchical_features` makes them.
@@ -207,10 +207,10 @@ def warp_by(source_unit: Tensor, target_unit: Tensor, exemplar: Tensor, config: 
 
 
 def overlapping_cells(images: Tensor, size: int) -> Tensor:
-    """The pixels of every cell of a size x size grid and of half a cell around it, as channels of that cell.
+    """The pixels of every cell of a size x size grid, plus half a cell around it, as channels of that cell.
 
-    Warping cells that overlap and blending them (`blend_cells`) keeps the detail inside cells without the grid of seams
-    that side-by-side cells show where neighbours come from different places of the exemplar.
+    Warping cells that overlap and blending them (`blend_cells`) keeps the detail inside cells. Cells side by side would
+    show seams where neighbours come from different places of the exemplar.
 
     Args:
         images: [B, 3, S, S], S a multiple of `size`.
@@ -225,7 +225,7 @@ def overlapping_cells(images: Tensor, size: int) -> Tensor:
 
 
 def blend_cells(cells: Tensor, image_size: int) -> Tensor:
-    """The inverse of `overlapping_cells`, blending linearly where cells overlap: -> [B, 3, image_size, image_size]."""
+    """The inverse of `overlapping_cells`; blends linearly where cells overlap: -> [B, 3, image_size, image_size]."""
     cell = image_size // cells.shape[-1]
     margin = cell // 2
     width = cell + 2 * margin

@@ -1,11 +1,11 @@
 """Online exemplar fine-tuning of the correspondence (Kang et al., OEFT section 3.2).
 
-The feature network learns on the one pair that it is to match, nothing else, and is thrown away afterwards.
+The feature network learns on the one pair that it will match, on nothing else, and is thrown away afterwards.
 
 Each iteration warps the exemplar (equation 6) with the current weights, looks at the warp with W_T, and lowers equation
-11: what the source shows at u should be told apart at u of the warp (contrastive), while the warp keeps the exemplar's
-style (Gram, contextual; both by the network as it was). Departures from the paper, and why: docs/oeft.md; which of them
-the papers' profiles take back is settings.
+11: the source's feature at u should find the warp's feature at u among all others (contrastive), while the warp keeps
+the exemplar's style (Gram, contextual; both by the original network). docs/oeft.md lists the departures from the paper
+and the reasons; the papers' profiles undo some of them by their settings.
 
 Shapes: B pairs, V views of each (the pair as it is and, with augmentation, one changed copy), view by view: [V B, ...].
 """
@@ -30,30 +30,30 @@ from mgi.images import resize
 from mgi.losses import info_nce, info_nce_literal
 
 FINE_TUNED, RESTARTED, PLAIN = "oeft", "oeft, restarted", "plain, oeft failed"
-"""How a pair's warp was made: at once, with the smaller step, or not by OEFT after all."""
+"""How a pair's warp was made: at the first try, with the smaller step, or without OEFT in the end."""
 
 RESTART = 0.25
-"""The step of a pair whose loss stopped being finite, when it starts again, as a multiple of the configured one."""
+"""A pair whose loss stopped being finite starts again with this multiple of the configured step size."""
 
 TOTAL = OEFT_TERMS.index("total")
-"""Column of what is lowered."""
+"""The column of the loss that is minimised."""
 
 
 class FineTuner:
-    """Some pairs on their way: `step` as often as wanted, `warp` whenever wanted.
+    """Fine-tunes some pairs: call `step` as often as you like and `warp` at any time.
 
     Args:
         source, exemplar: [B, 3, S, S] in [-1, 1], S = config.image_size.
         backbone: the network that the copies start from.
         config: how to match and warp.
         settings: how to fine-tune.
-        seeds: one per pair: everything random of a pair comes from its own.
+        seeds: one per pair, for everything random about that pair.
         learning_rate: instead of the configured one.
-        style: phi of the style losses, where `settings.style_backbone` names another network than the backbone.
+        style: phi of the style losses, if `settings.style_backbone` names a network other than the backbone.
 
     Raises:
-        ValueError: pictures of another size. ConfigError: settings that this network cannot follow. FeatureError: a
-            layer that a network lacks.
+        ValueError: pictures of another size. ConfigError: settings that do not fit this network. FeatureError: a layer
+        that a network lacks.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class FineTuner:
         rate = settings.learning_rate if learning_rate is None else learning_rate
         self._adam = torch.optim.Adam(self._net.parameters(), lr=rate, betas=settings.betas, fused=True)
         self._small = [resize(images, settings.image_size) for images in (source, exemplar)]
-        with torch.no_grad():  # what never changes: the pair's own frozen features
+        with torch.no_grad():  # this never changes: the pair's own frozen features
             self._trunks = [self._net.trunk(images) for images in self._small]
             self._targets = self._seen(self._small[1], self._trunks[1])
 
@@ -108,20 +108,20 @@ class FineTuner:
         columns.insert(TOTAL, total)
         losses = torch.stack(columns[: len(s.terms())], dim=1).unflatten(0, (-1, self._net.pairs)).mean(0)
         self._adam.zero_grad()
-        losses[:, TOTAL].sum().backward()  # a sum: every pair moves as if it were alone
+        losses[:, TOTAL].sum().backward()  # a sum, so every pair moves as if it were alone
         self._adam.step()
         return losses.detach()
 
     @torch.no_grad()
     def warp(self) -> Tensor:
-        """The warp by the weights as they are now, at full size: [B, 3, S, S]."""
+        """The warp with the present weights, at full size: [B, 3, S, S]."""
         size = self._config.feature_size
         source_unit = self._unit(self._net.features(self._net.trunk(self._source), "source"), size)
         target_unit = self._unit(self._net.features(self._net.trunk(self._exemplar), "exemplar"), size)
         return warp_by(source_unit, target_unit, self._exemplar, self._config)
 
     def _views(self) -> tuple[Trunk, Trunk, Tensor, dict[str, Tensor]]:
-        """Frozen features of source and exemplar, the exemplars, and what their style is; augmented views last."""
+        """Frozen features of source and exemplar, the exemplars and their style; augmented views come last."""
         (source, exemplar), (source_trunk, exemplar_trunk) = self._small, self._trunks
         if not self._settings.augment:
             return source_trunk, exemplar_trunk, exemplar, self._targets
@@ -177,7 +177,7 @@ class FineTuner:
 
 @dataclass(frozen=True)
 class FineTunedWarp:
-    """What is kept of fine-tuning some pairs.
+    """What is kept after fine-tuning some pairs.
 
     `warp` [B, 3, S, S] in [-1, 1]; `losses` [B, iterations, T], float32 on the CPU: `Oeft.terms` per iteration, NaN
     after the loss stopped being finite; `how`: `FINE_TUNED`, `RESTARTED` or `PLAIN` per pair; `seconds` for all pairs.
@@ -199,9 +199,10 @@ def fine_tuned_warp(
     progress: Callable[[int, int, float], None] | None = None,
     style: Backbone | None = None,
 ) -> FineTunedWarp:
-    """Fine-tune on every pair by itself, and warp. Arguments as `FineTuner`; pairs share the work, not the result.
+    """Fine-tune on every pair by itself, then warp. Arguments as for `FineTuner`.
 
-    A pair whose loss or warp is not finite starts once more with a quarter of the step and then keeps the plain warp.
+    Pairs share passes, but no pair changes another's result. A pair whose loss or warp is not finite starts again with
+    a quarter of the step. If that fails as well, it keeps the plain warp.
     """
     began = time.perf_counter()
     rate, everything = settings.learning_rate, list(range(len(source)))
@@ -226,7 +227,7 @@ def fine_tuned_warp(
 def _run(
     tuner: FineTuner, iterations: int, progress: Callable[[int, int, float], None] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All iterations -> warps, losses [B, iterations, T], and which pairs stayed finite [B]; stops when none is."""
+    """All iterations -> warps, losses [B, iterations, T], and which pairs stayed finite [B]; stops if none is left."""
     curves = []
     for number in range(iterations):
         losses = tuner.step().cpu()

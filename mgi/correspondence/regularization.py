@@ -11,7 +11,7 @@ from mgi.losses import l1
 
 
 def cycle(source_unit: Tensor, target_unit: Tensor, exemplar: Tensor, config: Warp) -> Tensor:
-    """mean |r_{T->S->T} - x_T|: the exemplar, warped to the source and back by the same M, should be itself -> [B].
+    """mean |r_{T->S->T} - x_T|: the exemplar, to the source and back by the same M, is unchanged -> [B].
 
     CoCosNet's correspondence regularization, at the size of matching. r_{T->S} is equation 6, and
     r_{T->S->T}(v) = sum over u of softmax_u(alpha M(u, v)) r_{T->S}(u).

@@ -1,4 +1,4 @@
-"""What keeps the exemplar's style while the correspondence is fine-tuned: OEFT equations 9-10 by a frozen network phi.
+"""The losses that keep the exemplar's style during fine-tuning: OEFT equations 9-10 by a frozen network phi.
 
 Pyramids are {layer: [V B, C, h, w]} of phi, V views of B pairs, view by view.
 """
@@ -16,7 +16,7 @@ from mgi.losses import contextual, contextual_literal, gram_literal, gram_relati
 
 
 class Style:
-    """The perceptual and the contextual loss as the settings say.
+    """The perceptual and the contextual loss, as the settings ask for.
 
     Args:
         settings: forms, layers and weights; a loss of weight 0 has no layers.
@@ -31,7 +31,7 @@ class Style:
         self.layers = tuple(dict.fromkeys((*self._gram_layers, *self._context_layers)))
 
     def perceptual(self, found: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor | None:
-        """L_perc of the warps' features towards the exemplars', [V B]; None where it is switched off."""
+        """L_perc of the warps' features towards the exemplars', [V B]; None if it is switched off."""
         if not self._gram_layers:
             return None
         x, y = ({layer: pyramid[layer] for layer in self._gram_layers} for pyramid in (found, targets))
@@ -40,7 +40,7 @@ class Style:
         return gram_relative(x, y)
 
     def context(self, found: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor | None:
-        """L_context, the mean over its layers, [V B]; None where it is switched off."""
+        """L_context, the mean over its layers, [V B]; None if it is switched off."""
         if not self._context_layers:
             return None
         parts = [self._context(self._few(found[x]), self._few(targets[x])) for x in self._context_layers]
@@ -51,7 +51,7 @@ class Style:
         loss = contextual_literal if s.context_form == "literal" else contextual
         if s.context_centre == "image":
             return loss(x, y, s.context_band_width)
-        # The views of one pair are its batch; pairs side by side stay strangers.
+        # The views of one pair are its batch; pairs side by side do not mix.
         views = [(x[b :: self._pairs], y[b :: self._pairs]) for b in range(self._pairs)]
         return torch.stack([loss(*pair, s.context_band_width, "batch") for pair in views], dim=1).flatten()
 

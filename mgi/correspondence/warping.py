@@ -1,4 +1,4 @@
-"""The warp that a configuration asks for, plain or fine-tuned, and what is kept of how it was made."""
+"""The warp that a configuration asks for, plain or fine-tuned, and the record of how it was made."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def warp_pair(
     """Warp one pair, both [1, 3, S, S] in [-1, 1], as `config.warp.method` says.
 
     Args:
-        seed: of everything random in the fine-tuning; the plain warp has nothing random.
-        style: the network that `config.oeft.style_backbone` names, where it names one.
+        seed: for everything random in the fine-tuning; nothing is random in the plain warp.
+        style: the network that `config.oeft.style_backbone` names, if it names one.
 
     Raises:
         ValueError: pictures of another size than the configuration's. ConfigError: OEFT of a network that cannot be

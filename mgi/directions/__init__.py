@@ -1,4 +1,4 @@
-"""Directions in a generator's latent space: the vectors that `mgi edit` moves inverted latents along.
+"""Directions in a generator's latent space: `mgi edit` moves inverted latents along them.
 
 `files` reads and checks them, `boundary` learns them from labelled latents (InterfaceGAN), `ganspace` finds them in
 samples (GANSpace). Only `files` is imported here: the others bring PyTorch.

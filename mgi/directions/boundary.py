@@ -6,7 +6,7 @@ to a mean squared length of D, labels y_i = +-1 and both classes weighted alike,
     minimise over w, b:  0.5 |w|^2 + C sum_i c_i max(0, 1 - y_i (w . x_i + b))^2
 
 which is convex and smooth, so L-BFGS finds its minimum in a few dozen steps. The factor is common to all dimensions:
-scaling each one would turn the normal away from what the samples show.
+scaling each dimension by itself would turn the normal away from what the samples show.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mgi.config import ConfigError
 
 FOLDS = 5
 PENALTY = 1e-2
-"""C. Labels by eye are few and latents have hundreds of dimensions: there, more regularisation than the usual 1
+"""C. Labels by eye are few and latents have hundreds of dimensions: then more regularisation than the usual 1
 generalises better (docs/editing.md)."""
 
 
@@ -29,9 +29,9 @@ generalises better (docs/editing.md)."""
 class Boundary:
     """`normal` [D], float32 of length 1, points to the positive side.
 
-    `accuracy` is that of held-out samples: every sample is judged by a boundary that was fitted without it. `balanced`
-    is the mean of both classes' accuracies; guessing gives 0.5. `spread` is one standard deviation of the samples
-    along the normal: the unit in which to think of amounts.
+    `accuracy` is measured on held-out samples: every sample is judged by a boundary that was fitted without it.
+    `balanced` is the mean of both classes' accuracies; guessing gives 0.5. `spread` is one standard deviation of the
+    samples along the normal: a natural unit for amounts.
     """
 
     normal: np.ndarray
@@ -46,7 +46,7 @@ def fit_boundary(latents: np.ndarray, positive: np.ndarray, seed: int = 0, penal
     Args:
         latents: float [n, D].
         positive: bool [n].
-        seed: of the folds that measure the accuracy; the normal itself is fitted to all samples.
+        seed: for the folds that measure the accuracy; the normal itself is fitted to all samples.
         penalty: C.
 
     Raises:

@@ -1,9 +1,9 @@
-"""A direction as a file: `NAME.npy`, beside it perhaps `NAME.json`, which says of which space and generator it is.
+"""A direction as a file: `NAME.npy`, perhaps with a `NAME.json` next to it that names its space and generator.
 
 A direction is a vector of the latent space in which the generator's own samples are edited: w where it has styles,
 else z. InterfaceGAN's public boundaries are such files, of shape [1, 512] and length 1. Amounts are multiples of the
-vector as it is in the file: what `mgi directions fit` writes has length 1, what `mgi directions ganspace` writes the
-length of one standard deviation of the samples along it.
+vector in the file. `mgi directions fit` writes vectors of length 1, `mgi directions ganspace` vectors as long as one
+standard deviation of the samples along them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mgi.config import ConfigError
 
 LatentSpace = Literal["z", "w"]
 LARGEST = 64 * 2**20
-"""Bytes beyond which a file is no direction: 18 styles of 512 float64 numbers are 74 kB."""
+"""No direction is larger than this many bytes: 18 styles of 512 float64 numbers are 74 kB."""
 
 
 @dataclass(frozen=True)
 class Direction:
     """A vector [D] for all styles alike or [styles, D], float32 and finite.
 
-    `space` and `generator` are None where nobody said; `digest` is the SHA-256 of the file.
+    `space` and `generator` are None if unknown; `digest` is the SHA-256 of the file.
     """
 
     name: str
@@ -42,11 +42,11 @@ def read_direction(path: str | Path, space: LatentSpace | None = None) -> Direct
     """The direction in a `.npy` file; its name is the file's.
 
     Args:
-        path: a file of float numbers [D], [1, D] or [styles, D]; objects in it are refused, so no code of it runs.
-        space: what the caller knows of it; else its sidecar is asked.
+        path: a file of float numbers [D], [1, D] or [styles, D]; objects in it are refused, so none of its code runs.
+        space: the space, if the caller knows it; otherwise its sidecar is read.
 
     Raises:
-        ConfigError: not such a file, not finite, zero, or its sidecar names another space.
+        ConfigError: it is not such a file, not finite or zero, or its sidecar names another space.
     """
     path = Path(path)
     if not path.is_file():
@@ -79,7 +79,7 @@ def _checked(vector: np.ndarray, path: Path) -> np.ndarray:
         raise ConfigError(f"direction {path} holds {vector.dtype}; expected float numbers [D], [1, D] or [styles, D]")
     if vector.ndim not in (1, 2) or 0 in vector.shape:
         raise ConfigError(f"direction {path} has the shape {shape}; expected [D], [1, D] or [styles, D]")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as infinite
         vector = vector.astype(np.float32)
     if not np.isfinite(vector).all():
         raise ConfigError(f"direction {path} holds NaN or infinity; make it again")
@@ -115,7 +115,7 @@ def require_fit(direction: Direction, dimension: int, styles: int, space: Latent
 
 
 def sidecar_of(path: Path) -> Path:
-    """Where a direction's description is."""
+    """The path of a direction's description."""
     return path.with_suffix(".json")
 
 
@@ -127,7 +127,7 @@ def direction_bytes(vector: np.ndarray) -> bytes:
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
-    """What is known of a direction; nothing where there is no sidecar."""
+    """What is known about a direction; empty if there is no sidecar."""
     beside = sidecar_of(path)
     try:
         described = json.loads(beside.read_text(encoding="utf-8"))
@@ -137,5 +137,5 @@ def _sidecar(path: Path) -> dict[str, Any]:
         described = None
     spaces = (None, *get_args(LatentSpace))
     if not isinstance(described, dict) or described.get("space") not in spaces:
-        raise ConfigError(f"{beside} does not describe a direction (space z or w); mend it or remove it")
+        raise ConfigError(f"{beside} does not describe a direction (space z or w); fix it or remove it")
     return described

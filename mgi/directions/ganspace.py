@@ -1,8 +1,8 @@
 """Directions from samples alone: principal components (GANSpace, Härkönen et al., NeurIPS 2020).
 
-Where a generator has styles, they are the components of w. Elsewhere they are the components of the features after
-layer L, brought back to z by linear regression: with coordinates x_j of sample j in the components' basis and its
-latent z_j, U = argmin sum_j |U x_j - z_j|^2, and direction k is column k of U.
+If a generator has styles, they are the components of w. Otherwise they are the components of the features after layer
+L, mapped back to z by linear regression: with coordinates x_j of sample j in the components' basis and its latent z_j,
+U = argmin sum_j |U x_j - z_j|^2, and direction k is column k of U.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from mgi.generators import Generator, StyledGenerator, is_styled
 SWEEPS = 4
 """Passes of the iteration over all samples."""
 SPARE = 10
-"""Columns of a block beyond the wanted ones, which make it converge quickly."""
+"""Extra columns of a block, which make it converge quickly."""
 BATCH_NUMBERS = 2**22
 """Feature values of a batch: 16 MiB."""
 HELD_NUMBERS = 2**28
-"""Feature values that are kept between passes: 1 GiB. More are made again in each, which takes longer and no room."""
+"""Feature values that are kept between passes: 1 GiB. If there are more, they are computed again in every pass, which
+takes time but no memory."""
 
 
 @dataclass(frozen=True)
 class Components:
     """The first K components of a generator's samples.
 
-    `vectors` [K, D] float32 are directions in `space`, each of the length of one standard deviation of the samples
-    along it; `explained` [K] is each component's share of the variance; `linear` [K] is how much of the component a
-    linear function of the latent explains (R^2; 1 in w, where the component is one).
+    `vectors` [K, D] float32 are directions in `space`, each as long as one standard deviation of the samples along it;
+    `explained` [K] is each component's share of the variance; `linear` [K] is how much of the component a linear
+    function of the latent explains (R^2; 1 in w, where the component is one).
     """
 
     space: LatentSpace
@@ -55,7 +56,7 @@ def components(
         count: K.
         samples: how many latents are drawn.
         seed: of the latents.
-        layer: L, for generators without styles; None takes `default_layer`.
+        layer: L, for generators without styles; None means `default_layer`.
         device: where the generator is.
 
     Raises:
@@ -63,7 +64,7 @@ def components(
     """
     if not 1 <= count <= generator.z_dim:
         raise ConfigError(
-            f"{count} components: the latent space has {generator.z_dim} dimensions; ask for at most so many"
+            f"{count} components: the latent space has {generator.z_dim} dimensions; ask for at most that many"
         )
     if samples < 2 * generator.z_dim:
         raise ConfigError(f"{samples} samples are too few for {generator.z_dim} dimensions; take -n 10000")
@@ -121,7 +122,7 @@ def _of_features(generator: Generator, z: Tensor, layer: int, count: int, device
 def top_coordinates(sweep: Callable[[], Iterable[Tensor]], size: int, count: int, device: str = "cpu") -> Tensor:
     """Coordinates [n, K] float64 of centred samples in their first K principal components.
 
-    By block Krylov iteration (Musco and Musco, NeurIPS 2015), which needs the samples a batch at a time only: the
+    By block Krylov iteration (Musco and Musco, NeurIPS 2015), which needs only one batch of samples at a time: the
     columns of Q, (Y'Y) Q, (Y'Y)^2 Q, ... span the components far sooner than the last of these blocks alone.
 
     Args:
@@ -146,6 +147,6 @@ def top_coordinates(sweep: Callable[[], Iterable[Tensor]], size: int, count: int
 
 
 def _signed(basis: Tensor) -> Tensor:
-    """Columns turned so that their largest entry is positive: a component's sign is arbitrary, but not by chance."""
+    """Columns turned so that their largest entry is positive: the sign is arbitrary, but should stay the same."""
     largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
     return basis * torch.where(largest < 0, -1.0, 1.0)

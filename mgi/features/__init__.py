@@ -21,11 +21,11 @@ BACKBONES = (
 
 
 def load_backbone(name: str, device: str | torch.device = "cpu", precision: Precision = "fp32") -> Backbone:
-    """A frozen feature network of the zoo, fetching its weights where that is allowed.
+    """A frozen feature network of the zoo; fetches its weights if that is allowed.
 
     Args:
         name: one of `BACKBONES`.
-        device: where its weights live; images must be there too.
+        device: where its weights are; images must be there too.
         precision: bf16 computes convolutions in bfloat16 (VGG only); features are float32 either way.
 
     Raises:

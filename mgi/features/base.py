@@ -1,4 +1,4 @@
-"""What a feature network is to the rest of the product: named layers in, a pyramid of features out."""
+"""What the rest of the code sees of a feature network: named layers in, a pyramid of features out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Precision = Literal["fp32", "bf16"]
 
 
 class FeatureError(ValueError):
-    """A feature network cannot be used as asked; the message is one line and says what to change."""
+    """A feature network cannot do what was asked; the message is one line and says what to change."""
 
 
 class Backbone(Protocol):
@@ -19,8 +19,8 @@ class Backbone(Protocol):
 
     name: str
     unit: float
-    """How large its pixels are: standard deviation of ImageNet's pixels as its first layer sees them. Divided by it,
-    features are about those of a network that expects unit variance, for which published losses are stated."""
+    """The scale of its pixels: standard deviation of ImageNet's pixels as its first layer sees them. Dividing features
+    by it gives about those of a network that expects unit variance, for which published losses are stated."""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ class Backbone(Protocol):
 
 
 def require_layers(name: str, known: Sequence[str] | Mapping[str, object], asked: Sequence[str]) -> None:
-    """Raise FeatureError unless every asked layer is known and there is at least one."""
+    """Raise FeatureError unless there is at least one layer and all are known."""
     if not asked:
         raise FeatureError(f"{name}: no layer was asked for; name at least one of {', '.join(known)}")
     for layer in asked:

@@ -1,7 +1,7 @@
 """A feature network as a chain of units that can be cut between any two: what OEFT needs to fine-tune its later part.
 
-A unit is what lies between two cuts: a convolution of a VGG, or a whole residual block of a ResNet, whose shortcut
-nothing may be put between. Convolutions are called by name, so that somebody else's weights can stand in for them.
+A unit is what lies between two cuts: a convolution of a VGG, or a whole residual block of a ResNet, whose shortcut must
+not be cut. Convolutions are called by name, so other weights can take their place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Convolution(NamedTuple):
 
 
 class Unit(Protocol):
-    """What lies between two cuts."""
+    """The part between two cuts."""
 
     @property
     def name(self) -> str:
@@ -35,7 +35,7 @@ class Unit(Protocol):
 
     @property
     def layer(self) -> str | None:
-        """The feature that it ends with, if that has a name."""
+        """The feature that it ends with, if it has a name."""
         ...
 
     @property
@@ -78,7 +78,7 @@ def walk(
         x: input of the first.
         units: part of a chain.
         convolve: applies a convolution by its name.
-        layers: what to keep; those that are not among the units are left out.
+        layers: what to keep; layers that are not among the units are left out.
 
     Returns:
         {layer: feature}, in the order of `layers`, and the feature where the walk ended.

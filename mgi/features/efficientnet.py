@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 as a frozen feature network: one layer per halving of the image, `stride4` to `stride32`.
 
-Batch normalisation is folded into the convolutions, which are few channels wide: a quarter of VGG's cost at 64 pixels.
+Batch normalisation is folded into the convolutions, which have few channels: a quarter of VGG's cost at 64 pixels.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class EfficientNetLite0(nn.Module):
     def _run(self, step: _Step, x: Tensor) -> Tensor:
         weight, bias = self.get_buffer(f"weight{step.number}"), self.get_buffer(f"bias{step.number}")
         size = weight.shape[-1]
-        # TensorFlow's "same" padding, which these weights were trained with: the odd pixel goes right and below.
+        # TensorFlow's "same" padding, which these weights were trained with: the odd pixel goes right and down.
         if step.stride == 2:
             total = size - 2 + x.shape[-1] % 2
             x = F.pad(x, (total // 2, total - total // 2, total // 2, total - total // 2))
@@ -126,7 +126,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def read_efficientnet(name: str, path: Path) -> EfficientNetLite0:
-    """EfficientNet-Lite0 from the zoo's file. Raises FeatureError where it cannot be read or holds something else."""
+    """EfficientNet-Lite0 from the zoo's file. Raises FeatureError if it cannot be read or holds something else."""
     try:
         return EfficientNetLite0(load_file(path), name)
     except (OSError, SafetensorError) as error:

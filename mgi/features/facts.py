@@ -1,4 +1,4 @@
-"""Layers of the feature networks and their sizes, known without loading one."""
+"""The layers of the feature networks and their sizes, without loading a network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _VGG = {
 }
 """Convolutions of each block; every block but the first begins by halving."""
 _INCEPTION = {"pool1": 73, "pool2": 35, "mixed_6e": 17, "mixed_7c": 8, "pool3": 1}
-"""Rows of each layer, whatever the image: it is brought to 299 x 299 first."""
+"""Rows of each layer; the same for every image, which is resized to 299 x 299 first."""
 
 
 def known_layers(network: str) -> tuple[str, ...]:
-    """Layers from shallow to deep; empty for a network that this table does not have."""
+    """Layers from shallow to deep; empty for a network that is not in this table."""
     if network == "inception-fid":
         return tuple(_INCEPTION)
     blocks = enumerate(_VGG.get(network, ()), start=1)
@@ -21,7 +21,7 @@ def known_layers(network: str) -> tuple[str, ...]:
 
 
 def layer_rows(network: str, layer: str, image_rows: int) -> int | None:
-    """Rows of a layer's feature on images of so many rows; None where the table does not know the layer."""
+    """Rows of a layer's feature on images with this many rows; None if the table does not have the layer."""
     if layer not in known_layers(network):
         return None
     if network == "inception-fid":

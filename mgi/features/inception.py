@@ -1,4 +1,4 @@
-"""The Inception-v3 that FID is defined on, as a frozen feature network."""
+"""The Inception-v3 that defines FID, as a frozen feature network."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _network(state: Mapping[str, Tensor], name: str) -> dict[str, nn.Module]:
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import Inception3
 
-    with torch.random.fork_rng(devices=[]):  # Building draws initial weights; nobody's random numbers may change.
+    with torch.random.fork_rng(devices=[]):  # Building it draws initial weights; no caller's random numbers may change.
         net = Inception3(num_classes=1008, aux_logits=False, init_weights=False)
     net.Mixed_5b, net.Mixed_5c, net.Mixed_5d = FIDInceptionA(192, 32), FIDInceptionA(256, 64), FIDInceptionA(288, 64)
     net.Mixed_6b, net.Mixed_6c = FIDInceptionC(768, 128), FIDInceptionC(768, 160)

@@ -45,7 +45,7 @@ def read_lpips(path: Path, precision: Precision = "fp32") -> LPIPS:
 
 
 def named(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's `features.N.weight` -> `conv{block}_{index}.weight`: pooling layers count in N, too."""
+    """torchvision's `features.N.weight` -> `conv{block}_{index}.weight`: pooling layers count in N too."""
     tensors, position = {}, 0
     for block, count in enumerate(_CONVOLUTIONS, start=1):
         for index in range(1, count + 1):

@@ -2,7 +2,7 @@
 
 Layers: `stem` at half the image's size, `layer1` to `layer4` at a quarter to a 32nd. OEFT names it beside VGG (section
 3.2, before equation 1). Batch normalisation is folded into the convolutions, with the statistics of ImageNet: a single
-pair has none worth the name.
+pair cannot give meaningful ones.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Bottleneck:
         return (*names, f"{self.name}.downsample.0") if self.shortcut else tuple(names)
 
     def run(self, x: Tensor, convolve: Convolve) -> Tensor:
-        """The sum of both ways, then a ReLU."""
+        """The sum of the shortcut and the convolutions, then a ReLU."""
         if (self.stage, self.index) == (1, 0):
             x = F.max_pool2d(x, 3, stride=2, padding=1)
         first, second, third, *other = self.convolutions
@@ -83,7 +83,7 @@ class ResNet(nn.Module):
         tensors: torchvision's state dict; depth and widths are read from it, the classifier is not needed.
 
     Raises:
-        FeatureError: a tensor is missing, or the blocks are no bottlenecks.
+        FeatureError: a tensor is missing, or the blocks are not bottlenecks.
     """
 
     offset: Tensor
@@ -106,7 +106,7 @@ class ResNet(nn.Module):
             self._fold({**tensors, "conv1.weight": first}, "conv1", "bn1", 2)
             for stage, index in found:
                 block, stride = f"layer{stage}.{index}", 2 if stage > 1 and index == 0 else 1
-                for number in (1, 2, 3):  # the 3 x 3 has the stride, as torchvision has it
+                for number in (1, 2, 3):  # the 3 x 3 has the stride, as in torchvision
                     names = f"{block}.conv{number}", f"{block}.bn{number}"
                     self._fold(tensors, *names, stride if number == 2 else 1)
                 if f"{block}.downsample.0.weight" in tensors:
@@ -162,7 +162,7 @@ class ResNet(nn.Module):
 
 
 def read_resnet(name: str, path: Path) -> ResNet:
-    """A ResNet from the zoo's file. Raises FeatureError where it cannot be read or holds something else."""
+    """A ResNet from the zoo's file. Raises FeatureError if it cannot be read or holds something else."""
     try:
         return ResNet(name, load_file(path))
     except (OSError, SafetensorError) as error:

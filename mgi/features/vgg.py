@@ -42,7 +42,7 @@ class VGGStep:
 
     @property
     def convolutions(self) -> tuple[str, ...]:
-        """The one that it is called after."""
+        """The convolution that it is named after."""
         return (self.name,)
 
     def run(self, x: Tensor, convolve: Convolve) -> Tensor:
@@ -63,8 +63,8 @@ class VGG(nn.Module):
             `torchvision-rgb`: RGB in 0..1 minus mean, divided by standard deviation.
         precision: bf16 holds the weights as bfloat16 (autocast would convert frozen weights again at every call).
 
-    Images [-1, 1] are brought to the convention by one addition: scale and channel order are folded into the first
-    convolution. The shift cannot be folded, because the zero padding must stay the zero of the network's own scale.
+    Images in [-1, 1] are converted to the convention by one addition: scale and channel order are folded into the first
+    convolution. The shift cannot be folded, because zero padding must mean zero on the network's own scale.
     """
 
     offset: Tensor
@@ -144,7 +144,7 @@ def read_vgg(name: str, path: Path, precision: Precision = "fp32") -> VGG:
 
 
 def fold_input(weight: Tensor, convention: str, name: str) -> tuple[Tensor, Tensor]:
-    """(offset [1, 3, 1, 1] to add to RGB in [-1, 1], first weight for what that gives)."""
+    """(offset [1, 3, 1, 1] to add to RGB in [-1, 1], first weight for the sum)."""
     if convention == "caffe-bgr":
         # 127.5 (x + 1) - mean = 127.5 (x + 1 - mean / 127.5); flipping the input channels turns BGR weights to RGB.
         mean = torch.tensor(_CAFFE_MEAN_BGR).flip(0).view(1, 3, 1, 1)

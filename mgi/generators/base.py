@@ -1,4 +1,4 @@
-"""What all generators share: their error, the fusion of codes, and the check of a composing layer."""
+"""What all generators share: their error, the fusion of codes and the check of a composing layer."""
 
 from __future__ import annotations
 

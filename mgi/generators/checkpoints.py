@@ -1,6 +1,6 @@
-"""A checkpoint's content, by what the file is, whatever its name: safetensors, PyTorch's two formats, or a pickle.
+"""Reading a checkpoint by what the file is, whatever its name: safetensors, PyTorch's two formats, or a pickle.
 
-Nothing of a file is run: PyTorch's own files are read with `weights_only`, pickles by `mgi.generators.pickles`.
+No code of a file is run: PyTorch's own files are read with `weights_only`, pickles by `mgi.generators.pickles`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mgi.generators.pickled.tensors import is_legacy
 from mgi.generators.pickles import read_pickle
 
 MAX_SHARING = 4
-"""Bytes of a generator's tensors for each byte of its file. Tensors may share numbers, but a file where a few numbers
-pose as millions is meant to fill the memory."""
+"""Bytes of a generator's tensors for each byte of its file. Tensors may share numbers, but a file in which a few
+numbers stand for millions is meant to fill the memory."""
 
 _MAX_HEADER = 100_000_000  # of safetensors, in bytes
 
@@ -47,7 +47,7 @@ def plain_tensors(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
     """The tensors among a state dict's values.
 
     Raises:
-        GeneratorError: one is not made of plain numbers in memory, or all together are much larger than their file.
+        GeneratorError: one is not made of plain numbers in memory, or together they are much larger than their file.
     """
     found = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     for key, value in found.items():
@@ -60,7 +60,7 @@ def plain_tensors(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
 
 
 def label(key: str) -> str:
-    """A tensor's name as a message may show it: one short line, whatever a file calls its tensors."""
+    """A tensor's name as a message may show it: one short line, whatever the file calls its tensors."""
     return " ".join(key.split())[:80]
 
 
@@ -77,7 +77,7 @@ def _special(tensor: Tensor) -> str | None:
 
 
 def _kind(path: Path) -> str:
-    """`safetensors`, `torch` or `pickle`; the name decides only where the content does not, as in damaged files."""
+    """`safetensors`, `torch` or `pickle`; the name decides only if the content does not, as in damaged files."""
     with path.open("rb") as file:
         head = file.read(32)
     if head[:2] == b"PK" or is_legacy(head):
@@ -86,7 +86,7 @@ def _kind(path: Path) -> str:
         return "safetensors"
     if head[:1] == b"\x80" or head[:1] in (b"(", b"}", b"]", b"c"):  # protocols 2 to 5, or 0 and 1
         return "pickle"
-    suffix = Path(path.name.removesuffix(".part")).suffix  # a download has its name before ".part"
+    suffix = Path(path.name.removesuffix(".part")).suffix  # a download adds ".part" to its name
     return {".safetensors": "safetensors", ".pkl": "pickle"}.get(suffix, "torch")
 
 
@@ -98,11 +98,11 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
-    """What PyTorch saved; weights only, so that opening a stranger's checkpoint runs none of its code."""
+    """What PyTorch saved; weights only, so opening a stranger's checkpoint runs none of its code."""
     try:
         _refuse_compression(path)
         with warnings.catch_warnings():
-            # PyTorch warns of foreign pickles and sparse tensors, which one-line errors refuse, and say it better.
+            # PyTorch warns about foreign pickles and sparse tensors; our one-line errors refuse both and say it better.
             warnings.simplefilter("ignore", UserWarning)
             # Training snapshots carry their command line, which is names and values.
             # An open file, because PyTorch would judge a path by its suffix.
@@ -113,7 +113,7 @@ def _read_torch(path: Path) -> Any:
             f"{path} is damaged or not a plain PyTorch state dict, and reading more than tensors from it could run its "
             "code; export the generator's state dict and use that"
         ) from None
-    except Exception as error:  # PyTorch reads opcode by opcode and lets a damaged file raise whatever it raises
+    except Exception as error:  # PyTorch reads opcode by opcode, and a damaged file can raise anything
         raise _unreadable(path, error) from None
 
 
@@ -123,7 +123,7 @@ def _unreadable(path: Path, error: Exception) -> GeneratorError:
 
 
 def _refuse_compression(path: Path) -> None:
-    """PyTorch never compresses what it saves: a compressed archive can only be meant to fill the memory."""
+    """PyTorch never compresses what it saves: a compressed archive can only be an attempt to fill the memory."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:

@@ -1,8 +1,8 @@
 """Fused building blocks of the fast path, each equal to the plain composition beside it in `mobile_stylegan.py`.
 
 All of them work on channels-last features and on frozen weights: gradients flow to features and styles only, which is
-all that inversion needs, and the backward pass re-uses what the forward pass had to write anyway. The gain is in memory
-traffic: at 512 x 512 every pass over the features costs as much as a third of the convolution beside it.
+all that inversion needs, and the backward pass reuses what the forward pass had to write anyway. The gain is in memory
+traffic: at 512 x 512 every pass over the features costs a third as much as the convolution next to it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PointwiseActivation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Gradients of features [B,P,C] and modulated weight [B,O,C], each only where it is asked for."""
+        """Gradients of features [B,P,C] and modulated weight [B,O,C], each only if it is asked for."""
         x, weight, out = ctx.saved_tensors
         # the slope is positive, so the sign of the result is the sign of its argument
         grad = torch.ops.aten.leaky_relu_backward(grads[0], out, SLOPE, True)
@@ -79,7 +79,7 @@ class StyledInverseHaar(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Gradients of features [B,C,H,W] and style [B,C], the latter only where it is asked for."""
+        """Gradients of features [B,C,H,W] and style [B,C], the latter only if it is asked for."""
         x, style = ctx.saved_tensors
         grad = _butterfly_down(grads[0])
         grad_style = (grad * x).sum((2, 3)) if ctx.needs_input_grad[1] else None
@@ -87,7 +87,7 @@ class StyledInverseHaar(torch.autograd.Function):
 
 
 def haar_order(channels: int) -> Tensor:
-    """Index that brings the exported channel order (LL block, then LH/HL/HH interleaved) to four blocks."""
+    """Index that turns the exported channel order (LL block, then LH/HL/HH interleaved) to four blocks."""
     quarter = channels // 4
     interleaved = quarter + torch.arange(3 * quarter).view(quarter, 3)
     return torch.cat([torch.arange(quarter), interleaved.t().reshape(-1)])

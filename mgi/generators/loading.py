@@ -18,9 +18,9 @@ def load_file(path: Path, device: str | torch.device = "cpu") -> Generator:
     """The generator in a checkpoint file, frozen.
 
     Args:
-        path: a checkpoint in one of `LAYOUTS`: safetensors, what PyTorch saved, or a pickle; what it is shows from its
-            content, whatever its name.
-        device: where the generator computes.
+        path: a checkpoint in one of `LAYOUTS`: safetensors, what PyTorch saved, or a pickle; its content tells which,
+            whatever its name.
+        device: the device to compute on.
 
     Raises:
         GeneratorError: there is no such file, or it holds something else.
@@ -33,7 +33,7 @@ def checkpoint_tensors(path: Path) -> tuple[Layout, dict[str, Tensor]]:
     """(layout, the generator's own tensors under their public names) of a checkpoint file.
 
     Raises:
-        GeneratorError: it is no file, cannot be read, or its layout is none of `LAYOUTS`.
+        GeneratorError: it is not a file, cannot be read, or has none of the layouts in `LAYOUTS`.
     """
     if not path.is_file():
         raise GeneratorError(f"{path} is no file; give a generator's checkpoint")

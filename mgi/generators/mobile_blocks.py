@@ -1,4 +1,4 @@
-"""MobileStyleGAN's parts: styles from w, the modulated separable convolution, a block, and the plain Haar step."""
+"""The parts of MobileStyleGAN: styles from w, the modulated separable convolution, a block and the plain Haar step."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SeparableConv(nn.Module):
         super().__init__()
         self.affine = Affine(under(tensors, "affine"))
         out_channels = tensors["bias"].numel()
-        # The second convolution of a block feeds a wavelet transform only: its channels are stored in the order that
+        # The second convolution of a block only feeds a wavelet transform: its channels are stored in the order that
         # the transform reads fastest. `MobileStyleGAN` restores the public order wherever features are handed out.
         order = fused.haar_order(out_channels) if haar_ordered else torch.arange(out_channels)
         self.register_buffer("depthwise", tensors["depthwise"])
@@ -106,7 +106,7 @@ def noise_strength(noise: Tensor) -> Tensor:
 
 
 def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix.`, without it. Raises KeyError where there is none."""
+    """The tensors whose names start with `prefix.`, without it. Raises KeyError if there is none."""
     found = {name[len(prefix) + 1 :]: t for name, t in tensors.items() if name.startswith(prefix + ".")}
     if not found:
         raise KeyError(prefix)

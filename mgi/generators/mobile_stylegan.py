@@ -8,8 +8,9 @@ baked into the exported weights. Everything is read from the tensors: number of 
 Counting composing layers: layer 1 is the convolution at 4x4, layers 2b and 2b+1 are the two of block b, so the FFHQ
 model has 15 layers and 4-5 are at 16x16, 6-7 at 32x32. A tail after layer L takes one w, or one w per remaining affine.
 
-Two ways through the same weights, held equal by a test: without `fast` the plain formulation below; with it (the
-default) `fused.py`, in which styles ride on the 1x1 weights and every epilogue is written in place.
+The same weights are computed in two ways, and a test checks that they agree: without `fast` by the plain code below;
+with it (the default) by `fused.py`, where styles are multiplied into the 1x1 weights and every epilogue is written in
+place.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class MobileStyleGAN(WithNoise, nn.Module):
     image_weight: Tensor
     image_bias: Tensor
     fast = True
-    """Take the fused path; the plain one computes the same numbers, slower."""
+    """Take the fused path; the plain one computes the same numbers more slowly."""
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ class MobileStyleGAN(WithNoise, nn.Module):
         remaining_blocks = len(self._blocks) - layer // 2
         return 3 * remaining_blocks + (1 if layer % 2 == 0 and layer > 1 else 0) + 1
 
-    # ------------------------------------------------------------------ the way through
+    # ------------------------------------------------------------------ from latents to images
 
     def forward(self, z: Tensor) -> Tensor:
         """z [B,D] -> images [B,3,R,R] in about [-1, 1]; no truncation, stored noise."""
@@ -172,7 +173,7 @@ class MobileStyleGAN(WithNoise, nn.Module):
             w: styles of the tail, [B,D] or one per affine [B,tail_styles(layer),D].
             down: area-downsampling of the result. An even factor skips the last wavelet step: the mean of each 2x2
                 block of an orthonormal Haar reconstruction is half its LL coefficient, exactly.
-            noise: maps instead of stored ones; layers that have one take the plain path, which carries their gradient.
+            noise: maps that replace stored ones; layers that get one take the plain path, which has its gradient.
         """
         if w is None:
             raise ValueError("expected styles for the tail: one w [B,D] or one per affine; this generator needs them")

@@ -1,8 +1,8 @@
 """Noise of style-based generators as an argument: stored with the checkpoint, fresh per lane, or optimised.
 
-A noise map belongs to a layer: the L-th convolution adds `strength` times its map to what it gives. Stored maps are
-folded into the weights' other constants, so that they cost nothing; whoever gives maps replaces the stored ones of
-those layers. A map that requires gradients is an optimised one.
+A noise map belongs to a layer: the L-th convolution adds `strength` times its map to its output. Stored maps are folded
+into the weights' other constants and cost nothing. Maps that are passed in replace the stored ones of their layers. A
+map that requires gradients is optimised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Noise = Mapping[int, Tensor]
 
 
 class WithNoise:
-    """What generators with noise share; every layer has a map as large as its features."""
+    """What generators with noise share; every layer has a map of the size of its features."""
 
     name: str
     layers: int
@@ -29,7 +29,7 @@ class WithNoise:
         return {layer: (self.layer_size(layer),) * 2 for layer in range(start_layer + 1, self.layers + 1)}
 
     def stored_noise(self, start_layer: int = 0) -> dict[int, Tensor]:
-        """The checkpoint's maps [1, 1, h, w] of the layers after `start_layer`: where an optimisation may start."""
+        """The checkpoint's maps [1, 1, h, w] of the layers after `start_layer`: where an optimisation can start."""
         return {layer: self._stored_map(layer)[None, None].clone() for layer in self.noise_shapes(start_layer)}
 
     def fresh_noise(
@@ -37,7 +37,7 @@ class WithNoise:
     ) -> dict[int, Tensor]:
         """New maps [B, 1, h, w] for B = len(seeds) lanes.
 
-        A lane's maps follow from its own seed: neither its batch, nor the device, nor `start_layer` changes them.
+        A lane's maps depend on its own seed only, not on its batch, the device or `start_layer`.
         """
         sources = [torch.Generator().manual_seed(seed) for seed in seeds]
         maps = {
@@ -58,7 +58,7 @@ class WithNoise:
         """`noise`, or nothing for None.
 
         Raises:
-            GeneratorError: a layer has no noise, or a map is of another shape.
+            GeneratorError: a layer has no noise, or a map has another shape.
         """
         shapes = self.noise_shapes()
         for layer, given in (noise or {}).items():

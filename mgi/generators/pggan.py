@@ -25,7 +25,7 @@ from mgi.winograd import conv3x3, pays
 class Convolution:
     """Weight [O, I, k, k] that already contains the equalised learning rate's scale, and bias [O].
 
-    The bias of a first layer that was a linear one is [O, h, w].
+    If the first layer was a linear one, its bias is [O, h, w].
     """
 
     weight: Tensor
@@ -41,7 +41,7 @@ class PGGAN(nn.Module):
         name: what messages call it.
 
     Raises:
-        GeneratorError: a layer does not fit the next, or the image has not three channels.
+        GeneratorError: a layer does not fit the next, or the image does not have three channels.
     """
 
     weight0: Tensor
@@ -146,7 +146,7 @@ class PGGAN(nn.Module):
         return image.float() if image.dtype == torch.bfloat16 else image
 
     def _convolve(self, x: Tensor, index: int) -> Tensor:
-        """Twice the size, where the layer does that, convolution and bias, on normalised features."""
+        """Doubling the size (if the layer does), convolution and bias, on normalised features."""
         weight, bias = self.get_buffer(f"weight{index}"), self.get_buffer(f"bias{index}")
         if _doubles(index):
             fused = getattr(self, f"fused{index}", None)
@@ -165,7 +165,7 @@ class PGGAN(nn.Module):
 
 
 def _channels_last(weight: Tensor) -> Tensor:
-    """In the memory order of the features, or every call of a convolution would copy it there."""
+    """In the memory order of the features; otherwise every convolution would copy it first."""
     return weight.contiguous(memory_format=torch.channels_last)
 
 

@@ -2,9 +2,9 @@
 
 A pickle names functions to call. Here every name is looked up in one exact table of inert stand-ins
 (`mgi.generators.pickled`): containers, numbers, arrays and tensors are built by builders that check sizes first; a
-persistent PyTorch object becomes a plain record of its parameters, buffers and modules, and the source that it carries
-is never looked at; a TensorFlow network becomes a record of its state. Any other name is refused. The names are those
-that stylegan2-ada-pytorch writes, under Python 3.7 with torch 1.7 and later, and the TensorFlow code before it.
+persistent PyTorch object becomes a plain record of its parameters, buffers and modules, and the source code in it is
+never read; a TensorFlow network becomes a record of its state. Any other name is refused. The table has the names that
+stylegan2-ada-pytorch writes, under Python 3.7 with torch 1.7 and later, and those of the older TensorFlow code.
 """
 
 from __future__ import annotations

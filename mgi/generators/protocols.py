@@ -1,7 +1,7 @@
-"""What a generator is to whoever uses one: layers at which codes can be fused, and a tail that renders from there.
+"""What callers see of a generator: layers at which codes can be fused, and a tail that renders from there.
 
-Every generator is a `Generator`. What only some have is a protocol of its own beside the question that narrows to it:
-styles (`is_styled`), a tail that can be read in the middle (`is_tapped`), features in bf16 (`has_bf16`).
+Every generator is a `Generator`. What only some of them have is a protocol of its own, next to the function that tests
+for it: styles (`is_styled`), a tail that can be read in the middle (`is_tapped`), features in bf16 (`has_bf16`).
 
 B images, N codes each, D = z_dim, C = layer_channels(layer), R = resolution. A composing layer L is a number of
 convolution layers: codes are fused after the L-th.
@@ -35,11 +35,11 @@ class Generator(Protocol):
         ...
 
     def tail_styles(self, layer: int) -> int:
-        """How many styles the tail after `layer` layers reads; 0 where the generator has no styles."""
+        """How many styles the tail after `layer` layers reads; 0 if the generator has no styles."""
         ...
 
     def noise_shapes(self, start_layer: int = 0) -> dict[int, tuple[int, int]]:
-        """Rows and columns of the noise map of every layer after `start_layer`; empty where there is no noise."""
+        """Rows and columns of the noise map of every layer after `start_layer`; empty if there is no noise."""
         ...
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Generator(Protocol):
         ...
 
     def head(self, codes: Tensor, layer: int, /) -> Tensor:
-        """Features [B, C, h, w] after `layer` layers, of codes [B, D]: z, or w where the generator has styles."""
+        """Features [B, C, h, w] after `layer` layers, of codes [B, D]: z, or w if the generator has styles."""
         ...
 
     def compose(
@@ -60,7 +60,7 @@ class Generator(Protocol):
     ) -> Tensor:
         """Features of all codes at a layer, fused (`fuse`): codes [B, N, D], alpha [B, N, C] -> [B, C, h, w].
 
-        Codes are of latent space `z`, or `w` where the generator has one. `noise`: see `render`; the codes of an image
+        Codes are in the latent space `z`, or `w` if the generator has it. `noise`: see `render`; all codes of an image
         share its maps.
         """
         ...
@@ -76,10 +76,10 @@ class Generator(Protocol):
         """The tail: features [B, C, h, w] after `layer` layers -> images [B, 3, R / down, R / down].
 
         Args:
-            w: one style [B, D] or one per reader [B, tail_styles(layer), D]; None where the generator has none.
-            down: the image's down x down means, for which a generator may know a shorter way than rendering all of it.
+            w: one style [B, D] or one per reader [B, tail_styles(layer), D]; None if the generator has none.
+            down: the image's down x down means, which a generator may compute faster than by rendering all of it.
             noise: layer -> map of unit variance [B, 1, h, w] or [1, 1, h, w], instead of the stored one; gradients
-                reach it. None: all stored. A generator without noise refuses it with GeneratorError.
+                reach it. None: all stored. A generator without noise raises GeneratorError if it gets one.
         """
         ...
 
@@ -118,7 +118,7 @@ class StyledGenerator(Generator, Protocol):
 
 
 class TappedGenerator(StyledGenerator, Protocol):
-    """A generator whose tail can be read in the middle, where a coarse head sits (`mgi.inversion.coarse`)."""
+    """A generator whose tail can be read in the middle, where a coarse head starts (`mgi.inversion.coarse`)."""
 
     def tail_features(self, features: Tensor, layer: int, w: Tensor, until: int) -> Tensor:
         """The tail from features [B, C, h, w] after `layer` layers up to layer `until`, in the order that heads read.
@@ -130,15 +130,15 @@ class TappedGenerator(StyledGenerator, Protocol):
 
 
 class Bf16Generator(Generator, Protocol):
-    """A generator that computes its features in bf16 as well."""
+    """A generator that can also compute its features in bf16."""
 
     def set_precision(self, precision: str) -> Self:
         """`fp32` or `bf16` features; latents and images stay float32."""
         ...
 
 
-# By one member each, not by `isinstance`: the search asks in every step, and a protocol of twenty members is looked up
-# one by one.
+# Each tests one member instead of calling `isinstance`: the search asks in every step, and `isinstance` would look up
+# all twenty members of the protocol.
 
 
 def is_styled(generator: Generator) -> TypeGuard[StyledGenerator]:

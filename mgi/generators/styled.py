@@ -1,8 +1,8 @@
 """What StyleGAN and StyleGAN2 share: mapping network, truncation, W+, and composing codes at any layer.
 
-A synthesis network is a row of convolution layers; style i of W+ belongs to layer i + 1, and one more style to the last
-image layer where there is one. Features after L layers are handed out without their style, so that everything that the
-tail does is left to the tail's own styles.
+A synthesis network is a sequence of convolution layers; style i of W+ belongs to layer i + 1, and one more style to the
+last image layer, if there is one. Features after L layers are returned without their style, so the tail's own styles
+decide everything that the tail does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StyleBased(WithNoise, nn.Module):
         name: what messages call it.
         mapping: linear layers from z to w, each followed by a leaky ReLU.
         gain: factor after each activation of the mapping network.
-        w_mean: centre of truncation [D], or [styles, D]; None where the checkpoint has none.
+        w_mean: centre of truncation [D], or [styles, D]; None if the checkpoint has none.
     """
 
     z_dim: int
@@ -75,7 +75,7 @@ class StyleBased(WithNoise, nn.Module):
             raise GeneratorError(f"{self.name} has no mean latent to truncate towards; leave truncation at 1")
         return truncated(self._plus(w), mean, psi, layers)
 
-    # ------------------------------------------------------------------ the way through
+    # ------------------------------------------------------------------ from latents to images
 
     def forward(self, z: Tensor) -> Tensor:
         """z [B, D] -> images [B, 3, R, R]; no truncation, stored noise."""
@@ -127,7 +127,7 @@ class StyleBased(WithNoise, nn.Module):
         Args:
             w: the tail's styles, [B, D] or [B, tail_styles(layer), D].
             down: the image's down x down means.
-            noise: maps instead of stored ones; those of layers up to `layer` have done their work and are not read.
+            noise: maps instead of stored ones; those of layers up to `layer` are not needed any more and are not read.
         """
         require_layer(self.name, self.layers, layer)
         if w is None:
@@ -153,7 +153,7 @@ class StyleBased(WithNoise, nn.Module):
         raise NotImplementedError
 
     _late = 0
-    """1 where a layer's own style is left to the tail (StyleGAN styles come after the layer), else 0."""
+    """1 if a layer's own style is left to the tail (StyleGAN's styles come after the layer), else 0."""
 
     def _head(self, w: Tensor, layer: int, noise: Noise) -> Tensor:
         raise NotImplementedError
@@ -175,6 +175,6 @@ def plus(w: Tensor, styles: int, name: str) -> Tensor:
 
 
 def truncated(w: Tensor, mean: Tensor, psi: float, layers: int | None) -> Tensor:
-    """W+ with its first `layers` styles (None: all) at `psi` times their distance to the mean."""
+    """W+ with its first `layers` styles (None: all) at `psi` times their distance from the mean."""
     count = w.shape[1] if layers is None else layers
     return torch.cat([(mean + psi * (w - mean))[:, :count], w[:, count:]], dim=1)

@@ -80,7 +80,7 @@ class StyleGAN(StyleBased):
             self.register_buffer(f"bias{index}", layer.bias.float().clone())
             self.register_buffer(f"noise{index}", layer.noise.float())
             self.register_buffer(f"strength{index}", layer.strength.float().clone())
-            # Noise and bias are two constants that meet the same sum.
+            # Noise and bias are two constants added in the same place.
             self.register_buffer(f"shift{index}", self._shift(layer.noise.float(), index))
 
     def layer_channels(self, layer: int) -> int:

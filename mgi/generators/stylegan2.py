@@ -1,8 +1,8 @@
 """StyleGAN2 (Karras et al. 2020) in plain PyTorch operations, frozen, of any size and width.
 
-Modulation is applied to features and demodulation to what the convolution gives, which is the published per-sample
-weight exactly (up to rounding) and lets a batch share one convolution. The image is the sum of every resolution's
-toRGB; the sum so far travels with the features as three more channels, so that composed codes keep it.
+Modulation is applied to features and demodulation to the output of the convolution. That equals the published
+per-sample weights up to rounding, and lets a batch share one convolution. The image is the sum of every resolution's
+toRGB. The sum so far travels with the features as three more channels, so composed codes keep it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mgi.winograd import conv3x3
 
 _GAIN = math.sqrt(2.0)
 BLUR = (1.0, 3.0, 3.0, 1.0)
-"""The filter of every change of resolution, before it is scaled to a sum of 1."""
+"""The filter for every change of resolution, before it is scaled to a sum of 1."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class StyleGAN2(StyleBased):
         convolutions: layer by layer; every second one from the second on doubles the size.
         to_rgb: one per resolution.
         const: the learnt input [1, C, 4, 4].
-        clamp: bound of what every convolution and every toRGB gives, as networks trained in half precision have.
+        clamp: bound on the output of every convolution and every toRGB, which networks trained in half precision have.
     """
 
     const: Tensor
@@ -131,7 +131,7 @@ class StyleGAN2(StyleBased):
         else:
             x = conv3x3(x, weight, None)
         demodulation = torch.rsqrt(style.square() @ self.get_buffer(f"{prefix}_power").t() + EPSILON)
-        # The gain commutes with the activation, so it rides on what is added and multiplied before it.
+        # The gain commutes with the activation, so it is folded into what is added and multiplied before it.
         added = self._added(noise[index + 1], prefix) if index + 1 in noise else self.get_buffer(f"{prefix}_added")
         x = torch.addcmul(added, x, demodulation[:, :, None, None] * _GAIN)
         return self._clamped(F.leaky_relu_(x.add_(bias[:, None, None]), SLOPE))

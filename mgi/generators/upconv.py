@@ -1,8 +1,9 @@
 """Nearest-neighbour upsampling by 2 and the 3 x 3 convolution after it, as one transposed convolution.
 
 Each output pixel of the pair sees only 2 x 2 different input pixels, so 4 of the 9 products are enough: the kernel's
-columns and rows that meet the same input pixel are added up first (PGGAN's "fused scale"). From 8 x 8 pixels on this
-is faster than upsampling first, up to twice (docs/benchmarks.md); below it is slower, and the plain way is used.
+columns and rows that meet the same input pixel are added up first (PGGAN's "fused scale"). From 8 x 8 pixels on this is
+up to twice as fast as upsampling first (docs/benchmarks.md); below that it is slower, and the plain operations are
+used.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FROM_ROWS = 8
-"""Inputs with at least this many rows take the fused way."""
+"""Inputs with at least this many rows are computed as one convolution."""
 
 
 def upsampled_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x [B, I, h, w], weight [O, I, 3, 3], bias [O] -> [B, O, 2 h, 2 w]; the faster of the two ways."""
+    """x [B, I, h, w], weight [O, I, 3, 3], bias [O] -> [B, O, 2 h, 2 w]; by whichever is faster."""
     if x.shape[-2] < FROM_ROWS:
         return plain_upsampled_convolution(x, weight, bias)
     return F.conv_transpose2d(x, fused_kernel(weight), bias, stride=2, padding=1)

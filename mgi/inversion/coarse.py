@@ -1,9 +1,9 @@
-"""The coarse head: reads an image at a quarter of the resolution straight from the features in the middle of the tail.
+"""The coarse head: reads an image at a quarter of the resolution directly from features in the middle of the tail.
 
 MobileStyleGAN was trained with such heads at every resolution, but its export keeps only the last. A modulated 1x1
 convolution from the features at 128x128 to the twelve wavelet coefficients of the 256x256 image, fitted to the
-generator's own samples, brings one back: a step through it skips the two largest blocks and costs about a third.
-How well it reads, and what it saves, is measured in docs/inversion.md.
+generator's own samples, replaces one of them: a step through it skips the two largest blocks and costs about a third.
+docs/inversion.md has measurements of how well it reads and what it saves.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def fit_coarse_head(
     ]
     weight, bias, style_weight, style_bias = parameters
     spread = y.flatten(0, 1).std(0)
-    # Fine coefficients are small; without this weight the fit would care about the coarse ones only.
+    # Fine coefficients are small; without this weight the fit would only care about the coarse ones.
     importance = 1 / (spread + 0.1 * spread.max())
     magnitude = start[:-1].abs().mean()
     optimiser = torch.optim.Adam(

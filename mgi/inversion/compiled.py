@@ -13,13 +13,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _SHAPES = 512
-"""Shapes per function: hypotheses differ in layer and codes, and each combination is compiled for itself."""
+"""Shapes per function: hypotheses differ in layer and codes, and each combination is compiled separately."""
 
 
 def compiled(function: Callable[P, R], backend: str = "inductor") -> Callable[P, R]:
-    """The function, compiled for every shape that it meets; kernels are kept in the user's cache folder.
+    """The function, compiled for every shape that it gets; kernels are kept in the user's cache folder.
 
-    Shortcuts that only an eager CPU gains from (Winograd, a pixel norm of its own) give way to plain operations inside.
+    Shortcuts that only help without compilation on a CPU (Winograd, our own pixel norm) are replaced by plain
+    operations inside.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("mgi") / "compiled"))
     from torch._dynamo import config as settings

@@ -16,7 +16,8 @@ from mgi.inversion.spaces.noise import noise_groups
 from mgi.losses import geodesic_cross, l1, l2, noise_autocorrelation, perceptual
 
 SMALLEST = 64
-"""Rows below which pictures are enlarged before the feature network, whose deeper layers would see next to nothing."""
+"""Pictures with fewer rows are enlarged before the feature network; otherwise its deeper layers would see next to
+nothing."""
 
 
 class Objective:
@@ -25,7 +26,7 @@ class Objective:
     Args:
         targets: observations [P, 3, S, S] in [-1, 1], one per picture; smaller than the results under `down`.
         settings: weights, layers and norms.
-        backbone: the perceptual network; None where perceptual_weight is 0.
+        backbone: the perceptual network; None if perceptual_weight is 0.
         degradation: the operator that made the observations; None: none.
         points: the rows [rows, D] of a lane that the geodesic loss compares; None: its codes.
     """
@@ -96,7 +97,7 @@ class Objective:
         return perceptual(features, target_features, s.perceptual_norm, self._backbone.unit, heads)
 
     def _seen(self, images: Tensor) -> Tensor:
-        """Images at the size at which the feature network sees them."""
+        """Images at the size that the feature network gets."""
         size = self.settings.perceptual_size
         if self.settings.perceptual_resize == "nearest":
             return images if images.shape[-1] == size else F.interpolate(images, size=(size, size), mode="nearest")
@@ -110,7 +111,7 @@ class Objective:
 
     @staticmethod
     def _pick(values: Tensor, rows: list[int] | None) -> Tensor:
-        """Rows of the targets' values; a picture that all lanes share is broadcast instead of copied."""
+        """Rows of the targets' values; a picture shared by all lanes is broadcast instead of copied."""
         if rows is None:
             return values
         if len(set(rows)) == 1:

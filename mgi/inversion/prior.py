@@ -1,4 +1,4 @@
-"""The distribution of a generator's own latents, in which a step, a start and a prior have the same meaning everywhere.
+"""The distribution of a generator's own latents, in whose units a step, a start and a prior mean the same everywhere.
 
 For w-space generators: undoing the mapping network's last leaky ReLU makes w nearly Gaussian (Zhu et al., "Improved
 StyleGAN Embedding", arXiv 2012.09036), and whitening that by its principal directions gives v ~ N(0, I). Optimising v

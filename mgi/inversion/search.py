@@ -43,7 +43,7 @@ def search(
             progress(min(done, planned), planned, loss)
 
     ahead = min([settings.warm_start, settings.steps, *(until for until, _ in rungs[:1])])
-    if ahead:  # not beyond the first rung: who is compared has taken as many steps
+    if ahead:  # not beyond the first rung: all lanes that are compared there must have taken the same number of steps
         warm_start(solver, lanes, ahead, count)
     for until, keep in rungs:
         solver.advance(lanes, until, count)
@@ -63,7 +63,7 @@ def sort_out(lanes: Sequence[LaneState], keep: int, settings: Inversion, score: 
         if score is None:
             raise ValueError(f"rank_by = {settings.rank_by!r} needs scores")
         _add_ranks(ranks, score(lanes))
-    # Ties go to the smaller loss: it is the one that needs no judge.
+    # Ties go to the smaller loss: it needs no judge.
     order = sorted(range(len(lanes)), key=lambda i: (ranks[i], lanes[i].best_loss))
     for i in order[keep:]:
         lanes[i].ended, lanes[i].finished = True, False

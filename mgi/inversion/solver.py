@@ -1,8 +1,8 @@
 """How: gradient steps on lanes, each of which is its own optimisation problem.
 
 Lanes that compose at the same layer share passes through the networks. The sum over lanes of per-lane losses makes
-every lane's gradient its own, and each lane has its own optimiser, so its path does not depend on the others. A lane
-whose loss or gradient stops being finite is frozen at its best and the others go on.
+every lane's gradient its own, and each lane has its own optimiser, so its trajectory does not depend on the others. A
+lane whose loss or gradient stops being finite is frozen at its best, and the others continue.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Progress = Callable[[int, int, float], None]
 WARM_UP = 5
 """Steps of the `ramp` schedule before the full step size: Adam's first steps are sign steps, as large as any."""
 IMPROVEMENT = 1e-3
-"""Relative improvement of the best loss below which a lane stands still (`inversion.plateau`)."""
+"""A lane has stopped improving if its best loss falls by less than this, relatively (`inversion.plateau`)."""
 
 
 @dataclass(eq=False)
 class LaneState:
-    """One lane on its way.
+    """One lane during its optimisation.
 
     Args:
         hypothesis: composing layer and number of codes.
         picture: row of its target in the objective.
         latents: where it starts; taken over and changed in place.
-        seed: of noise added on the way.
+        seed: of the noise added to w during the optimisation.
     """
 
     hypothesis: Hypothesis
@@ -51,9 +51,9 @@ class LaneState:
     lost_at: int | None = None
     """First step with a loss or gradient that is not finite."""
     ended: bool = False
-    """It stood still (plateau) or was sorted out (rungs): it takes no more steps."""
+    """It stopped improving (plateau) or was dropped (rungs): it takes no more steps."""
     finished: bool = True
-    """False where rungs sorted it out before its last step."""
+    """False if rungs dropped it before its last step."""
     snapshots: list[Tensor] = field(default_factory=list)
     optimiser: torch.optim.Optimizer | None = None
     mark: tuple[float, int] = (math.inf, 0)
@@ -63,7 +63,7 @@ class LaneState:
         self.best = detached(self.latents)
 
     def start_at(self, latents: Latents) -> None:
-        """Begin elsewhere; only before the first step."""
+        """Start from other latents; only before the first step."""
         assert not self.losses
         self.latents, self.best = latents, detached(latents)
 
@@ -81,8 +81,8 @@ class Solver:
         objective: holds the targets.
         settings: steps, optimiser, schedule.
         down: factor between the generator's resolution and the targets.
-        lanes_at_once: how many lanes share a pass; halved for good when the device's memory does not hold them.
-        images: instead of the space's own, such as a compiled one.
+        lanes_at_once: how many lanes share a pass; halved for good if they do not fit into the device's memory.
+        images: a replacement for the space's own method, such as a compiled one.
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class Solver:
             lane.optimiser.step()
             self.space.retract(lane.latents)
             if self.settings.keep == "last" and step == self.settings.steps - 1 and _finite(lane.latents.values()):
-                lane.best = detached(lane.latents)  # the way's end, whose own loss nobody computes
+                lane.best = detached(lane.latents)  # the last latents, whose own loss nobody computes
         return losses
 
     def _gradients(self, lanes: list[LaneState], layer: int, coarse: bool, step: int) -> list[float]:
-        """Loss of every lane, with the gradients left in its tensors; in halves where memory is short."""
+        """Loss of every lane, with the gradients left in its tensors; in halves if memory is short."""
         try:
             latents = [self._disturbed(lane, step) for lane in lanes]
             images = self._images(latents, layer, self.down, coarse=coarse)
@@ -157,7 +157,7 @@ class Solver:
                 raise
         half = len(lanes) // 2
         self.lanes_at_once = min(self.lanes_at_once, max(1, half))
-        for lane in lanes:  # what a pass that died has left behind
+        for lane in lanes:  # left behind by a pass that failed
             for tensor in lane.latents.values():
                 tensor.grad = None
         if torch.cuda.is_available():
@@ -221,7 +221,7 @@ def schedule_factor(settings: Inversion, step: int) -> float:
 
 
 def snapshot_steps(settings: Inversion) -> list[int]:
-    """The steps whose latents are kept: the first, the last, and the others evenly between."""
+    """The steps whose latents are kept as the trajectory: the first, the last, and others evenly between them."""
     count = min(settings.snapshots, settings.steps)
     return sorted({round(i * (settings.steps - 1) / max(count - 1, 1)) for i in range(count)})
 

@@ -1,7 +1,7 @@
-"""Warm starts: the cheapest hypothesis of a picture goes ahead, and the others begin at what it has found.
+"""Warm starts: the cheapest hypothesis of a picture goes first, and the others start from what it has found.
 
-Hypotheses of one picture ask the same question with more codes or another layer, so the first steps of all of them find
-out the same things. The scout's steps are its own first steps: they cost nothing beyond what it takes anyway.
+Hypotheses of one picture differ in the number of codes and the layer, and their first steps find much the same things.
+The scout's steps are its own first steps, so they cost nothing extra.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from mgi.pairs import Hypothesis
 
 
 def cost(hypothesis: Hypothesis) -> tuple[int, int]:
-    """What hypotheses are ordered by: every code is a pass through the layers below the composition."""
+    """The order of hypotheses by cost: every code is a pass through the layers below the composition."""
     return hypothesis.num_codes, hypothesis.composing_layer
 
 
 def warm_start(solver: Solver, lanes: Sequence[LaneState], steps: int, progress: Callable[[int, float], None]) -> None:
-    """Take each picture's scout so many steps far, and start its other lanes at its best, in place.
+    """Take each picture's scout `steps` steps, and start its other lanes from its best, in place.
 
     Args:
         solver: takes the steps.
-        lanes: fresh ones; every hypothesis of a picture, or its results would depend on who is there.
+        lanes: fresh ones, with every hypothesis of a picture; otherwise results would depend on which are there.
         steps: how far ahead.
         progress: as `Solver.advance`.
     """
@@ -32,7 +32,7 @@ def warm_start(solver: Solver, lanes: Sequence[LaneState], steps: int, progress:
     solver.advance(list(scouts.values()), steps, progress)
     for picture, scout in scouts.items():
         if scout.best_step < 0:
-            continue  # it was lost at once; the others start cold
+            continue  # it failed at once; the others start cold
         for lane in own[picture]:
             if lane is not scout:
                 lane.start_at(solver.space.warmed(lane.latents, scout.best))

@@ -56,7 +56,7 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0)
     """Of start, order, augmentation and codes."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of both networks; bf16 pays only where the processor computes it natively."""
+    """Arithmetic of both networks; bf16 pays only if the processor computes it natively."""
 
     @field_validator("augment")
     @classmethod

@@ -46,7 +46,7 @@ def test_components(tmp_path: Path) -> None:
         (("fit", "none.npz", "none.csv", "--out", "a.npy"), "none.npz does not exist"),
         (("fit", "none.npz", "none.csv", "--out", "a.txt"), "ends in .npy"),
         (("fit", "none.npz", "none.csv", "--out", "a.npy", "--space", "x"), "--space x"),
-        (("ganspace", GENERATOR, "--components", "99", "--out", "x"), "at most so many"),
+        (("ganspace", GENERATOR, "--components", "99", "--out", "x"), "at most that many"),
         (("ganspace", GENERATOR, "-n", "9", "--out", "x"), "too few"),
     ],
 )

@@ -249,7 +249,7 @@ def test_the_source_and_its_copies_keep_their_batch_order(vgg: VGG, pairs: tuple
     ],
 )
 def test_regularization_without_effect_is_refused(overrides: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"regularization_weight above 0 exactly where regularization is not none"):
+    with pytest.raises(ConfigError, match=r"regularization_weight above 0 exactly when regularization is not none"):
         load_config("embedded", overrides)
 
 

@@ -1,1 +1,1 @@
-"""Public checkpoint layouts: each module tells its layout from its tensors' names, and reads a generator from them."""
+"""Public checkpoint layouts: each module recognises its layout by tensor names and reads a generator from it."""

@@ -1,4 +1,4 @@
-"""Where the generator lies in a checkpoint: training code files it beside its optimisers and other networks."""
+"""Where the generator is in a checkpoint: training code saves it together with optimisers and other networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mgi.generators.pickled.containers import Refused
 from mgi.generators.pickled.records import DataParallel, Network, Persistent, mapping
 
 NESTED = ("generator_smooth", "avgG", "g_ema", "G_ema", "state_dict", "generator", "netG", "G")
-"""Keys under which training code files a generator; running averages come first."""
+"""Keys under which training code saves a generator; running averages come first."""
 
 _DEPTH = 8
 
@@ -26,7 +26,7 @@ def generator_state(content: Any, name: str) -> dict[str, Any]:
     """
     try:
         return _found(content, name, {}, _DEPTH)
-    except Refused as error:  # of a record that goes round in circles
+    except Refused as error:  # of a record that contains itself
         raise Refused(f"{name} {error}") from None
 
 
@@ -42,7 +42,7 @@ def _found(content: Any, name: str, beside: dict[str, Any], depth: int) -> dict[
     if not isinstance(content, Mapping) or not content or depth == 0:
         raise _nothing(name)
     state = _bare({str(key): value for key, value in content.items()})
-    # pSp and e4e file a StyleGAN2 beside an encoder, and the mean latent beside both, as rosinality does.
+    # pSp and e4e save a StyleGAN2 next to an encoder, and the mean latent next to both, as rosinality does.
     beside = beside | {key: state[key] for key in ("latent_avg",) if isinstance(state.get(key), Tensor)}
     decoder = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
     if decoder:

@@ -17,7 +17,7 @@ from mgi.generators.pickled.records import Persistent
 from mgi.generators.stylegan2 import BLUR, Modulated, StyleGAN2
 
 CLAMP = "synthesis.conv_clamp"
-"""Our name for the bound of all convolutions, which the public code keeps beside its tensors."""
+"""Our name for the bound of all convolutions, which the public code keeps next to its tensors."""
 
 _CONVOLUTION = re.compile(r"synthesis\.b\d+\.(conv[01]|torgb)")
 _ACTIVATED = re.compile(r"mapping\.fc\d+|synthesis\.b\d+\.conv[01]")
@@ -27,7 +27,7 @@ def state_of(record: Persistent, name: str) -> dict[str, Tensor]:
     """A pickled generator's tensors, and under `CLAMP` the bound that its convolutions clamp to, if they do.
 
     Raises:
-        GeneratorError: it computes something else from its tensors than StyleGAN2 does.
+        GeneratorError: it computes something other than StyleGAN2 from its tensors.
     """
     clamps = set()
     for path, module in record.modules():
@@ -48,7 +48,7 @@ def is_stylegan3(state: Mapping[str, Any]) -> bool:
 
 
 def refuse_stylegan3(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
-    """Raises GeneratorError: its layers alias-free resample between all of them, so no layer can be composed at."""
+    """Raises GeneratorError: it resamples between all layers, so codes cannot be composed at any of them."""
     raise GeneratorError(f"{name} is a StyleGAN3 generator, whose layers cannot be composed; use a StyleGAN2")
 
 
@@ -63,7 +63,7 @@ def read_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
     Blocks of half precision are computed in float32, as the public code does with `force_fp32`.
 
     Raises:
-        GeneratorError: a tensor is missing or misshapen, or it is a variant that is not computed here.
+        GeneratorError: a tensor is missing or misshapen, or it is a variant that is not supported here.
     """
     reader = Reader(state, name)
     blocks = [(int(match[1]), match[2]) for key in state if (match := re.match(r"synthesis\.b(\d{1,5})\.(\w+)", key))]
@@ -98,7 +98,7 @@ def read_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
 
 
 def _require_blur(reader: Reader) -> None:
-    """Every filter that is stored beside the convolutions is the one that StyleGAN2 is computed with here."""
+    """Check that every filter stored with the convolutions is the one that StyleGAN2 uses here."""
     kernel = torch.tensor(BLUR) / sum(BLUR)
     for key in reader.state:
         if key.startswith("synthesis.") and key.endswith(".resample_filter"):

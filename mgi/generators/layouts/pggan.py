@@ -1,6 +1,6 @@
-"""PGGAN as genforce and pytorch_GAN_zoo publish it, brought to mGANprior's names, which `layouts.mganprior` reads.
+"""PGGAN as genforce and pytorch_GAN_zoo publish it, renamed to mGANprior's names, which `layouts.mganprior` reads.
 
-All three compute the same network and differ in names and in what is folded into the stored numbers.
+All three compute the same network; they differ in names and in what is folded into the stored numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_ganzoo(state: Mapping[str, Tensor], name: str) -> PGGAN:
     """A PGGAN from `formatLayer`, `groupScale0`, `scaleLayers.{s}.{j}` and `toRGBLayers.{s}`.
 
     There the first layer is linear, every weight's scale is sqrt(2 / fan-in), also before the image, and biases are
-    scaled along with their weights.
+    scaled together with their weights.
     """
     scales = sorted({int(match[1]) for key in state if (match := re.match(r"scaleLayers\.(\d{1,5})\.", key))})
     if scales != list(range(len(scales))):

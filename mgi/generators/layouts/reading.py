@@ -1,4 +1,4 @@
-"""Taking tensors out of a state dict, so that what is missing or misshapen becomes one line."""
+"""Taking tensors out of a state dict; whatever is missing or has the wrong shape becomes a one-line error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAPPING_RATE = 0.01
 
 
 class Reader:
-    """A state dict under a name that messages give."""
+    """A state dict, and the name that messages use for it."""
 
     def __init__(self, state: Mapping[str, Tensor], name: str) -> None:
         self.state, self.name = state, name
@@ -25,7 +25,7 @@ class Reader:
         """The tensor `key` as float32.
 
         Args:
-            shape: what its shape must be, None where any size is right; nothing: any shape.
+            shape: the shape it must have, with None for any size; no argument: any shape.
 
         Raises:
             GeneratorError: it is missing, of another shape, or not finite.
@@ -45,7 +45,7 @@ class Reader:
         return tensor.float()
 
     def number(self, key: str) -> Tensor:
-        """The one number in tensor `key`, of whatever shape, as a scalar. Raises GeneratorError for any other count."""
+        """The only number in tensor `key`, of any shape, as a scalar. Raises GeneratorError for any other count."""
         tensor = self.take(key)
         if tensor.numel() != 1:
             raise GeneratorError(f"{self.name}: {key} has shape {list(tensor.shape)}, expected one number")
@@ -55,7 +55,7 @@ class Reader:
         """0, 1, ... as found in keys `before{number}after`.
 
         Raises:
-            GeneratorError: a number is left out, or there is none.
+            GeneratorError: a number is missing, or there is none at all.
         """
         found = {key[len(before) : -len(after)] for key in self.state if key.startswith(before) and key.endswith(after)}
         numbers = sorted(int(text) for text in found if text.isdecimal() and len(text) < 6)

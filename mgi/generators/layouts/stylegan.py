@@ -16,7 +16,7 @@ from mgi.generators.stylegan import StyledLayer, StyleGAN
 
 _GAIN = math.sqrt(2.0)
 _MIRRORED_FROM = 128
-"""From this resolution on the published networks upsample by a transposed convolution, which mirrors its kernel."""
+"""From this resolution on, the published networks upsample by a transposed convolution, which mirrors its kernel."""
 
 
 def is_genforce(state: Mapping[str, Any]) -> bool:

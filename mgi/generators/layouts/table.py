@@ -12,7 +12,7 @@ from mgi.generators.protocols import Generator
 
 
 class Layout(NamedTuple):
-    """A public checkpoint layout: whether a state dict is of it, and its reader."""
+    """A public checkpoint layout: a test whether a state dict has it, and its reader."""
 
     name: str
     matches: Callable[[Mapping[str, Tensor]], bool]

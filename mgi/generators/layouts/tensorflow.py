@@ -32,7 +32,7 @@ def state_of(network: Network, name: str) -> dict[str, Tensor]:
     """A pickled network's variables, and under `CLAMP` the bound that its convolutions clamp to, if they do.
 
     Raises:
-        GeneratorError: it clamps at no positive number.
+        GeneratorError: it clamps at something that is not a positive number.
     """
     state = {key: torch.from_numpy(np.array(value)) for key, value in network.variables().items()}
     clamp = clamp_of([mapping(network.state.get("static_kwargs")).get("conv_clamp")], name)
@@ -95,7 +95,7 @@ def read_stylegan2(state: Mapping[str, Tensor], name: str) -> StyleGAN2:
     def modulated(prefix: str, noise: Tensor | None, strength: Tensor | None, mirrored: bool) -> Modulated:
         weight = _kernel(reader, f"{prefix}/weight")
         weight = weight / math.sqrt(weight[0].numel())
-        if mirrored:  # a transposed convolution sees its kernel the other way round
+        if mirrored:  # a transposed convolution flips its kernel
             weight = weight.flip(2, 3)
         style = _dense(reader, prefix, "mod_", shift=1.0)
         return Modulated(weight, style, reader.take(f"{prefix}/bias", len(weight)), noise, strength)
@@ -167,7 +167,7 @@ def read_pggan(state: Mapping[str, Tensor], name: str) -> PGGAN:
 
 
 def _tensorflow_layer(reader: Reader, prefix: str, fused: bool = False) -> Convolution:
-    if fused:  # a transposed convolution: stored [k, k, O, I], and seen the other way round
+    if fused:  # a transposed convolution: stored as [k, k, O, I], and flipped
         weight = reader.take(f"{prefix}/weight", 3, 3, None, None).permute(2, 3, 0, 1).flip(2, 3)
     else:
         weight = _kernel(reader, f"{prefix}/weight")

@@ -1,4 +1,4 @@
-"""StyleGAN2's variants that the public code can make and this code does not compute: each is refused by its name."""
+"""Variants of StyleGAN2 that the public code can make and this code does not support: each is refused by name."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mgi.generators.base import GeneratorError
 def refuse_variants(
     name: str, sizes: Sequence[int], images: Sequence[int], residual: bool = False, conditional: bool = False
 ) -> None:
-    """Nothing for an unconditional generator of the architecture 'skip'.
+    """Check that a generator is unconditional and has the architecture 'skip'.
 
     Args:
         sizes: the resolutions that have convolutions, in order.
         images: those of them that have a toRGB layer.
-        residual: whether blocks carry a skip convolution.
+        residual: whether blocks have a skip convolution.
         conditional: whether labels are embedded.
 
     Raises:
-        GeneratorError: it is another one, or a resolution is missing.
+        GeneratorError: it is a variant, or a resolution is missing.
     """
     expected = "expected 'skip', where every resolution adds to the image"
     if residual:
@@ -35,10 +35,10 @@ def refuse_variants(
 
 
 def clamp_of(values: Iterable[Any], name: str) -> float | None:
-    """The one bound that convolutions clamp their output to, out of what every layer says; None where none clamps.
+    """The one bound that all convolutions clamp their output to, from what every layer says; None if none clamps.
 
     Raises:
-        GeneratorError: layers differ, or it is no positive number.
+        GeneratorError: layers differ, or it is not a positive number.
     """
     found = {float(value) if isinstance(value, int | float) else value for value in values}
     if found <= {None}:

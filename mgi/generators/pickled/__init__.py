@@ -1,1 +1,1 @@
-"""Inert stand-ins for what NVIDIA's pickles are made of; `mgi.generators.pickles` says which name gets which."""
+"""Harmless stand-ins for what NVIDIA's pickles consist of; `mgi.generators.pickles` says which name gets which."""

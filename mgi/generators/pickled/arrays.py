@@ -44,7 +44,7 @@ class Array:
 
 
 def reconstruct(*_: Any) -> Array:
-    """`numpy.core.multiarray._reconstruct`: an array whose state follows."""
+    """`numpy.core.multiarray._reconstruct`: an array; its state follows."""
     return Array()
 
 
@@ -64,7 +64,7 @@ def scalar(dtype: Any, data: Any = b"") -> Any:
 
 
 def array_of(value: Any) -> np.ndarray | None:
-    """The array behind a variable's value; None where it is none."""
+    """The array behind a variable's value; None if it is not an array."""
     return value.finished if isinstance(value, Array) else None
 
 

@@ -1,4 +1,4 @@
-"""Sets, dictionaries and bytes that Python 3.7 pickles by name; each builder looks at its arguments before it builds.
+"""Sets, dictionaries and bytes that Python 3.7 pickles by name; each builder checks its arguments before it builds.
 
 Pickle protocols below 4 have no opcode for sets, and below 3 none for bytes: they name `builtins.set` and
 `_codecs.encode` and call them. A pickle can also set attributes of what it named, so nothing here can be changed.
@@ -17,7 +17,7 @@ class Refused(GeneratorError):
 
 
 class Builder:
-    """A function that a pickle may call; it can do nothing else with it."""
+    """A function that a pickle may call, and do nothing else with."""
 
     __slots__ = ("_build",)
 
@@ -25,7 +25,7 @@ class Builder:
         self._build = build
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the pickle asks for; raises Refused where the arguments are none that weights need."""
+        """What the pickle asks for; raises Refused if weights do not need such arguments."""
         return self._build(*arguments)
 
     def __setstate__(self, state: Any) -> None:
@@ -49,12 +49,12 @@ class Marker:
 
 
 class Dict(dict[Any, Any]):
-    """Any kind of dictionary: its items alone. What else it carries, as the versions of a state dict, is dropped."""
+    """Any kind of dictionary: only its items. Anything else, such as the versions of a state dict, is dropped."""
 
     __slots__ = ()
 
     def __setstate__(self, state: Any) -> None:
-        """Attributes of a dictionary are no numbers."""
+        """Attributes of a dictionary are not numbers."""
 
 
 def ordered_dict(pairs: Any = ()) -> Dict:

@@ -1,7 +1,8 @@
-"""A look over a pickle's opcodes before it is read, for what reading could not survive.
+"""A look at a pickle's opcodes before it is read, for anything that would crash the reader.
 
-Python's reader makes room for as many memory slots as the highest number that a pickle names, and hashes nested tuples
-by recursion, which ends the process where they are nested too deep. Neither can be caught, so both are counted first.
+Python's reader makes room for as many memory slots as the highest number that a pickle names, and it hashes nested
+tuples by recursion, which ends the process if they are nested too deep. Neither can be caught, so both are counted
+first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def inspect(file: IO[bytes]) -> None:
     """Read to the pickle's end.
 
     Raises:
-        Refused: it numbers its memory out of all proportion, or nests too deep.
+        Refused: its memory numbers are far too high, or it nests too deep.
         ValueError: it is damaged.
     """
     tuples = 0

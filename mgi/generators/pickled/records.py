@@ -22,7 +22,7 @@ class Persistent:
         """(dotted name, module) of this module ("") and of all below it.
 
         Raises:
-            Refused: a module lies in two places, which could be without end.
+            Refused: a module is in two places, so the walk might never end.
         """
         waiting: list[tuple[str, Persistent]] = [("", self)]
         seen: set[int] = set()
@@ -51,7 +51,7 @@ class DataParallel(Persistent):
     """PyTorch's own wrapper around a module, which pickles as an ordinary object."""
 
     def __new__(cls) -> DataParallel:
-        """An empty wrapper, as a pickle asks for it: its state follows."""
+        """An empty wrapper, as a pickle asks for it; its state follows."""
         found = super().__new__(cls)
         found.__init__("DataParallel", {})  # type: ignore[misc]  # a pickle calls __new__ alone
         return found
@@ -66,7 +66,7 @@ class Network:
     state: dict[str, Any]
 
     def __new__(cls) -> Network:
-        """An empty network, as a pickle asks for it: its state follows."""
+        """An empty network, as a pickle asks for it; its state follows."""
         found = super().__new__(cls)
         found.state = {}
         return found
@@ -78,7 +78,7 @@ class Network:
         """Variables of this network and of its components (`synthesis/...`, `mapping/...`).
 
         Raises:
-            Refused: a component lies in two places, which could be without end; or a number is too large.
+            Refused: a component is in two places, so the walk might never end; or a number is too large.
         """
         waiting, seen = [("", self)], set[int]()
         found: dict[str, np.ndarray] = {}
@@ -102,7 +102,7 @@ def persistent(meta: Any) -> Persistent:
 
 
 def reconstructed(kind: Any, base: Any, state: Any = None) -> Any:
-    """`copyreg._reconstructor`, by which protocols 0 and 1 make objects: of the kinds that are known here."""
+    """`copyreg._reconstructor`, which protocols 0 and 1 use to make objects; only the kinds known here."""
     if kind not in (Dict, Network, DataParallel) or not isinstance(base, Marker | Builder):
         raise Refused("reconstructs an object that is no container")
     made = kind()
@@ -112,7 +112,7 @@ def reconstructed(kind: Any, base: Any, state: Any = None) -> Any:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A dictionary under names; empty where `value` is none."""
+    """A dictionary under names; empty if `value` is not one."""
     return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 

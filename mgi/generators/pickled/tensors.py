@@ -1,4 +1,4 @@
-"""PyTorch's tensors as a pickle outside of `torch.save` writes them: views of storages of the old file format."""
+"""PyTorch's tensors as a pickle outside `torch.save` writes them: views of storages in the old file format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def is_legacy(head: bytes) -> bool:
 def storage(data: Any) -> torch.TypedStorage:
     """`torch.storage._load_from_bytes`: a file in a file. PyTorch of every version writes the old format there.
 
-    Wherever it was saved from (`cuda:0` of a torch.cuda.FloatStorage), it is read to the CPU. PyTorch compares the
-    length that the file announces with the bytes that are there.
+    It is read to the CPU, wherever it was saved from (such as `cuda:0`, a torch.cuda.FloatStorage). PyTorch compares
+    the length that the file states with the bytes that are there.
     """
     if not isinstance(data, bytes):
         raise Refused("holds a storage that is not bytes")
     try:
-        if not is_legacy(data):  # the new format could be a compressed archive, larger than the memory
+        if not is_legacy(data):  # the new format could be a compressed archive that is larger than the memory
             raise ValueError
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception:
@@ -43,7 +43,7 @@ def storage(data: Any) -> torch.TypedStorage:
 
 
 def tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
-    """`torch._utils._rebuild_tensor_v2`: a view, so that many tensors over one storage take no more memory than it."""
+    """`torch._utils._rebuild_tensor_v2`: a view, so many tensors over one storage take no more memory."""
     if not isinstance(storage, torch.TypedStorage) or len(size) != len(stride):
         raise Refused("holds a tensor without its numbers")
     if any(int(value) < 0 for value in (*size, *stride, offset)):
@@ -51,7 +51,7 @@ def tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor
     bytes_ = storage._untyped_storage
     there, numbers = bytes_.nbytes() // storage.dtype.itemsize, math.prod(int(length) for length in size)
     last = int(offset) + sum((int(length) - 1) * int(step) for length, step in zip(size, stride, strict=True))
-    # PyTorch would enlarge a storage that is too small, and repeat one number a million times where a stride is zero.
+    # PyTorch would enlarge a storage that is too small, and repeat one number a million times if a stride is zero.
     if numbers > min(there, MAX_NUMBERS) or (numbers and last >= there):
         raise Refused(f"holds a tensor of shape {list(size)} over {there} numbers")
     return torch.empty(0, dtype=storage.dtype).set_(bytes_, int(offset), tuple(size), tuple(stride))
@@ -65,7 +65,7 @@ def parameter(data: Any, *_: Any) -> Tensor:
 
 
 def refuse(kind: str) -> Any:
-    """A builder for tensors of another kind: it names the kind."""
+    """A builder for tensors of another kind: its error names the kind."""
 
     def refused(*_: Any) -> Any:
         raise Refused(f"holds a {kind} tensor, expected plain numbers; convert it to a dense one before saving")

@@ -21,8 +21,8 @@ def build_space(
     Args:
         generator: any generator.
         settings: `space` names it.
-        prior: whitening of w, where the generator has w.
-        head: the coarse head, where there is one.
+        prior: whitening of w, if the generator has w.
+        head: the coarse head, if there is one.
 
     Raises:
         GeneratorError: the generator has no such space.

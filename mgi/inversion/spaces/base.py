@@ -1,4 +1,4 @@
-"""A latent space: which tensors a lane optimises, where they start, and the image that they stand for."""
+"""A latent space: the tensors that a lane optimises, where they start, and the image they give."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Space(Protocol):
     """One latent space of one generator under fixed settings."""
 
     prior: LatentPrior | None
-    """Whitening of w, in whose units codes and tails are kept; None where they are kept as they are."""
+    """Whitening of w, in whose units codes and tails are kept; None if they are kept as they are."""
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
         """Names and shapes of a lane's groups."""
         ...
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """Where a lane begins; random numbers are drawn on the CPU from its own seed, so no batch changes them."""
+        """Where a lane starts; random numbers are drawn on the CPU from its own seed, so no batch changes them."""
         ...
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """Images [B, 3, R / down, R / down] of lanes that compose at the same layer.
 
         Args:
-            coarse: through the coarse head, at its own resolution, where there is one.
+            coarse: through the coarse head, if there is one, at the head's resolution.
         """
         ...
 
@@ -53,11 +53,11 @@ class Space(Protocol):
         ...
 
     def warmed(self, latents: Latents, scout: Latents) -> Latents:
-        """Another start for a lane: its own with what a lane of the same picture, but other shapes, has found."""
+        """Another start for a lane: its own, with what a lane of the same picture but other shapes has found."""
         ...
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
-        """A copy moved by `amount` along a direction [D] or [styles, D] of the generator's z, or w where it has one."""
+        """A copy moved by `amount` along a direction [D] or [styles, D] of the generator's z, or w if it has one."""
         ...
 
 

@@ -22,13 +22,13 @@ from mgi.pairs import Hypothesis
 
 
 class MultiCode:
-    """Codes [N, D] and channel importance alpha [N, C] below L; styles [T, D] for the tail where there are styles.
+    """Codes [N, D] and channel importance alpha [N, C] below L; styles [T, D] for the tail if there are styles.
 
     Args:
         generator: any generator.
         settings: of the inversion.
         prior: whitening of w for style-based generators; None for generators without styles.
-        head: the coarse head, where the generator has one.
+        head: the coarse head, if the generator has one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class MultiCode:
         self._mapping = require_styles(generator, "multi-z") if prior is not None and self._codes_in_z else None
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
-        """codes, alpha and tail; the tail has no rows where the generator has no styles."""
+        """codes, alpha and tail; the tail has no rows if the generator has no styles."""
         layer, count = hypothesis.composing_layer, hypothesis.num_codes
         styles = self.generator.tail_styles(layer)
         tail = min(styles, 1) if self.settings.tail == "single" else styles
@@ -92,7 +92,7 @@ class MultiCode:
         return fused, styles[:, 0] if styles.shape[1] == 1 else styles
 
     def _read(self, codes: Tensor) -> Tensor:
-        """Codes [rows, D] as the generator's first layer reads them: z, or w where there are styles."""
+        """Codes [rows, D] as the generator's first layer reads them: z, or w if there are styles."""
         if self._mapping is not None:
             return self._mapping.to_w(codes)
         return codes if self.prior is None else self.prior.to_w(codes)
@@ -107,11 +107,11 @@ class MultiCode:
         return latents["codes"]
 
     def retract(self, latents: Latents) -> None:
-        """Codes may be anywhere; noise stays noise."""
+        """Codes may be anywhere; noise maps are normalised again."""
         self.noise.retract(latents)
 
     def warmed(self, latents: Latents, scout: Latents) -> Latents:
-        """The scout's codes in place of as many of the lane's own, and the scout's styles of the layers both have."""
+        """The scout's codes replace as many of the lane's own, and its styles those of the layers that both have."""
         warm = detached(latents)
         codes = min(len(warm["codes"]), len(scout["codes"]))
         warm["codes"][:codes] = scout["codes"][:codes]
@@ -123,7 +123,7 @@ class MultiCode:
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Every code and every style of the tail moves alike (mGANprior's semantic manipulation)."""
         moved, step = detached(latents), amount * direction.to(latents["codes"])
-        if step.ndim > 1:  # one direction per style: codes make the first layers, the tail the others
+        if step.ndim > 1:  # one direction per style: codes decide the first layers, the tail the others
             tail = step[-len(moved["tail"]) :] if len(moved["tail"]) else step[:0]
             step = step[0]
         else:

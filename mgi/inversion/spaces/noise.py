@@ -1,7 +1,7 @@
 """Noise maps of a lane: the generator's stored ones, fresh ones, or optimised ones.
 
-Only maps up to `inversion.noise_rows` rows are a lane's own. Larger ones stay the stored ones: optimised, they would
-explain the picture pixel by pixel, and a 1024-pixel generator has three million of them.
+Only maps with up to `inversion.noise_rows` rows are a lane's own. Larger maps stay as stored: if they were optimised
+they would explain the picture pixel by pixel, and a 1024-pixel generator has three million of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class NoiseMaps:
         return self._generator is not None
 
     def shapes(self, start_layer: int) -> dict[str, tuple[int, int]]:
-        """Shapes of the groups; empty where the stored maps are used."""
+        """Shapes of the groups; empty if the stored maps are used."""
         if self._generator is None:
             return {}
         shapes = self._generator.noise_shapes(start_layer)
@@ -59,7 +59,7 @@ class NoiseMaps:
         return {int(name[len(PREFIX) :]): stacked(lanes, name)[:, None] for name in self.shapes(start_layer)}
 
     def retract(self, latents: Latents) -> None:
-        """Optimised maps have mean 0 and variance 1 again, in place (StyleGAN2's projector)."""
+        """Normalise optimised maps to mean 0 and variance 1, in place (StyleGAN2's projector)."""
         if self._settings.noise != "optimised":
             return
         with torch.no_grad():

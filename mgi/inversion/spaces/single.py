@@ -34,7 +34,7 @@ class SingleCode:
         self.noise = NoiseMaps(generator, settings)
 
     def shapes(self, hypothesis: Hypothesis) -> Shapes:
-        """codes, and noise maps where they are the lane's own."""
+        """codes, and noise maps if they are the lane's own."""
         return {"codes": (self._rows(), self.generator.z_dim), **self.noise.shapes(0)}
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
@@ -42,7 +42,7 @@ class SingleCode:
         return {"codes": self._start(seed, device), **self.noise.start(seed, 0, device)}
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
-        """The whole synthesis; `layer` says nothing here."""
+        """The whole synthesis; `layer` has no meaning here."""
         codes, generator = stacked(lanes, "codes"), self.generator
         if not is_styled(generator):
             return average(generator(codes[:, 0]), down)
@@ -55,7 +55,7 @@ class SingleCode:
         return generator.render(features, 1, tail, down, noise=noise)
 
     def has_coarse(self, layer: int) -> bool:
-        """Wherever there is a head, which was fitted to the stored noise."""
+        """If there is a head, which was fitted to the stored noise."""
         return self.head is not None and is_tapped(self.generator) and not self.noise.used
 
     def points(self, latents: Latents) -> Tensor:
@@ -63,11 +63,11 @@ class SingleCode:
         return latents["codes"]
 
     def retract(self, latents: Latents) -> None:
-        """Codes may be anywhere; noise stays noise."""
+        """Codes may be anywhere; noise maps are normalised again."""
         self.noise.retract(latents)
 
     def warmed(self, latents: Latents, scout: Latents) -> Latents:
-        """The lane's own start: hypotheses do not differ here, so that a start from another would make copies."""
+        """The lane's own start: hypotheses do not differ here, so starting from another one would only make copies."""
         return latents
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
@@ -81,7 +81,7 @@ class SingleCode:
         raise NotImplementedError
 
     def _start(self, seed: int, device: str) -> Tensor:
-        """Where the codes [rows, D] begin."""
+        """Where the codes [rows, D] start."""
         raise NotImplementedError
 
     def _rows(self) -> int:
@@ -90,7 +90,7 @@ class SingleCode:
 
 
 class Z(SingleCode):
-    """z ~ N(0, I), through the mapping network where there is one."""
+    """z ~ N(0, I), through the mapping network if there is one."""
 
     def _start(self, seed: int, device: str) -> Tensor:
         scale = 1.0 if self.settings.start == "random" else self.settings.jitter
@@ -180,7 +180,7 @@ class Sphere(SingleCode):
         return F.normalize(codes, dim=1) * math.sqrt(codes.shape[1])
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
-        """Moved in w where there are styles, and not brought back to the sphere: a direction leaves it on purpose."""
+        """Moved in w if there are styles, and not projected back to the sphere: a direction leaves it on purpose."""
         if self._to_w is None:
             return super().edited(latents, direction if direction.ndim == 1 else direction[0], amount)
         moved = detached(latents)

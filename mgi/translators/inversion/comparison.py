@@ -18,7 +18,7 @@ class Comparison:
     """Rows of a picture on its way to the loss.
 
     Args:
-        settings: degradation and how images are reduced.
+        settings: degradation and how images are scaled down.
         picture: rows of pictures and warps as they are kept.
         rows: rows at which they are compared, before any degradation.
         images: rows of the images that the solver makes.
