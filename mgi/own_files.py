@@ -1,6 +1,6 @@
-"""Files of a person's own that decide what a configuration computes: generator, mask, domain.
+"""The user's own files that decide what a configuration computes: generator, mask, domain.
 
-They are what their content is, not what they are called: a run keeps their hashes and refuses to continue with others.
+Their content counts, not their name: a run keeps their hashes and refuses to continue with other files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def own_hashes(config: RunConfig) -> dict[str, str]:
-    """{name in run.json: sha256} of those of the configuration's own files that are here."""
+    """{name in run.json: sha256} of the configuration's own files, as far as they are here."""
     hashes: dict[str, str] = {}
     generator = Path(config.generator)
     if config.generator not in generator_names() and generator.is_file():
@@ -32,10 +32,10 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
 
 
 def require_own_files(config: RunConfig) -> None:
-    """Nothing, where every file and folder that the configuration names is there.
+    """Check that every file and folder that the configuration names is there.
 
     Raises:
-        ConfigError: one is not; one line that names it.
+        ConfigError: one is missing; one line that names it.
     """
     generator, names = Path(config.generator), generator_names()
     if config.generator not in names and not generator.is_file():
@@ -43,13 +43,13 @@ def require_own_files(config: RunConfig) -> None:
         raise ConfigError(f"generator: {generator} {what}; give a checkpoint file or one of {', '.join(names)}")
     mask = _mask(config)
     if mask is not None and not mask.is_file():
-        raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture whose white is missing")
+        raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture; white means missing")
     if config.selection.domain != "generator":
         domain_files(config)
 
 
 def domain_files(config: RunConfig) -> list[Path]:
-    """The pictures of the folder `selection.domain` that are used, by name.
+    """The pictures in the folder `selection.domain` that are used, by name.
 
     Raises:
         ConfigError: there is no such folder, or it holds fewer than two pictures.
@@ -64,7 +64,7 @@ def domain_files(config: RunConfig) -> list[Path]:
 
 
 def folder_sha256(folder: Path, files: list[Path]) -> str:
-    """One hash of the contents of a folder's files in their order; their names and times do not count."""
+    """One hash of the contents of a folder's files, in their order; names and times do not count."""
     return hashlib.sha256("\n".join(content_hashes(files, folder)).encode()).hexdigest()
 
 

@@ -35,7 +35,7 @@ class Hypothesis:
 class Pair:
     """A source (structure) and an exemplar (style), both as paths relative to their folders.
 
-    A picture that is inverted as it is has no exemplar: "".
+    A picture that is inverted on its own has no exemplar: "".
     """
 
     source: str
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def id(self) -> str:
-        """A file-name-safe id: both stems for people, eight hex digits of both names for uniqueness."""
+        """An id that is safe as a file name: both stems for people, eight hex digits of both names for uniqueness."""
         if not self.exemplar:
             return f"{_slug(self.source)}__{hashlib.sha256(self.source.encode()).hexdigest()[:8]}"
         digest = hashlib.sha256(f"{self.source}\0{self.exemplar}".encode()).hexdigest()[:8]
@@ -57,11 +57,11 @@ def _slug(name: str) -> str:
 
 
 def lane_seed(run_seed: int, pair_id: str, hypothesis_id: str = "") -> int:
-    """A 63-bit seed that depends on the run's seed and the lane's ids only, so no batch or worker can change it."""
+    """A 63-bit seed that depends only on the run's seed and the lane's ids, so no batch or worker can change it."""
     digest = hashlib.sha256(f"{run_seed}/{pair_id}/{hypothesis_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def observation_seed(run_seed: int, pair_id: str) -> int:
-    """The seed of a picture's own mask or rain, the same for all of its lanes."""
+    """The seed of a picture's own mask or rain, the same for all its lanes."""
     return lane_seed(run_seed, pair_id, "observation")

@@ -1,7 +1,7 @@
-"""Rows that a package brings and others may add to: names that are looked up, and loaded when somebody asks for them.
+"""A table that this package fills and others may add to: names are looked up, and their objects loaded when needed.
 
-A row is `name -> "module:attribute"`. Installed packages add rows through an entry point group, so a stranger's method
-or metric needs no change here. Listing names imports nothing.
+A row is `name -> "module:attribute"`. Installed packages add rows through an entry point group, so somebody else's
+method or metric needs no change here. Listing names imports nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Registry:
     """Rows of one kind.
 
     Args:
-        kind: what a row is, as messages say it: "metric", "method".
-        group: the entry point group of other packages.
+        kind: what messages call a row: "metric", "method".
+        group: the entry point group for other packages.
         ours: {name: "module:attribute"} of this package.
     """
 
@@ -77,7 +77,7 @@ def imported(target: str, what: str) -> Any:
     """The object at "module:attribute".
 
     Args:
-        what: what it is, as the message says it.
+        what: what the message calls it.
 
     Raises:
         RegistryError: it is not there, or its module raises something.
@@ -85,7 +85,7 @@ def imported(target: str, what: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except Exception as error:  # whatever a stranger's module raises while it is imported
+    except Exception as error:  # somebody else's module can raise anything while it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise RegistryError(f"{what} cannot be loaded ({reason}); reinstall or uninstall its package") from None
 

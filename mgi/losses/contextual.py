@@ -1,4 +1,4 @@
-"""Contextual loss (OEFT equation 10): do two pictures have the same features, wherever they are?"""
+"""Contextual loss (OEFT equation 10): do two pictures have the same features, in whatever places?"""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def contextual_similarity(x: Tensor, y: Tensor, band_width: float = 0.5, centre:
     Args:
         x, y: features [B, C, h, w]; positions may differ in number.
         band_width: h; 0.5 in the original, 0.1 in CoCosNet.
-        centre: both are centred on y's channel means, of each `image` (lanes stay independent; the paper's formula, and
-            CoCosNet's code) or of the whole `batch` (the code of the loss's authors).
+        centre: both are centred on y's channel means, over each `image` (lanes stay independent; the paper's formula
+            and CoCosNet's code) or over the whole `batch` (the code of the loss's authors).
     """
     mean = y.mean(dim=(2, 3) if centre == "image" else (0, 2, 3), keepdim=True)
     x_unit, y_unit = (F.normalize(features - mean, dim=1).flatten(2) for features in (x, y))
@@ -39,7 +39,7 @@ def contextual(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "
 
 
 def contextual_literal(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "image") -> Tensor:
-    """L_context of equation 10 as it is written, x the warp and y the exemplar -> [B].
+    """L_context of equation 10 as written, with x the warp and y the exemplar -> [B].
 
     -log sum over u of max over l of X(phi(x_T)(u), phi(x_{T->S})(l)): u runs over the exemplar, l over the warp. X is
     that of the loss's authors: its values for one position of the warp sum to 1 over the exemplar. The result lies

@@ -26,10 +26,11 @@ def info_nce(
         anchors: f_S [B, C, H, W], of unit length at every position.
         positives: f_{T->S} [B, C, H, W], likewise; the same position is the positive, all others are negatives.
         tau: the temperature.
-        positions: [B, K] indices into the H W positions, row by row: which anchors count. None: all of them. Negatives
+        positions: [B, K] indices into the H W positions, row by row: the anchors to use. None: all of them. Negatives
             are always all positions.
         chunk: anchors compared at once. With more anchors than that, products are computed again for the gradient, so
-            that no more than chunk x H W of them per pair are ever kept; the H W x H W x C of the equation never are.
+            no more than chunk x H W of them per pair are ever kept. The H W x H W x C products of the equation never
+            are.
     """
     total, count = _over_anchors(_surprise, anchors, positives, tau, positions, chunk)
     return total / count
@@ -38,11 +39,11 @@ def info_nce(
 def info_nce_literal(
     anchors: Tensor, positives: Tensor, tau: float = 0.07, positions: Tensor | None = None, chunk: int = _CHUNK
 ) -> Tensor:
-    """L_cont of equation 8 as it is written -> [B]; arguments as `info_nce`, of any length.
+    """L_cont of equation 8 as written -> [B]; arguments as for `info_nce`, of any length.
 
     sum over u, sum over n in N_u of l(f_S(u), f_{T->S}(u), f_{T->S}(n)), N_u all points but u: every negative stands
-    alone in equation 7 (N = 1 there), so each term is log(1 + exp((f(u) . f+(n) - f(u) . f+(u)) / tau)). Where anchors
-    are sampled, the sum over them is scaled up to all of them, so that it does not depend on how many there are.
+    alone in equation 7 (N = 1 there), so each term is log(1 + exp((f(u) . f+(n) - f(u) . f+(u)) / tau)). If anchors are
+    sampled, the sum over them is scaled up to all anchors, so it does not depend on how many are drawn.
     """
     total, count = _over_anchors(_doubts, anchors, positives, tau, positions, chunk)
     return total * (anchors.shape[-2] * anchors.shape[-1] / count)
@@ -85,11 +86,11 @@ def _doubts(queries: Tensor, keys: Tensor, positions: Tensor, tau: float) -> Ten
     logits = _logits(queries, keys, positions, tau)
     itself = positions[..., None]
     against = F.softplus(logits - logits.gather(2, itself))
-    return against.scatter(2, itself, 0.0).sum((1, 2))  # u is no negative of u
+    return against.scatter(2, itself, 0.0).sum((1, 2))  # u is not a negative of u
 
 
 def info_nce_reference(anchors: Tensor, positives: Tensor, tau: float = 0.07) -> Tensor:
-    """What `info_nce` computes, every anchor and every score by itself; for tests on tiny maps."""
+    """The same as `info_nce`, one anchor and one score at a time; for tests on tiny maps."""
     losses = []
     for f, f_warp in zip(anchors.flatten(2), positives.flatten(2), strict=True):
         of_pair = []

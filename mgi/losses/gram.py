@@ -1,6 +1,6 @@
 """Do two pictures have the same style? Distances between Gram matrices (OEFT equation 9), one value per lane.
 
-Pyramids are {layer: [B, C, h, w]} of the network as it was; the paper names none of the layers.
+Pyramids are {layer: [B, C, h, w]} of the original network; the paper does not name the layers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def gram(features: Tensor) -> Tensor:
 def gram_relative(features: Pyramid, target: Pyramid) -> Tensor:
     """mean over layers of |G(x) - G(r)|^2 / |G(r)|^2 (Frobenius norms): equation 9 free of the scale of layers -> [B].
 
-    The squared entries of G grow with the fourth power of the features: by `gram_literal` one layer of the original
-    VGG-16 outweighs another a million times, and no one weight fits two networks.
+    The squared entries of G grow with the fourth power of the features: under `gram_literal` one layer of the original
+    VGG-16 outweighs another a million times, and no single weight fits two networks.
     """
     distances = []
     for layer, feature in features.items():
@@ -37,10 +37,11 @@ def gram_relative(features: Pyramid, target: Pyramid) -> Tensor:
 
 
 def gram_literal(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
-    """L_perc of equation 9 as it is written -> [B].
+    """L_perc of equation 9 as written -> [B].
 
     l(x, r) = sum over c, c' of (G(x)(c, c') - G(r)(c, c'))^2 with G(c, c') = sum over u of phi(u, c) phi(u, c'): sums
-    throughout (the sum of G runs over c' in print, which must be u). phi is one layer there; here layers are added.
+    throughout (the sum of G runs over c' in print, which must be u). phi is one layer there; here the layers are added
+    up.
 
     Args:
         unit: scale of the network's features against those of unit-variance pixels (`Backbone.unit`), taken out of phi.

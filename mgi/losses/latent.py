@@ -16,7 +16,7 @@ _SMALLEST = 8
 def geodesic_cross(points: Tensor) -> Tensor:
     """GEOCROSS of PULSE: D / 8 times the mean squared angle between all pairs of rows, [rows, D] -> scalar.
 
-    0 where all rows are equal, as for an image of the generator's own. The angle is 2 atan2(|x - y|, |x + y|), which is
+    0 if all rows are equal, as for a sample of the generator. The angle is 2 atan2(|x - y|, |x + y|), which is
     that between x and y where their lengths are equal; off the sphere it also sees lengths, as published.
     """
     difference = ((points[:, None] - points[None]).square().sum(-1) + _EPSILON).sqrt()

@@ -1,8 +1,8 @@
 """Distances between the feature pyramids of two images, one value per lane: third choice of D in MGI equation 7.
 
 Pyramids are {layer: [B, C, h, w]} as a `Backbone` returns them; the target's is computed once and kept. Published
-distances that are not free of scale are stated for networks that expect pixels of unit variance; `unit` is a network's
-own scale (`Backbone.unit`), by which features are divided.
+distances that depend on the scale of features are stated for networks that expect pixels of unit variance; `unit` is a
+network's own scale (`Backbone.unit`), by which features are divided.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def perceptual_mse(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Ten
 def perceptual_unit(features: Pyramid, target: Pyramid, unit: float = 1.0) -> Tensor:
     """sum over layers of mean over positions of |u(x) - u(r)|^2, u the feature vector at unit length -> [B].
 
-    LPIPS with all channel weights 1: what can be had of it without its learnt weights.
+    LPIPS with all channel weights 1, which needs no learnt weights.
     """
 
     def distance(x: Tensor, y: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Distances between images, one value per lane: means over everything but the batch, so that no lane weighs another."""
+"""Distances between images, one value per lane: means over everything but the batch, so lanes stay apart."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def l2(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _per_lane_mean(values: Tensor) -> Tensor:
-    # Not flatten(1).mean(1): that would copy features that lie in memory channels last.
+    # Not flatten(1).mean(1): that would copy features in channels-last memory.
     return values.mean(dim=tuple(range(1, values.ndim)))

@@ -1,4 +1,4 @@
-"""Metrics judge finished images: one file each, by name in `mgi.metrics.registry`.
+"""Metrics judge finished images: one file each, listed by name in `mgi.metrics.registry`.
 
 Nothing is imported here: a list of names needs no PyTorch.
 """

@@ -1,7 +1,7 @@
 """What a metric is: a pure function of images with a name, a unit, a direction and a list of what it needs.
 
-Metrics judge finished images, whoever made them. Each has one size and one network for all methods, so that rows of a
-table can be compared; no setting of a method changes how it is measured.
+Metrics judge finished images, whichever method made them. Each has one size and one network for all methods, so rows of
+a table can be compared; no setting of a method changes how it is measured.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mgi.images import resize
 from mgi.metrics.domain import DomainStatistics
 
 Need = Literal["source", "exemplar", "warp", "domain", "reference"]
-"""What a metric looks at beside the result. `warp`: the warped exemplar or, where a picture was inverted as it is, what
-was observed of it; `domain`: statistics of a domain; `reference`: images of a set to compare with."""
+"""What a metric looks at besides the result. `warp`: the warped exemplar or, where a picture was inverted as it is,
+what was observed of it; `domain`: statistics of a domain; `reference`: a set of images to compare with."""
 
 Networks = Callable[[str], Backbone]
 """The frozen network of a name, loaded once."""
@@ -31,7 +31,7 @@ Task = Literal["translate", "invert"]
 
 @dataclass(frozen=True)
 class Views:
-    """One pair: images float [1, 3, H, W] in [-1, 1], square, each of its own size; None: there is none."""
+    """One pair: images float [1, 3, H, W] in [-1, 1], square, each with its own size; None: there is none."""
 
     result: Tensor
     source: Tensor | None = None
@@ -47,7 +47,7 @@ class Views:
         return Views(result, source, exemplar, warp, self.domain)
 
     def has(self, need: Need) -> bool:
-        """Whether what a metric needs is there."""
+        """Whether everything that a metric needs is there."""
         return getattr(self, need, None) is not None
 
 
@@ -60,27 +60,27 @@ class SetViews:
     domain: DomainStatistics | None = None
 
     def has(self, need: Need) -> bool:
-        """Whether what a metric needs is there."""
+        """Whether everything that a metric needs is there."""
         return getattr(self, need, None) is not None
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What tables, reports and `mgi metrics` say of a metric.
+    """What tables, reports and `mgi metrics` say about a metric.
 
     Args:
         name: its column, such as `structure`.
         summary: one line: what it measures.
-        needs: what it looks at beside the result; where that is missing, the metric does not apply.
+        needs: what it looks at besides the result; if that is missing, the metric does not apply.
         higher_is_better: its direction.
-        unit: of its numbers; "" where they have none.
+        unit: what its numbers are in; "" if they have no unit.
         range: the smallest and largest number that it can give.
-        rows: images are brought to rows x rows before they are measured.
+        rows: images are resized to rows x rows before they are measured.
         weights: names of the zoo's networks that it uses.
         reference: the package or paper whose numbers it is tested against.
-        tasks: for which tasks it says something.
+        tasks: the tasks for which it makes sense.
         standard: whether runs measure it without being asked.
-        version: rises when its numbers change.
+        version: goes up when its numbers change.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Metric:
         return "↑" if self.higher_is_better else "↓"
 
     def digest(self, networks: dict[str, str]) -> str:
-        """What its numbers depend on, beside the images: 12 hex digits.
+        """What its numbers depend on, besides the images: 12 hex digits.
 
         Args:
             networks: {name: sha256} of the zoo.
@@ -111,7 +111,7 @@ class Metric:
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
     def require(self, views: Views | SetViews, whose: str) -> None:
-        """Raise ValueError, one line, where something that the metric needs is missing."""
+        """Raise ValueError, one line, if something that the metric needs is missing."""
         missing = [need for need in self.needs if not views.has(need)]
         if missing:
             raise ValueError(f"metric {self.name} needs {' and '.join(missing)}, which this {whose} does not have")
@@ -122,7 +122,7 @@ class PairMetric(Metric):
     """A number for every result.
 
     Args:
-        measure: images at `rows` (`Views.fitted`) and the networks -> the number; NaN where there is none.
+        measure: images at `rows` (`Views.fitted`) and the networks -> the number; NaN if there is none.
     """
 
     measure: Callable[[Views, Networks], float] = lambda views, networks: math.nan
@@ -158,6 +158,6 @@ class SetMetric(Metric):
 
 
 def fit(images: Tensor, rows: int) -> Tensor:
-    """Square images [B, 3, H, H] at rows x rows: means of cells where they divide, else bilinear with antialiasing."""
+    """Square images [B, 3, H, H] at rows x rows: means of cells if they divide, else bilinear with antialiasing."""
     larger = images.shape[-1] > rows and images.shape[-1] % rows == 0
     return resize(images, rows, "area" if larger else "bilinear")

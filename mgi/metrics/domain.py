@@ -26,7 +26,7 @@ COMPONENTS = 32
 
 
 TOGETHER = 64
-"""Batches of images whose single vectors are added to the statistics at once."""
+"""How many batches of one-vector images are added to the statistics at once."""
 
 
 class StatisticsError(ValueError):
@@ -35,13 +35,14 @@ class StatisticsError(ValueError):
 
 @dataclass(frozen=True)
 class DomainStatistics:
-    """Statistics of a domain in its own principal components, or in all dimensions where all are kept.
+    """Statistics of a domain in its own principal components, or in all dimensions if all are kept.
 
     `locations` are of single locations (for `spatial-fd`), `images` of each image's mean over them (for `paper` and
-    `set-fid`); `made_from` says of what, `explained` which share of the locations' variance the components keep.
+    `set-fid`); `made_from` says what they were measured on, `explained` which share of the locations' variance the
+    components keep.
 
-    Principal components are brought to order one by one common factor, so distances in them are in the domain's own
-    units. Where all dimensions are kept (Inception's pool3) nothing is rotated or scaled: distances are FID's.
+    Principal components are scaled to order one by one common factor, so distances in them are in the domain's own
+    units. If all dimensions are kept (Inception's pool3) nothing is rotated or scaled: distances are FID's.
     """
 
     basis: Basis
@@ -93,7 +94,8 @@ def load_statistics(path: Path) -> DomainStatistics:
         StatisticsError: the file is missing, damaged or of another kind.
     """
     try:
-        # Opened here: np.load leaves a file that it opened itself, and then could not read, to the garbage collector.
+        # Opened here: if np.load cannot read a file that it opened itself, it leaves closing it to the garbage
+        # collector.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             if header["format"] != FORMAT:
@@ -128,7 +130,7 @@ class DomainAccumulator:
         self.images = GaussianAccumulator(channels)
 
     def update(self, grids: Tensor) -> None:
-        """Add `grid_features` of images, [B, C, g, g]; with one location per image there is nothing over locations."""
+        """Add `grid_features` of images, [B, C, g, g]; with one location per image, nothing is added over locations."""
         if grids.shape[-1] > 1:
             self.locations.update(grids.permute(0, 2, 3, 1).flatten(0, 2))
         self.images.update(grids.mean(dim=(2, 3)))
@@ -141,7 +143,7 @@ class DomainAccumulator:
     def result(self, network: str, layer: str, components: int = COMPONENTS, made_from: str = "") -> DomainStatistics:
         """Statistics in the first `components` principal components of the locations, or in all dimensions as they are.
 
-        Both Gaussians are projected exactly from the full ones, so one pass over the images is enough.
+        Both Gaussians are exact projections of the full ones, so one pass over the images is enough.
 
         Raises:
             StatisticsError: fewer than two images.
@@ -171,7 +173,7 @@ class DomainAccumulator:
         )
 
     def _as_they_are(self, network: str, layer: str, made_from: str) -> DomainStatistics:
-        """Of a layer of one location: FID's own vectors. A zero covariance says that there is none over locations."""
+        """A layer with one location: FID's own vectors. A zero covariance means that there is none over locations."""
         images = self.images.result()
         size = images.mean.size
         nowhere = Gaussian(images.mean, np.zeros((size, size)), 0)
@@ -213,7 +215,7 @@ def build_statistics(
 def cache_path(
     folder: Path, source_digest: str, network: str, layer: str, n: int, components: int = COMPONENTS
 ) -> Path:
-    """Where the statistics of a domain are kept: one file per (generator or folder, network, layer, n, K).
+    """The file that keeps the statistics of a domain: one file per (generator or folder, network, layer, n, K).
 
     Args:
         source_digest: sha256 that identifies the generator's weights and seed, or the folder's files.
@@ -223,7 +225,7 @@ def cache_path(
 
 
 def cached_statistics(path: Path, build: Callable[[], DomainStatistics]) -> DomainStatistics:
-    """What `path` holds, or what `build` makes, which is then kept there; a damaged file is made again."""
+    """The statistics in `path`. If they are not there or damaged, `build` makes them and they are saved."""
     try:
         return load_statistics(path)
     except StatisticsError:

@@ -9,13 +9,13 @@ from mgi.metrics.gaussian import Gaussian
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^(1/2)); FID where the vectors are Inception's pool3.
+    """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^(1/2)); FID if the vectors are Inception's pool3.
 
     The trace of (A B)^(1/2) is the sum of the square roots of the eigenvalues of A^(1/2) B A^(1/2): symmetric, so they
     are real, and singular covariances (fewer vectors than dimensions) need no epsilon, which a matrix square root does.
 
     Returns:
-        A number >= 0; NaN where a statistic is not finite.
+        A number >= 0; NaN if a statistic is not finite.
     """
     parts = (a.mean, b.mean, a.covariance, b.covariance)
     if not all(np.isfinite(part).all() for part in parts):
@@ -28,13 +28,13 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased squared MMD with the kernel (x.y / D + 1)^3; KID where the vectors are Inception's pool3.
+    """Unbiased squared MMD with the kernel (x.y / D + 1)^3; KID if the vectors are Inception's pool3.
 
     Args:
         x, y: [N, D] and [M, D], at least two vectors each.
 
     Returns:
-        A number that is 0 on average where both come from one distribution, and may be negative.
+        A number that is 0 on average if both come from one distribution, and may be negative.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     n, m = len(x), len(y)
@@ -50,7 +50,7 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def between_locations(a: Gaussian, b: Gaussian) -> float:
-    """The Frechet distance, or NaN where one side has no spread: there is no distribution to compare then."""
+    """The Frechet distance, or NaN if one side has no spread: then there is no distribution to compare."""
     if not (a.covariance.any() and b.covariance.any()):
         return float("nan")
     return frechet_distance(a, b)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Gaussian:
-    """n vectors of D numbers: their mean [D] and unbiased covariance [D, D] (zero where n is 1)."""
+    """n vectors of D numbers: their mean [D] and unbiased covariance [D, D] (zero if n is 1)."""
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -46,8 +46,8 @@ class GaussianAccumulator:
         """Add vectors [N, D].
 
         Raises:
-            ValueError: another number of dimensions, or a value that is not finite (one NaN would spoil everything
-                that came before, silently).
+            ValueError: the wrong number of dimensions, or a value that is not finite (one NaN would silently spoil
+                everything before it).
         """
         batch = vectors.detach().cpu().double().numpy() if isinstance(vectors, Tensor) else np.asarray(vectors, float)
         if batch.ndim != 2 or batch.shape[1] != self.mean.size:
@@ -63,7 +63,7 @@ class GaussianAccumulator:
         self._combine(other.n, other.mean, other.scatter)
 
     def result(self) -> Gaussian:
-        """Statistics of all vectors so far. Raises ValueError where there were none."""
+        """Statistics of all vectors so far. Raises ValueError if there were none."""
         if self.n == 0:
             raise ValueError("no vectors to take statistics of; the source of images is empty")
         return Gaussian(self.mean.copy(), self.scatter / max(self.n - 1, 1), self.n)

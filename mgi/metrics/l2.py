@@ -1,4 +1,4 @@
-"""How near the result is to the warp, pixel by pixel."""
+"""How close the result is to the warp, pixel by pixel."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A single image gives one Inception vector, and a Frechet distance needs a covariance. But a convolutional feature gives
 one vector per location, hundreds of them: the metric `spatial-fd` compares those of a result with those of a whole
-domain, `sifid` with those of one other image. What is stored of a hypothesis is a small grid of projected features,
-enough for every rule.
+domain, `sifid` with those of one other image. For each hypothesis a small grid of projected features is stored, which
+is enough for every rule.
 
 Grids are [K, g, g] (numpy or torch, any float type): K principal components of the domain, g x g locations. Inception's
 pool3 is one location, g = 1, and is kept in all its dimensions: FID is defined on those.
@@ -27,7 +27,7 @@ GRID = 16
 
 @dataclass(frozen=True)
 class Basis:
-    """matrix [K, C] @ (feature - origin [C]): principal components of a domain's locations, brought to order one."""
+    """matrix [K, C] @ (feature - origin [C]): principal components of a domain's locations, scaled to order one."""
 
     origin: np.ndarray
     matrix: np.ndarray
@@ -42,8 +42,8 @@ class Basis:
 def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
     """Images [B, 3, H, W] in [-1, 1] -> means of a layer's features over a GRID x GRID raster, [B, C, GRID, GRID].
 
-    A layer of one location (Inception's pool3) stays one, [B, C, 1, 1]: `paper` and `set-fid` apply to it, and the
-    spatial distances are NaN.
+    A layer with one location (Inception's pool3) stays [B, C, 1, 1]: `paper` and `set-fid` apply to it, and the spatial
+    distances are NaN.
 
     Raises:
         ValueError: the layer has more than one but fewer than GRID rows or columns on these images.
@@ -62,12 +62,12 @@ def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
 
 
 def lane_features(images: Tensor, backbone: Backbone, layer: str, basis: Basis) -> Tensor:
-    """What is stored of a hypothesis: images [B, 3, H, W] in [-1, 1] -> [B, K, GRID, GRID], or [B, K, 1, 1]."""
+    """What is stored for a hypothesis: images [B, 3, H, W] in [-1, 1] -> [B, K, GRID, GRID], or [B, K, 1, 1]."""
     return basis.project(grid_features(images, backbone, layer))
 
 
 def location_statistics(features: Tensor | np.ndarray) -> Gaussian:
-    """Mean and covariance over the locations of one grid [K, g, g]; NaN where the grid is not finite."""
+    """Mean and covariance over the locations of one grid [K, g, g]; NaN if the grid is not finite."""
     grid = np.asarray(features.detach().cpu() if isinstance(features, Tensor) else features, dtype=np.float64)
     vectors = grid.reshape(grid.shape[0], -1).T
     if not np.isfinite(vectors).all():

@@ -12,9 +12,9 @@ from mgi.metrics.locations import lane_features, pooled_vector
 def paper_fd(pooled: np.ndarray, domain_images: Gaussian) -> float:
     """[K] against the pooled vectors of a domain: |x - mu|^2 + tr(Sigma) (MGI section 3.2, k_n).
 
-    One vector has no covariance, so this is the distance from the mean image, which is why it is not the default rule.
-    On Inception's pool3 in all its 2048 dimensions it is FID's own scale; in principal components of another layer it
-    is in the domain's units (`DomainStatistics`). NaN where the vector is not finite.
+    One vector has no covariance, so this is only the distance from the mean image. That is why it is not the default
+    rule. On Inception's pool3 in all its 2048 dimensions it is FID's own scale; in principal components of another
+    layer it is in the domain's units (`DomainStatistics`). NaN if the vector is not finite.
     """
     offset = np.asarray(pooled, float) - domain_images.mean
     return float(offset @ offset + np.trace(domain_images.covariance))

@@ -12,8 +12,9 @@ from mgi.metrics.base import Networks, PairMetric, Views
 
 
 def psnr_db(image: Tensor, target: Tensor) -> float:
-    """10 log10(4 / mean (x - y)^2) in dB of images [1, 3, H, W] in [-1, 1]; what exceeds the range is clipped."""
-    # Not torchmetrics' own: degraded pictures are measured while they are inverted, and importing it takes seconds.
+    """10 log10(4 / mean (x - y)^2) in dB of images [1, 3, H, W] in [-1, 1]; values outside the range are clipped."""
+    # Not torchmetrics' own: degraded pictures are measured during the inversion, and importing torchmetrics takes
+    # seconds.
     return float(10 * torch.log10(4 / l2(image.clamp(-1, 1), target)[0]))
 
 

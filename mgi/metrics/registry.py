@@ -1,7 +1,7 @@
 """All metrics by name.
 
-A new one is one file here and one line in `OURS`. Packages add theirs by the entry point group `mgi.metrics`, each an
-object of `PairMetric` or `SetMetric`.
+A new one is one file here and one line in `OURS`. Other packages add theirs through the entry point group
+`mgi.metrics`; each is a `PairMetric` or `SetMetric`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REGISTRY = Registry("metric", "mgi.metrics", OURS)
 
 
 def metric(name: str) -> Metric:
-    """The metric of a name.
+    """The metric with a given name.
 
     Raises:
         RegistryError: there is none, it cannot be loaded, or it is something else.
@@ -52,13 +52,13 @@ def metric(name: str) -> Metric:
 
 
 def chosen(wanted: str, task: Task, broken: list[str] | None = None) -> list[PairMetric]:
-    """The pair metrics that a person asks for, in the order of the registry.
+    """The pair metrics that the user asks for, in the order of the registry.
 
     Args:
-        wanted: `standard` (what `Metric.standard` says, and every metric of other packages), `none`, or names with
-            commas between them; `standard` may be one of them.
-        task: metrics that say nothing for it are left out of `standard`.
-        broken: takes a line for every metric that nobody named and that cannot be loaded; None: raise.
+        wanted: `standard` (what `Metric.standard` says, and every metric of other packages), `none`, or names separated
+            by commas; `standard` may be one of them.
+        task: metrics that make no sense for it are left out of `standard`.
+        broken: gets a line for every metric that cannot be loaded and was not asked for by name; None: raise.
 
     Raises:
         RegistryError: no such metric, or one of whole sets.
@@ -66,7 +66,7 @@ def chosen(wanted: str, task: Task, broken: list[str] | None = None) -> list[Pai
     names = [name.strip() for name in wanted.split(",") if name.strip() and name.strip() != "none"]
     for name in names:
         if name != "standard" and name not in REGISTRY.rows:
-            metric(name)  # says which there are
+            metric(name)  # the message lists all metrics
     found: list[PairMetric] = []
     for name in REGISTRY.rows if "standard" in names else [name for name in REGISTRY.rows if name in names]:
         try:
@@ -82,13 +82,13 @@ def chosen(wanted: str, task: Task, broken: list[str] | None = None) -> list[Pai
 
 
 def _chosen(name: str, asked: bool, task: Task) -> PairMetric | None:
-    """The metric, where it was asked for by name or is a standard one."""
+    """The metric, if it was asked for by name or is a standard one."""
     from mgi.metrics.base import PairMetric
 
     one, ours = metric(name), REGISTRY.rows[name].package == OUR_PACKAGE
     if not isinstance(one, PairMetric):
         if asked:
-            raise RegistryError(f"metric {name} is of whole sets; choose metrics of pairs: {', '.join(_pairs())}")
+            raise RegistryError(f"metric {name} is for whole sets; choose metrics of pairs: {', '.join(_pairs())}")
         return None
     return one if asked or ((one.standard or not ours) and task in one.tasks) else None
 

@@ -27,9 +27,9 @@ def statistics(batches: Iterable[Tensor], backbone: Backbone, layer: str = LAYER
 
 
 def relative_frechet(images: Gaussian, held_out: Gaussian) -> float:
-    """The Frechet distance in units of the held-out images' total variance, so that its scale is nobody's pixel scale.
+    """The Frechet distance in units of the held-out images' total variance, so it does not depend on any pixel scale.
 
-    0 is perfect; 1 is a generator that always makes the mean of the real features.
+    0 is perfect; 1 is a generator that always gives the mean of the real features.
 
     Raises:
         ValueError: the held-out images do not differ.

@@ -20,7 +20,7 @@ DOMAIN_SEED = 0
 def generated_images(
     generator: Generator, count: int, size: int, device: str, seed: int = DOMAIN_SEED
 ) -> Iterator[Tensor]:
-    """`count` samples of the generator as [1,3,size,size], one by one: the same in any batch, little memory."""
+    """`count` samples of the generator as [1,3,size,size], one by one: the same in any batch, with little memory."""
     random = torch.Generator().manual_seed(seed)
     for _ in range(count):
         z = torch.randn(1, generator.z_dim, generator=random).to(device)

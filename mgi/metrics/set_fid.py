@@ -13,7 +13,7 @@ from mgi.metrics.locations import lane_features, pooled_vector
 def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:
     """Frechet distance of results, one vector each, [P, K], from a domain's images.
 
-    Vectors that are not finite (failed lanes) are left out; NaN where none is left.
+    Vectors that are not finite (failed lanes) are left out; NaN if none is left.
     """
     vectors = np.asarray(pooled, float)
     vectors = vectors[np.isfinite(vectors).all(axis=1)]

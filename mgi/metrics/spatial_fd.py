@@ -14,7 +14,7 @@ from mgi.metrics.locations import lane_features, location_statistics
 def spatial_fd(features: Tensor | np.ndarray, domain_locations: Gaussian) -> float:
     """Frechet distance of one image's locations [K, g, g] from a domain's.
 
-    NaN where features are not finite or all locations are equal: there is no distribution to compare then.
+    NaN if features are not finite or all locations are equal: then there is no distribution to compare.
     """
     return between_locations(location_statistics(features), domain_locations)
 

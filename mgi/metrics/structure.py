@@ -1,7 +1,7 @@
 """Does the result keep the source's structure? Features of both at the same place, by two networks.
 
-EfficientNet-Lite0 takes part in no optimisation here: a gain that it does not see as well is a gain of the network that
-was optimised, not of the picture.
+Nothing here is optimised under EfficientNet-Lite0. A gain that it does not confirm is a gain for the network that was
+optimised, not for the picture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LITE0, LITE0_LAYER = "efficientnet-lite0", "stride16"
 
 def difference(x: Tensor, y: Tensor) -> float:
     """1 - mean over positions of the cosine between features [1, C, h, w], centred (MGI equations 4-5)."""
-    return float((1 - (normalise(x) * normalise(y)).sum(1).mean()).clamp(0, 2))  # rounding leaves the range by 5e-7
+    return float((1 - (normalise(x) * normalise(y)).sum(1).mean()).clamp(0, 2))  # rounding can leave the range by 5e-7
 
 
 def _of(network: str, layer: str, views: Views, networks: Networks) -> float:

@@ -1,4 +1,4 @@
-"""Has the result the exemplar's style? Gram matrices of both (OEFT equation 9, free of the scale of layers)."""
+"""Does the result have the exemplar's style? Gram matrices of both (OEFT equation 9, free of the scale of layers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near the result is to the warp for VGG-16, free of the scale of its layers."""
+"""How close the result is to the warp for VGG-16, independent of the scale of its layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mgi.metrics.base import Networks, PairMetric, Views, fit
 
 NETWORK, LAYERS, ROWS = "vgg16-imagenet", ("relu1_2", "relu2_2", "relu3_3"), 128
 SMALLEST = 64
-"""Rows below which images are enlarged, since deeper layers would see next to nothing."""
+"""Images with fewer rows are enlarged; otherwise deeper layers would see next to nothing."""
 
 
 @torch.no_grad()

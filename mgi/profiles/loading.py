@@ -28,10 +28,10 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
         profile: a name from `profile_names()` or a path that ends in `.toml`.
         method: one of `mgi methods`. Those of the inversion family replace the profile's settings; overrides win over
             both, and `inversion.method` among them names the method as this does.
-        overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML where it parses.
+        overrides: flat `{"inversion.steps": 40}`; values may be text, which is read as TOML if it parses.
 
-    Relative paths in a TOML file start at its folder and are absolute in what is returned; those in overrides stay as
-    they are: `whole_paths` makes them so, for whoever goes elsewhere with them.
+    Relative paths in a TOML file start at its folder and are returned as absolute paths. Those in overrides stay as
+    they are; `whole_paths` makes them absolute for code that runs in other folders.
 
     Raises:
         ConfigError: one line naming the field, what was expected and what was found.
@@ -89,7 +89,7 @@ def _assign(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def parse_value(text: str) -> Any:
-    """A value given as text, read as TOML where it parses."""
+    """A value given as text, read as TOML if it parses."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

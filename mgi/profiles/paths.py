@@ -1,4 +1,4 @@
-"""Paths in a configuration: made whole where a person wrote them, since workers run in other folders."""
+"""Paths in a configuration: made absolute at once, since workers run in other folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 GENERATOR = "generator"
-"""Value of `selection.domain` that is no folder."""
+"""The value of `selection.domain` that is not a folder."""
 MASK = "mask:"
 
 
@@ -17,7 +17,7 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
     Args:
         key: its key, such as `generator` or `inversion.degradation`; "" for a whole configuration.
         value: text, or a section as a mapping.
-        folder: what relative paths are relative to: the profile's folder, or where the command was started.
+        folder: the folder that relative paths start from: the profile's, or the one where the command was started.
     """
     if isinstance(value, dict):
         return {name: whole_paths(f"{key}.{name}" if key else name, inner, folder) for name, inner in value.items()}
@@ -33,8 +33,8 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
 
 
 def whole_generator(name_or_path: str, folder: Path | None = None) -> str:
-    """A zoo name as it is, anything else as an absolute path; relative ones start at `folder` (default: here)."""
-    from mgi.weights.identity import generator_names  # what downloads weights is slow to import
+    """A zoo name as it is, anything else as an absolute path; relative ones start at `folder` (default: this one)."""
+    from mgi.weights.identity import generator_names  # the code that downloads weights is slow to import
 
     return name_or_path if name_or_path in generator_names() else _whole_file(name_or_path, folder or Path.cwd())
 
@@ -44,7 +44,7 @@ def _joined(path: str, folder: Path) -> str:
 
 
 def _whole_file(path: str, folder: Path) -> str:
-    """Absolute, its folder without links; a last link stays, for its ending says how the file is read."""
+    """Absolute, with links in its folder resolved; a link at the end stays: its suffix says how the file is read."""
     parent, name = os.path.split(_joined(path, folder))
     if name in ("", os.curdir, os.pardir):
         return os.path.realpath(_joined(path, folder))

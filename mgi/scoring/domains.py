@@ -1,4 +1,4 @@
-"""Which domain a configuration compares with, and its statistics: shipped, kept from the last time, or measured now."""
+"""The domain that a configuration compares with, and its statistics: shipped, saved earlier, or measured now."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from mgi.weights import zoo
 from mgi.weights.identity import generator_sha256
 
 POOLED = "pool3"
-"""Inception's layer behind FID, which has one location: only the metrics `paper` and `set-fid` apply to it."""
+"""The Inception layer behind FID, which has one location: only the metrics `paper` and `set-fid` apply to it."""
 
 
 def feature_shape(config: RunConfig, backbone: Backbone) -> tuple[int, int, int]:
-    """Shape [K, g, g] of what is compared of one image."""
+    """Shape [K, g, g] of the features that are compared for one image."""
     channels = backbone.channels(config.selection.layer)
     if config.selection.layer == POOLED:
-        return (channels, 1, 1)  # the literal FID feature: one vector, all of its dimensions
+        return (channels, 1, 1)  # the literal FID feature: one vector with all its dimensions
     return (min(COMPONENTS, channels), GRID, GRID)
 
 
@@ -57,7 +57,7 @@ def load_domain(
         backbone: the network of `selection.backbone`.
         device: where images live.
         size: rows of the images that are compared, and of the domain's.
-        generator: loads the generator, where its samples are the domain and have not been measured before.
+        generator: loads the generator, if its samples are the domain and have not been measured before.
 
     Raises:
         ConfigError: the domain's folder, or a picture in it, cannot be used.

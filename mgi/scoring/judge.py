@@ -1,4 +1,4 @@
-"""Every distance of a hypothesis, and the choice: the domain's statistics behind the rules of `selection`."""
+"""All distances of a hypothesis, and the choice: the domain's statistics behind the rules of `selection`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Judge:
 
     Args:
         config: selection rule, feature network, domain.
-        generator: source of the domain's samples where `selection.domain` is `generator`.
+        generator: source of the domain's samples if `selection.domain` is `generator`.
         backbone: the feature network.
         device: where images live.
         size: rows of the images that are judged, and of the domain's.
@@ -42,12 +42,12 @@ class Judge:
 
     @property
     def feature_shape(self) -> tuple[int, int, int]:
-        """Shape of what is stored of a hypothesis."""
+        """Shape of what is stored for a hypothesis."""
         return feature_shape(self.config, self._backbone)
 
     @property
     def feature_dtype(self) -> str:
-        """dtype of what is stored of a hypothesis; FID's own vectors are kept in full."""
+        """dtype of what is stored for a hypothesis; FID's own vectors are kept in full precision."""
         return "float32" if self.config.selection.layer == POOLED else "float16"
 
     @property
@@ -58,7 +58,7 @@ class Judge:
         return self._domain
 
     def features(self, images: Tensor) -> np.ndarray:
-        """Images [B,3,S,S] in [-1, 1] -> what is stored of them, [B, *feature_shape] of feature_dtype."""
+        """Images [B,3,S,S] in [-1, 1] -> what is stored for them, [B, *feature_shape] of feature_dtype."""
         grids = lane_features(images, self._backbone, self.config.selection.layer, self.domain.basis)
         return grids.cpu().numpy().astype(self.feature_dtype)
 
@@ -73,7 +73,7 @@ class Judge:
         }
 
     def domain_distance(self, features: np.ndarray, rule: str) -> float:
-        """Features [K,g,g] -> the distance to the domain under `paper`, else the spatial one: what needs no pair."""
+        """Features [K,g,g] -> the distance to the domain: `paper` under that rule, else the spatial one."""
         grid = features.astype(np.float32)
         if rule == "paper":
             return paper_fd(pooled_vector(grid), self.domain.images)
@@ -88,7 +88,7 @@ class Judge:
     def select_set(
         self, tables: list[list[dict[str, Any]]], features: Callable[[int, str], np.ndarray]
     ) -> list[dict[str, Any]]:
-        """All pairs' rows -> every pair's choice by one ranking of the set; features are read one lane at a time."""
+        """All pairs' rows -> every pair's choice, by one ranking of the set; features are read one lane at a time."""
         pooled: dict[str, list[np.ndarray]] = {}
         for number, table in enumerate(tables):
             for name in (row["hypothesis"] for row in table):

@@ -1,6 +1,6 @@
 """Which hypothesis wins: rules on the rows of one pair, or of all pairs for `set-fid` (MGI section 3.2).
 
-Pure functions of numbers that were computed before; the same rows give the same choice in any order.
+Pure functions of stored numbers; the same rows give the same choice in any order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mgi.config import RULES
 
 Row = Mapping[str, Any]
 """`hypothesis` (id), `error` (distance to the warp; smaller is more faithful), one number per rule, and `finished`,
-which is 0 where the search ended it early."""
+which is 0 if the search ended it early."""
 
 
 class SelectionError(ValueError):
@@ -25,7 +25,7 @@ class SelectionError(ValueError):
 class Choice:
     """The winner of one pair.
 
-    `guarded` are the ids that the fidelity bound put out, `invalid` those whose error or distance is not a number,
+    `guarded` are the ids that the fidelity bound ruled out, `invalid` those whose error or distance is not a number,
     `halved` those that the search ended before their last step.
     """
 
@@ -38,7 +38,7 @@ class Choice:
 
 
 def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
-    """The hypothesis of smallest distance among those that are faithful enough.
+    """The hypothesis with the smallest distance among those that are faithful enough.
 
     Args:
         rows: one per hypothesis.
@@ -53,7 +53,7 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
     """
     if rule not in RULES:
         raise SelectionError(f"unknown selection rule {rule!r}; use one of {', '.join(RULES)}")
-    # A lane that the search gave up is only good for the table, unless nothing else is left.
+    # A lane that the search gave up counts only if nothing else is left.
     whole = [row for row in rows if _number(row, "finished") != 0]
     halved = _ids([row for row in rows if _number(row, "finished") == 0])
     candidates, guarded, invalid = _guard(whole, rule, fidelity_bound)
@@ -70,8 +70,8 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
 def select_set(tables: Sequence[Sequence[Row]], distances: Mapping[str, float], fidelity_bound: float) -> list[Choice]:
     """`set-fid`: one ranking of hypotheses for the whole set, by their distance over all pairs.
 
-    Every pair gets the best-ranked hypothesis that it has a faithful result of, so that one failed lane or one pair
-    that a hypothesis does not suit costs that pair its favourite and the set nothing.
+    Every pair gets the best-ranked hypothesis for which it has a faithful result. So one failed lane, or one pair that
+    a hypothesis does not suit, changes that pair's choice only.
 
     Args:
         tables: the rows of each pair.
@@ -87,7 +87,7 @@ def select_set(tables: Sequence[Sequence[Row]], distances: Mapping[str, float], 
 
 
 def _guard(rows: Sequence[Row], rule: str, bound: float) -> tuple[list[Row], tuple[str, ...], tuple[str, ...]]:
-    """(rows that may win, ids out by the bound, ids without numbers)."""
+    """(rows that may win, ids ruled out by the bound, ids without numbers)."""
     valid: list[Row] = []
     invalid: list[Row] = []
     for row in rows:
@@ -97,7 +97,7 @@ def _guard(rows: Sequence[Row], rule: str, bound: float) -> tuple[list[Row], tup
     faithful: list[Row] = []
     guarded: list[Row] = []
     for row in valid:
-        # Not error > bound * smallest alone: an infinite bound times an error of zero is not a number.
+        # Not only error > bound * smallest: an infinite bound times an error of zero is not a number.
         out = math.isfinite(bound) and _number(row, "error") > bound * smallest
         (guarded if out else faithful).append(row)
     return faithful, _ids(guarded), _ids(invalid)

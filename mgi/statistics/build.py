@@ -32,11 +32,11 @@ HEAD_IMAGES, HEAD_POSITIONS = 400, 600
 
 
 class Samples:
-    """Goes through the generator once and collects, on the way, what the head is fitted to.
+    """Runs the generator once, and collects the data to fit the head to.
 
     Args:
         generator: a MobileStyleGAN.
-        count: images, of the same latents as `mgi.metrics.samples.generated_images`.
+        count: images, from the same latents as `mgi.metrics.samples.generated_images`.
         head_layer: convolutions before the features that the head reads.
     """
 

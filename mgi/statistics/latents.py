@@ -13,7 +13,7 @@ from mgi.inversion.prior import LatentPrior
 
 
 def write_latents(path: Path, prior: LatentPrior, head: CoarseHead) -> None:
-    """Write both as float16 (the prior's basis, too: its columns stay orthonormal to 1e-4)."""
+    """Write both as float16 (the prior's basis too: its columns stay orthonormal to 1e-4)."""
     tensors: dict[str, Tensor] = {
         "prior.mean": prior.mean,
         "prior.basis": prior.basis,

@@ -178,7 +178,7 @@ def test_names_come_in_the_registrys_order_and_once() -> None:
 def test_what_cannot_be_chosen_is_refused() -> None:
     with pytest.raises(RegistryError, match="unknown metric 'lpisp'; use one of"):
         names("standard,lpisp")
-    with pytest.raises(RegistryError, match="set-fid is of whole sets; choose metrics of pairs: l2, vgg") as error:
+    with pytest.raises(RegistryError, match="set-fid is for whole sets; choose metrics of pairs: l2, vgg") as error:
         names("set-fid")
     assert "relative-frechet" not in str(error.value) and one_line(error)
 
@@ -188,7 +188,7 @@ def test_metrics_of_other_packages_are_standard(monkeypatch: pytest.MonkeyPatch)
     assert names("standard")[-2:] == ["style", "sharpness"]
     assert names("l2") == ["l2"] and names("none") == []
     assert names("sharpness") == ["sharpness"]
-    with pytest.raises(RegistryError, match="spread is of whole sets"):
+    with pytest.raises(RegistryError, match="spread is for whole sets"):
         names("spread")
 
 
