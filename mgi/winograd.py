@@ -1,9 +1,9 @@
 """3 x 3 convolutions with frozen weights by Winograd's F(4 x 4, 3 x 3) (Lavin and Gray, CVPR 2016), for CPUs.
 
 Each 4 x 4 tile of the output costs 36 products per pair of channels instead of 144, and all tiles become 36 matrix
-products. Frozen weights are transformed once; weights that learn are transformed in every pass, which pays from fewer
-shapes. The price is rounding: errors are about 1e-5 of the output's spread, ten times those of the direct way, and both
-ways agree to 1e-4. On two cores a layer of 512 channels takes 0.4 of the direct time (docs/benchmarks.md).
+products. Frozen weights are transformed once; weights that learn are transformed in every pass, which pays for fewer
+shapes. The price is rounding: errors are about 1e-5 of the output's spread, ten times those of the direct convolution,
+and the two agree to 1e-4. On two cores a layer of 512 channels takes 0.4 of the direct time (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FROM_CHANNELS = 128
 FROM_TILES = 32
 """Fewer tiles than this (images x rows x columns / 16) read more weights than they save products."""
 LEARNING_FROM_CHANNELS = 256
-"""The same where weights learn and are transformed in every pass."""
+"""The same for weights that learn and are transformed in every pass."""
 
 _BT = torch.tensor(
     [
@@ -55,11 +55,11 @@ _WEIGHT = torch.kron(_G, _G).float().contiguous()
 
 
 _matrices: Any = WeakTensorKeyDictionary()
-"""Transformed weights of each frozen weight, for both directions; they go when the weight goes."""
+"""The transformed weights of each frozen weight, for both directions; they are freed with the weight."""
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A frozen 3 x 3 convolution with padding 1, by the faster of two ways.
+    """A frozen 3 x 3 convolution with padding 1, tiled or direct, whichever is faster.
 
     Args:
         x: [N, I, h, w].
@@ -78,8 +78,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def pays(shape: Sequence[int], x: Tensor, weight: Tensor) -> bool:
-    """Whether the tiled way is the faster one for inputs [N, I, h, w] of x's kind."""
-    if torch.compiler.is_compiling():  # weights would be transformed in every pass, and nothing is gained on a GPU
+    """Whether tiles are faster for inputs [N, I, h, w] like x."""
+    if torch.compiler.is_compiling():  # weights would be transformed in every pass, and a GPU gains nothing
         return False
     return not weight.requires_grad and _fits(shape, x, weight, FROM_CHANNELS)
 
@@ -124,7 +124,7 @@ def _image(products: Tensor, shape: Sequence[int]) -> Tensor:
     n, _, h, w = shape
     rows, columns, outputs = h // 4, w // 4, products.shape[2]
     y = (_OUTPUT @ products.view(36, -1)).view(4, 4, n, rows, columns, outputs).permute(2, 3, 0, 4, 1, 5)
-    # Written into a tensor of its own: what follows may work on it in place, which a view would forbid.
+    # Written into a new tensor: later operations may work on it in place, which a view would forbid.
     result = torch.empty((n, outputs, h, w), dtype=products.dtype, memory_format=torch.channels_last)
     result.permute(0, 2, 3, 1).view(n, rows, 4, columns, 4, outputs).copy_(y)
     return result
@@ -140,13 +140,13 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        # The gradient of a convolution's input is a convolution with the kernels turned round.
+        # The gradient of a convolution's input is a convolution with the kernels flipped.
         (matrices,) = ctx.saved_tensors
         return convolve(gradient, matrices), None, None, None
 
 
 def learning_conv3x3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `conv3x3` for weights that learn: gradients of x, weight and bias."""
+    """Like `conv3x3`, for weights that learn: gradients of x, weight and bias."""
     if not _fits(x.shape, x, weight, LEARNING_FROM_CHANNELS):
         return F.conv2d(x, weight, bias, padding=1)
     y: Tensor = _LearningWinograd.apply(x, weight, bias)
@@ -154,7 +154,7 @@ def learning_conv3x3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class _LearningWinograd(torch.autograd.Function):
-    """Every gradient is the transpose of its part of the way there, so the transformed input and weight serve twice."""
+    """Every gradient is the transpose of its part of the forward pass, so transformed input and weight serve twice."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ class _LearningWinograd(torch.autograd.Function):
 
 
 def _overlapped(tiles: Tensor) -> Tensor:
-    """Tiles [6, 6, N, rows, columns, C] added where they overlap: [N, 4 rows + 4, 4 columns + 4, C]."""
+    """Tiles [6, 6, N, rows, columns, C], added where they overlap: [N, 4 rows + 4, 4 columns + 4, C]."""
     _, _, n, rows, columns, channels = tiles.shape
     image = tiles.new_zeros(n, rows + 1, 4, columns + 1, 4, channels)
     to = image.permute(2, 4, 0, 1, 3, 5)  # the last two rows and columns of a tile lie in its neighbours

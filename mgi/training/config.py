@@ -12,7 +12,7 @@ from mgi.training.augment import OPERATIONS
 
 
 class TrainingConfig(BaseModel):
-    """Settings of `mgi train generator`; measured reasons for the defaults are in docs/training.md."""
+    """Settings of `mgi train generator`; docs/training.md has measurements behind the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
@@ -35,26 +35,27 @@ class TrainingConfig(BaseModel):
     batch: int = Field(16, ge=2)
     """Images per step, over all processes."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of both networks; equalised learning rates want it about ten times larger than other GANs."""
+    """Of both networks; equalised learning rates need about ten times the rate of other GANs."""
     beta2: float = Field(0.99, ge=0, lt=1)
-    """Second moment of Adam; the first is 0."""
+    """Decay of Adam's second moment; the first one's is 0."""
     reconstruction: float = Field(5.0, ge=0)
-    """Weight of the reconstruction term: an encoder is trained along, and the generator must reproduce real images from
-    its codes. Short trainings gain most from it."""
+    """Weight of the reconstruction term: an encoder is trained as well, and the generator must reproduce real images
+    from its codes. Short trainings gain most from it."""
     critic_steps: int = Field(1, ge=1)
-    """Steps of the discriminator for one of the generator; the WGAN papers take 5."""
+    """Discriminator steps per generator step; the WGAN papers take 5."""
     r1: float = Field(0.0, ge=0)
-    """gamma of the R1 penalty, which is gamma / 2 x E |grad D|^2; a residual discriminator wants about 0.5."""
+    """gamma of the R1 penalty, which is gamma / 2 x E |grad D|^2; a residual discriminator needs about 0.5."""
     r1_every: int = Field(16, ge=1)
-    """Steps between two R1 penalties, each of which then counts that many times (lazy regularisation)."""
+    """Steps between two R1 penalties; each penalty then counts this many times (lazy regularisation)."""
     augment: tuple[str, ...] = ("brightness", "saturation", "contrast", "translation")
-    """Differentiable augmentations, of brightness, saturation, contrast, translation and cutout."""
+    """Differentiable augmentations, from brightness, saturation, contrast, translation and cutout."""
     flip: bool = True
     """Mirror half of the real images."""
     ema_images: float = Field(10_000, gt=0)
-    """Images after which half of a weight's average is forgotten; shorter early on (a twentieth of what was seen)."""
+    """Images after which half of a weight's running average is forgotten; fewer early on (a twentieth of the images
+    seen)."""
     seed: int = Field(0, ge=0)
-    """Of start, order, augmentation and codes."""
+    """Seed of the start, the order, augmentation and codes."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of both networks; bf16 pays only if the processor computes it natively."""
 

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader, Dataset
 from mgi.images import to_float
 
 HOLD_OUT_EVERY = 10
-"""Every tenth image, in the order of names, is never trained on: the score is a distance from those."""
+"""Every tenth image, in the order of names, is never trained on: the score is the distance from these."""
 HOLD_OUT_AT_MOST = 2048
 
 
 class Pictures(Dataset[Tensor]):
-    """Rows of an array uint8 [N, R, R, 3] as float32 [3, R, R] in [-1, 1]; only what is asked for is read from disk."""
+    """Rows of an array uint8 [N, R, R, 3] as float32 [3, R, R] in [-1, 1]; only rows asked for are read from disk."""
 
     def __init__(self, pixels: np.ndarray, rows: Sequence[int]) -> None:
         self.pixels, self.rows = pixels, np.asarray(rows)
@@ -46,10 +46,10 @@ def split(count: int) -> tuple[list[int], list[int]]:
 
 
 def loader(pictures: Pictures, batches: Iterable[list[int]], workers: int = 0) -> Iterator[Tensor]:
-    """Batches [B, 3, R, R] of the given indices, in order, without end if `batches` has none.
+    """Batches [B, 3, R, R] of the given indices, in order, without end if `batches` has no end.
 
     Args:
-        workers: processes that read ahead. 0 on a CPU: pictures are decoded already, and training needs the cores.
+        workers: processes that read ahead. 0 on a CPU: pictures are already decoded, and training needs the cores.
     """
     return iter(DataLoader(pictures, batch_sampler=batches, num_workers=workers, collate_fn=_as_it_is))
 

@@ -1,4 +1,4 @@
-"""The score of a generator in training: `relative-frechet` of samples, always of the same codes."""
+"""The score of a generator in training: `relative-frechet` of samples, always from the same codes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def score(
     """
     random = torch.Generator().manual_seed(SAMPLES_SEED)
     z = torch.randn(samples, z_dim, generator=random)
-    # 8-bit like the held-out images: what a file would hold is what is judged.
+    # 8-bit like the held-out images: the score judges what a file would hold.
     images = (to_float(to_uint8(sample(part)), device) for part in z.split(64))
     return relative_frechet(statistics(images, backbone), held_out)

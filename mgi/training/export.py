@@ -1,4 +1,4 @@
-"""A trained generator as a file that anything here loads, and that says what it is."""
+"""A trained generator as a file that everything here can load, and that says what it is."""
 
 from __future__ import annotations
 

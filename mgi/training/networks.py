@@ -1,7 +1,7 @@
-"""What is trained: PGGAN's generator, and a residual discriminator that is dropped afterwards.
+"""The networks to train: PGGAN's generator, and a residual discriminator that is dropped afterwards.
 
 Both use equalised learning rates (Karras et al. 2018, section 4.1): parameters are drawn from N(0, 1) and scaled by
-gain / sqrt(fan-in) where they are used, so that Adam moves all of them at one speed.
+gain / sqrt(fan-in) where they are used, so Adam moves all of them at the same speed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PGGANGenerator(nn.Module):
     """The generator of PGGAN at its last resolution, trainable; `mgi.generators.load_file` reads its export.
 
     Args:
-        channels: of each resolution from 4 x 4 on; their number decides the resolution.
+        channels: channels of each resolution from 4 x 4 on; how many there are decides the resolution.
         z_dim: of the latent codes, z ~ N(0, 1).
     """
 
@@ -92,8 +92,8 @@ class PGGANGenerator(nn.Module):
 class Trunk(nn.Module):
     """Residual blocks from pixels down to 4 x 4, shared in form by discriminator and encoder.
 
-    The first thing it does is to turn 2 x 2 pixels into channels: its cost is a third of a mirror of the generator's,
-    which is where most of the time went (docs/training.md).
+    First it turns 2 x 2 pixels into channels. So it costs a third as much as a mirror image of the generator would, on
+    which most of the time was spent (docs/training.md).
     """
 
     def __init__(self, channels: Sequence[int], wrap: Wrap) -> None:
@@ -166,7 +166,7 @@ class Encoder(nn.Module):
 def minibatch_deviation(x: Tensor) -> Tensor:
     """[B, C, h, w] with one more channel: how much the images of a group differ (Karras et al. 2018, section 3).
 
-    Groups are neighbours in the batch, so that real and generated images in one batch do not see each other.
+    Groups are neighbours in the batch, so real and generated images in one batch do not see each other.
     """
     size = math.gcd(len(x), GROUP)
     groups = x.float().unflatten(0, (-1, size))

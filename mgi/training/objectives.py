@@ -1,7 +1,7 @@
 """Adversarial objectives by name: what discriminator and generator minimise, given logits D(x).
 
 `real` and `fake` are logits [B] of real and of generated images; sigmoid(D) is the probability "real" where an
-objective speaks of probabilities. Every loss is written to be minimised.
+objective speaks of probabilities. Every loss is to be minimised.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _fool_critic(fake: Tensor) -> Tensor:
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
-        # Goodfellow et al. 2014, equation 1: G minimises log(1 - D(G(z))), which saturates where D wins.
+        # Goodfellow et al. 2014, equation 1: G minimises log(1 - D(G(z))), which saturates when D wins.
         Objective("minimax", _cross_entropy, lambda fake: -F.softplus(fake).mean()),
         # The same paper's remedy: G maximises log D(G(z)).
         Objective("non-saturating", _cross_entropy, lambda fake: F.softplus(-fake).mean()),
@@ -92,7 +92,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: 
 
 @torch.no_grad()
 def clip_weights(discriminator: nn.Module, bound: float) -> None:
-    """Every weight, as it is used, into [-bound, bound] (WGAN)."""
+    """Clip every weight, as it is used, to [-bound, bound] (WGAN)."""
     for module in discriminator.modules():
         if isinstance(module, Convolution):
             module.weight.clamp_(-bound / module.scale, bound / module.scale)

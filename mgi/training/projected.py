@@ -1,7 +1,7 @@
 """A projected discriminator (Sauer et al. 2021): heads on the features of a frozen, pretrained network.
 
 Features of four resolutions are mixed by fixed random convolutions, first across channels, then from coarse to fine
-across scales (section 3.2 of that paper), so that no head can settle on the few features that are easiest to tell
+across scales (section 3.2 of that paper), so no head can concentrate on the few features that are easiest to tell
 apart. Only the heads are trained; each is spectrally normalised and sees one scale.
 
 Ours: one more head sees the pixels. Without it the generator learnt a fine grid that the pretrained features overlook.
@@ -34,7 +34,7 @@ class ProjectedDiscriminator(nn.Module):
     Args:
         backbone: a frozen feature network.
         layers: its layers, from fine to coarse, each half the size of the one before.
-        size: rows that images are brought to before the backbone.
+        size: rows that images are resized to before the backbone.
         channels: of the generator; the head that sees pixels has half as many.
     """
 
@@ -56,7 +56,7 @@ class ProjectedDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] -> logits [B, K], high where they look real."""
-        # As many columns as a large head has, so that it counts like one in the mean.
+        # As many columns as a large head has, so it counts like one in the mean.
         pixels = self.pixels(images)[:, None].expand(-1, LAST * LAST)
         if images.shape[-1] != self._size:
             images = F.interpolate(images, size=self._size, mode="bilinear", align_corners=False)
@@ -90,7 +90,7 @@ class _Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for convolution in self.down:
             x = F.leaky_relu(convolution(x), SLOPE)
-        # PGGAN's remedy against collapse, once per head.
+        # PGGAN's remedy for collapse, once per head.
         x = F.leaky_relu(self.last(minibatch_deviation(x)), SLOPE)
         logits: Tensor = self.logit(x)
         return logits.flatten(1)

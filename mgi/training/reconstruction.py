@@ -1,8 +1,8 @@
 """The reconstruction term: the generator also has to reproduce the training images from codes that an encoder finds.
 
-An adversarial gradient says little while the generator's images are far from real ones; a reconstruction shows it at
-once what belongs where. Autoencoding generators go back to Larsen et al. 2016; here codes live on the sphere to which
-the generator normalises its latents, spread out over it (Wang and Isola 2020), so that random codes lie among them.
+An adversarial gradient says little while the generator's images are far from real ones; a reconstruction shows at once
+what belongs where. Autoencoding generators go back to Larsen et al. 2016; here codes live on the sphere to which the
+generator normalises its latents, spread out over it (Wang and Isola 2020), so random codes lie among them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ def reconstruction_loss(images: Tensor, real: Tensor, backbone: Backbone, layers
 def uniformity(codes: Tensor) -> Tensor:
     """log E exp(-2 |a - b|^2) over pairs of unit vectors: small where codes [B, D] cover the sphere."""
     unit = torch.nn.functional.normalize(codes, dim=1)
-    # Not torch.pdist, whose gradient is NaN where two codes agree.
+    # Not torch.pdist, whose gradient is NaN if two codes are equal.
     distances = (2 - 2 * unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool, device=unit.device)]
     return distances.mul(-2).exp().mean().log()

@@ -1,7 +1,7 @@
 """One training run as an object: networks, optimisers, running average, and a step that depends on nothing else.
 
-Whatever is random in step k (images, mirror, augmentation, codes) is drawn from generators seeded by (seed, k), so a
-run that is continued from step k is the run that was never stopped, bit for bit on a CPU with as many threads.
+Everything random in step k (images, mirror, augmentation, codes) is drawn from generators seeded by (seed, k). So a run
+that is continued from step k equals one that was never stopped, bit for bit on a CPU with as many threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ADAM_FIRST_MOMENT = 0.0
 
 
 class TrainingError(ValueError):
-    """Training cannot start or go on; the message is one line and says what to change."""
+    """Training cannot start or continue; the message is one line and says what to change."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Trainer:
     Args:
         config: what to train.
         device: where; on CUDA the networks are compiled if `compile` says so.
-        rank, world: this process among those that share a batch (`torchrun`); gradients are averaged over them.
+        rank, world: this process among those that share a batch (`torchrun`); gradients are averaged over all of them.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class Trainer:
         return self.steps_done * self.config.batch
 
     def batches(self, images: int) -> Iterator[list[int]]:
-        """Indices of the real images of this process's batches, from the next step on, without end.
+        """Indices of the real images in this process's batches, from the next step on, without end.
 
-        Every epoch is a permutation of its own; the last images of an epoch that do not fill a batch are left out.
+        Every epoch has its own permutation; the last images of an epoch that do not fill a batch are left out.
         """
         size, step = self.config.batch, self.steps_done
         per_epoch = images // size
         if not per_epoch:
-            raise TrainingError(f"{images} images do not fill a batch of {size}; bring more or use a smaller batch")
+            raise TrainingError(f"{images} images do not fill a batch of {size}; add more or use a smaller batch")
         while True:
             order = torch.randperm(images, generator=self._random("order", step // per_epoch))
             for position in range(step % per_epoch, per_epoch):
@@ -132,7 +132,7 @@ class Trainer:
 
         shown = self._augment(real, random), self._augment(fake.detach(), random)
         with self._autocast():
-            # One batch: half the calls, and the minibatch deviation keeps real and generated apart.
+            # One batch: half the calls, and the minibatch deviation keeps real and generated images apart.
             logits = self._judge(torch.cat(shown)).float()
         real_logits, fake_logits = logits.split(len(real))
         loss = objective.discriminator(real_logits, fake_logits)
@@ -162,11 +162,11 @@ class Trainer:
 
     @torch.no_grad()
     def sample(self, z: Tensor, batch: int = 64) -> Tensor:
-        """Images [B, 3, R, R] of the running average of the generator."""
+        """Images [B, 3, R, R] from the running average of the generator."""
         return torch.cat([self.average(part.to(self.device)).float().cpu() for part in z.split(batch)])
 
     def state(self) -> dict[str, Any]:
-        """Everything that a continued run needs: tensors, numbers and text, readable with `weights_only=True`."""
+        """Everything needed to continue the run: tensors, numbers and text, readable with `weights_only=True`."""
         return {
             "format": "mgi-training-1",
             "digest": self.config.digest(),
@@ -176,10 +176,10 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`.
+        """Continue from `state()`.
 
         Raises:
-            TrainingError: it is of another architecture or configuration, or of something else.
+            TrainingError: it has another architecture or configuration, or is something else.
         """
         if state.get("format") != "mgi-training-1":
             raise TrainingError("the checkpoint is no training state of mgi; give a folder that this command made")
@@ -191,10 +191,10 @@ class Trainer:
             self.steps_done = int(state["steps_done"])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]
-            raise TrainingError(f"the checkpoint is of another architecture ({reason}); use its own settings") from None
+            raise TrainingError(f"the checkpoint has another architecture ({reason}); use its own settings") from None
 
     def _reconstruction(self, real: Tensor) -> Tensor | float:
-        """The weighted reconstruction term; 0 where there is none."""
+        """The weighted reconstruction term; 0 if there is none."""
         if self.encoder is None:
             return 0.0
         real = real[: len(real) // 2]  # of half the batch: it costs as much as the adversarial step otherwise
@@ -268,5 +268,5 @@ class Trainer:
 
 
 def _seed(*parts: object) -> int:
-    """A seed that differs for every purpose; unlike seed + step, no two runs share any of theirs."""
+    """A different seed for every purpose; with seed + step instead, two runs could share some."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")

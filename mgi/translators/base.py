@@ -1,9 +1,9 @@
-"""What the rest of the product asks of a translator: from a source and an exemplar to a finished image.
+"""What the rest of the code asks of a translator: from a source and an exemplar to a finished image.
 
 A translator makes images; metrics judge them; stages move them. Most translators need `translate` alone. The protocols
-below it are capabilities that only some have, and the product looks for them with `isinstance`: who `Warps` can be
-asked for the warp, who `Inverts` takes pictures without an exemplar, who `Edits` moves its results along directions,
-and who `Searches` tries many hypotheses, which the pipeline spreads over workers.
+below it are capabilities that only some have; callers check for them with `isinstance`. One that `Warps` can be asked
+for the warp, one that `Inverts` takes pictures without an exemplar, one that `Edits` moves its results along
+directions, and one that `Searches` tries many hypotheses, which the pipeline spreads over workers.
 
 Pictures come aligned, uint8 [S, S, 3] with S = `picture_size`, cropped in the same way for every method
 (`mgi.alignment`).
@@ -27,7 +27,7 @@ Arrays = dict[str, np.ndarray]
 ArrayShapes = dict[str, tuple[tuple[int, ...], str]]
 """{name: (shape, dtype)} of arrays to keep."""
 LaneFeatures = Callable[[int, str], np.ndarray]
-"""Score features of the lane of a table (its position) and a hypothesis."""
+"""The score features of one lane: (position of the table, hypothesis id) -> features."""
 
 
 class TranslatorError(ValueError):
@@ -43,7 +43,7 @@ class Result:
         warp: uint8 [S, S, 3], the warped exemplar where there is one, for metrics that compare with it.
         measures: numbers that only the translator knows, such as its loss, for the tables.
         info: words and numbers about how it was made.
-        arrays: what else there is to keep; the pipeline keeps those of `Searches` only.
+        arrays: other arrays to keep; the pipeline keeps only those of `Searches`.
     """
 
     image: np.ndarray
@@ -57,7 +57,7 @@ class Result:
 class Warped:
     """What a translator inverts, uint8 [S, S, 3]: the warped exemplar, or a picture as it is observed.
 
-    `info` says how it was made, `arrays` are further ones to keep, as `RunConfig.warp_arrays` announces them.
+    `info` says how it was made, `arrays` are further arrays to keep, which `RunConfig.warp_arrays` announces.
     """
 
     warp: np.ndarray
@@ -92,16 +92,16 @@ class Warps(Protocol):
     """Can warp the exemplar to the source (MGI equations 1-6)."""
 
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
-        """Two pictures uint8 [S, S, 3] -> the warp; `seed`: the pair's, of everything random."""
+        """Two pictures uint8 [S, S, 3] -> the warp; `seed`: the pair's, for everything random."""
         ...
 
 
 @runtime_checkable
 class Inverts(Protocol):
-    """Can invert pictures without an exemplar, and what is left of them after a degradation."""
+    """Can invert pictures without an exemplar, also after a degradation."""
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
-        """A picture uint8 [S, S, 3] as it is seen through the configured degradation; `seed` draws it."""
+        """A picture uint8 [S, S, 3] as it looks after the configured degradation, which `seed` draws."""
         ...
 
     def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
@@ -113,7 +113,7 @@ class Inverts(Protocol):
 class Lane:
     """One hypothesis on one pair: the warp (or observed picture) uint8 [S,S,3] to reach and the seed of its start.
 
-    `truth` is the whole picture where what is seen was degraded, `observation_seed` what drew the degradation.
+    `truth` is the whole picture if `warp` was degraded, `observation_seed` the seed that drew the degradation.
     """
 
     pair_id: str

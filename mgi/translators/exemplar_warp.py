@@ -1,7 +1,7 @@
-"""The warped exemplar itself, without an inversion: the baseline that every table of both papers begins with.
+"""The warped exemplar itself, without an inversion: the baseline in the first row of every table of both papers.
 
 With `warp.method = oeft` it is OEFT's warp. The warp has `warp.image_size` rows; the result is enlarged by
-`upsampling`, as an inversion's would be, so that both can be laid side by side.
+`upsampling`, as an inversion's would be, so that both can be compared side by side.
 """
 
 from __future__ import annotations

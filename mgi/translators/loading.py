@@ -1,4 +1,4 @@
-"""The translator of a configuration, loaded once per process and content of its files."""
+"""The translator of a configuration, loaded once per process and per content of its files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def load_translator(config: RunConfig, device: str = "auto", threads: int | None
         mgi.registry.RegistryError: no such method, or its package is not installed.
         mgi.weights.WeightsError: weights are missing or corrupt.
         mgi.generators.GeneratorError: the generator's checkpoint cannot be used.
-        mgi.config.ConfigError: settings that this generator cannot follow.
+        mgi.config.ConfigError: settings that do not work with this generator.
     """
     return _load(config, device, threads, tuple(own_hashes(config).items()))
 
 
 @lru_cache(maxsize=2)
 def _load(config: RunConfig, device: str, threads: int | None, content: tuple[tuple[str, str], ...]) -> Translator:
-    """`content` only tells apart: a long-lived worker must not take a replaced checkpoint for the one it has loaded."""
+    """`content` is for the cache: a long-lived worker must not take a replaced checkpoint for the one it loaded."""
     from mgi.memory import keep_freed_memory
 
     keep_freed_memory()

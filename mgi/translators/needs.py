@@ -1,21 +1,21 @@
-"""Which networks the translators here load, by what a configuration names."""
+"""Which networks the translators here load, from what a configuration names."""
 
 from __future__ import annotations
 
 from mgi.config import RunConfig
 
 MEASURED_BY = "vgg16-imagenet"
-"""What every lane is measured with (the metric `vgg`), whatever it was optimised under."""
+"""The network that measures every lane (metric `vgg`), whatever it was optimised under."""
 
 LANE_METRICS = ("l2", "vgg")
-"""Metrics of a hypothesis to what it was to reach, `_before` and `_after` its optimisation."""
+"""Metrics between a hypothesis and its target, `_before` and `_after` its optimisation."""
 
 Roles = list[tuple[str, str]]
 """(what for, zoo name or file)."""
 
 
 def warp_networks(config: RunConfig) -> Roles:
-    """Of the warp, fine-tuned or not."""
+    """Networks of the warp, fine-tuned or not."""
     roles: Roles = [("warp", config.warp.backbone)]
     if config.warp.method == "oeft" and config.oeft.style_backbone != "warp":
         roles.append(("style of OEFT", config.oeft.style_backbone))
@@ -23,7 +23,7 @@ def warp_networks(config: RunConfig) -> Roles:
 
 
 def inversion_networks(config: RunConfig) -> Roles:
-    """Of a whole search, the generator first."""
+    """Networks of a whole search, the generator first."""
     roles: Roles = [("generator", config.generator)]
     if config.task == "translate":
         roles += warp_networks(config)

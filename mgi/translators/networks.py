@@ -1,4 +1,4 @@
-"""Which networks a configuration uses, whether they are here, and getting all of them before anything is computed."""
+"""Which networks a configuration uses, whether they are here, and getting them all before anything is computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mgi.weights import WeightsError, WeightsMissing, zoo
 class Network:
     """A network of a run.
 
-    `name` is the zoo's or a file, `roles` say what it is for, `advice` what to do where `state` is not `here`.
+    `name` is a zoo name or a file, `roles` say what it is for, `advice` what to do if `state` is not `here`.
     """
 
     name: str
@@ -33,14 +33,14 @@ def needs(config: RunConfig) -> dict[str, tuple[str, ...]]:
 
 
 def inspect(config: RunConfig) -> list[Network]:
-    """Every network with its state. Nothing is fetched; files are hashed, as before every use."""
+    """Every network with its state. Nothing is fetched; files are hashed, as they are before every use."""
     return [_inspect(name, roles) for name, roles in needs(config).items()]
 
 
 def fetch_all(config: RunConfig) -> None:
     """Make sure that all networks are here, so that nothing is computed in vain.
 
-    What only a person can bring is looked for first, and where it is missing nothing is downloaded.
+    Networks that only the user can bring are looked for first; if one is missing, nothing is downloaded.
 
     Raises:
         WeightsMissing: it names all that are missing, and what to bring for each.

@@ -1,7 +1,7 @@
 """All methods by name: what `--method` takes.
 
-A new one is one file here and one line in `OURS`. Packages add theirs by the entry point group `mgi.translators`, each
-an object of `Method`.
+A new one is one file here and one line in `OURS`. Other packages add theirs through the entry point group
+`mgi.translators`; each is a `Method`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Settings = Callable[[str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table of methods; cheap to import, since its translator is only named.
+    """A row of the table of methods; cheap to import, because it only names its translator.
 
     Args:
         name: what `--method` takes.
         summary: one line.
         translator: "module:Class", called as `Class(config, device)`; see `mgi.translators.base`.
         paper: where it was published.
-        weights: networks of the zoo that it needs whatever the configuration.
-        needs: configuration -> further (role, network), for those whose networks it names.
-        settings: keys of the section `inversion` that make the method, for those of that family.
+        weights: networks of the zoo that it needs under every configuration.
+        needs: configuration -> further (role, network), for methods whose networks the configuration names.
+        settings: keys of the section `inversion` that make the method, for methods of that family.
         published: further keys that its paper states, under `inversion.budget = published`.
     """
 
@@ -63,7 +63,7 @@ REGISTRY = Registry("method", "mgi.translators", OURS)
 
 
 def method(name: str) -> Method:
-    """The method of a name.
+    """The method with a given name.
 
     Raises:
         RegistryError: there is none, it cannot be loaded, or it is something else.
@@ -78,12 +78,12 @@ def method(name: str) -> Method:
 
 
 def preset(name: str, degradation: str, budget: str) -> dict[str, Any]:
-    """Keys of the section `inversion` that a method decides; none where it is no inversion.
+    """Keys of the section `inversion` that a method decides; none if it is not an inversion.
 
     Args:
-        name: of the method.
+        name: the method.
         degradation: some methods have settings of their own for a task.
-        budget: `published` adds what its paper states of the schedule.
+        budget: `published` adds what its paper states about the schedule.
 
     Raises:
         RegistryError: no such method.

@@ -1,4 +1,4 @@
-"""The warp of a pair of pictures by the networks that a configuration names, as all translators that warp make it."""
+"""The warp of a pair of pictures with the networks that a configuration names, as all translators that warp make it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def warp_pictures(
     seed: int,
     progress: Progress | None,
 ) -> Warped:
-    """MGI equations 1-6, fine-tuned on the pair first where `warp.method` says so (OEFT).
+    """MGI equations 1-6, fine-tuned on the pair first if `warp.method` says so (OEFT).
 
     Args:
         networks: the feature network of a name, loaded once.

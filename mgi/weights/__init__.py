@@ -1,9 +1,9 @@
-"""Pretrained weights: a zoo of named entries, each one verified `.safetensors` file in the weights folder.
+"""Pretrained weights: a zoo of named entries, each a verified `.safetensors` file in the weights folder.
 
     mgi.weights.path("vgg16-imagenet")     # fetched, checked and converted on first use
-    mgi.weights.load_generator("kaokore")  # the same, then read; checkpoints of one's own by their path
+    mgi.weights.load_generator("kaokore")  # the same, then loaded; your own checkpoints by their path
 
-`MGI_WEIGHTS_DIR` moves the folder, `MGI_WEIGHTS_MIRROR` names a folder or address that holds the published files,
+`MGI_WEIGHTS_DIR` moves the folder, `MGI_WEIGHTS_MIRROR` names a folder or address that has the published files,
 `MGI_OFFLINE=1` forbids the network.
 """
 

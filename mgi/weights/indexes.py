@@ -1,4 +1,4 @@
-"""Which package indexes a person has configured, read from what pip and uv read; neither has to be installed."""
+"""Which package indexes the user has configured, read from what pip and uv read; neither has to be installed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import platformdirs
 
 PUBLIC = "https://pypi.org/simple"
-"""The index where none is configured."""
+"""The index if none is configured."""
 ETC = Path("/etc")
 _KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host", "proxy")
 
 
 @dataclass(frozen=True)
 class Access:
-    """How package indexes are reached: a file of certificates, hosts whose certificate nobody checks, a proxy."""
+    """How package indexes are reached: a file of certificates, hosts whose certificates are not checked, a proxy."""
 
     certificate: str = ""
     trusted: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Indexes:
-    """Where packages are looked for.
+    """Where to look for packages.
 
     `simple` are roots of the simple repository API, `links` flat lists (folders and pages); each an address or a path.
     """
@@ -47,7 +47,7 @@ class Indexes:
 
 
 def configured() -> Indexes:
-    """The indexes of this person, in the order of trying; `PUBLIC` unless another default replaces it."""
+    """The indexes of this user, in the order to try them; `PUBLIC` unless another default replaces it."""
     pip, uv = _pip_options(), _uv_options()
     default = [*uv.default, *pip["index-url"].split()] or [PUBLIC]
     none = pip["no-index"].strip().lower() in ("1", "true", "yes", "on")
@@ -62,14 +62,14 @@ def configured() -> Indexes:
 
 
 def _pip_options() -> dict[str, str]:
-    """Every option of `_KEYS`, "" where nobody set it: sections above files, the environment above both."""
+    """Every option of `_KEYS`, "" if it is not set: sections win over files, the environment over both."""
     sections: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for file in _pip_files():
         parser = configparser.RawConfigParser()
         try:
             parser.read(file, encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError):
-            continue  # pip complains about such a file; the weights may be found without it
+            continue  # pip would complain about such a file; the weights may be found without it
         for section in parser.sections():
             sections[section] |= {key.replace("_", "-"): value for key, value in parser[section].items()}
     found = sections["global"] | sections["install"] | sections["download"]
@@ -78,7 +78,7 @@ def _pip_options() -> dict[str, str]:
 
 
 def _pip_files() -> list[Path]:
-    """pip's configuration files; later ones outrank earlier ones."""
+    """pip's configuration files; later ones win over earlier ones."""
     own = os.environ.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
         return []
@@ -100,7 +100,7 @@ class _Uv:
 
 
 def _uv_options() -> _Uv:
-    """What uv's variables say and, where they leave the default open, its files."""
+    """What uv's variables say and, if they leave the default open, its files."""
     env = os.environ.get
     found = _Uv(
         _unnamed(env("UV_DEFAULT_INDEX", "") or env("UV_INDEX_URL", "")),
@@ -112,7 +112,7 @@ def _uv_options() -> _Uv:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
             of_file = _of_uv_file(content)
         except (OSError, ValueError, AttributeError, KeyError, TypeError):
-            continue  # none, or one that uv would not take either
+            continue  # no file, or one that uv would not accept either
         found.default = found.default or of_file.default
         found.extra += of_file.extra
         found.links += of_file.links

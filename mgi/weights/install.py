@@ -1,4 +1,4 @@
-"""From a name of the zoo to a verified `.safetensors` file, fetched and converted once for all processes."""
+"""From a zoo name to a verified `.safetensors` file, fetched and converted once for all processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mgi.weights.errors import WeightsCorrupt, WeightsError
 
 
 def path(name: str) -> Path:
-    """The verified local file of `name`; fetched first where it is missing and fetching is allowed.
+    """The verified local file of `name`; fetched first if it is missing and fetching is allowed.
 
     Raises:
         WeightsMissing: it is not here and could not be fetched; the message says what to bring and where to put it.
@@ -30,16 +30,16 @@ def path(name: str) -> Path:
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """Make sure that the file of `name` is here and intact, replacing a damaged one, and return its path.
 
-    Only one process fetches; others wait for it. A process that is killed leaves no file under a final name, and what
-    it left under other names is removed or continued by the next.
+    Only one process fetches; others wait for it. A process that is killed leaves no file under a final name, and the
+    next process removes or continues what it left under other names.
 
     Args:
-        progress: called with the bytes downloaded so far and in all (0 where unknown).
+        progress: called with the bytes downloaded so far and in all (0 if unknown).
 
     Raises: as `path`.
     """
     item = zoo.entry(name)
-    if item.in_package or zoo.state(item) == "here":  # without the lock, so that a read-only folder serves as well
+    if item.in_package or zoo.state(item) == "here":  # without the lock, so a read-only folder works too
         return zoo.check(item)
     folder = zoo.folder()
     work = folder / f".{item.name}.work"
@@ -61,8 +61,8 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
 
 def _install(item: zoo.Entry, published: Path, work: Path) -> None:
-    """Convert the published file and put the result, and where needed the record of its hash, under final names."""
-    from mgi.weights.convert import CONVERTERS  # imports PyTorch, which listing and checking weights do without
+    """Convert the published file and put the result, and a record of its hash if needed, under final names."""
+    from mgi.weights.convert import CONVERTERS  # imports PyTorch, which listing and checking weights do not need
 
     try:
         tensors, metadata = CONVERTERS[item.converter](published)
@@ -86,11 +86,11 @@ def _install(item: zoo.Entry, published: Path, work: Path) -> None:
             json.dump(record, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        record_part.replace(item.record_path)  # before the file it describes: never a file without its record
+        record_part.replace(item.record_path)  # before the file that it describes: never a file without its record
     part.replace(item.path)
     if published.suffix == ".part":
-        published.unlink()  # our own download; a copy that somebody brought is theirs to keep
+        published.unlink()  # our own download; a copy that the user brought stays
 
 
 def _silent(done: int, total: int) -> None:
-    """No progress shown."""
+    """Show no progress."""

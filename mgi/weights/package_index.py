@@ -15,16 +15,16 @@ from mgi.weights.indexes import Access, Indexes
 from mgi.weights.web import get, shown
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-"""JSON where the index has it, else HTML."""
+"""JSON if the index has it, else HTML."""
 
 
 class NotFound(Exception):
-    """A place does not have the file; says which place and why."""
+    """A place does not have the file; the message says which place and why."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """One file of a page: its name, its absolute address, and its sha256 where the page gives one."""
+    """One file of a page: its name, its absolute address, and its sha256 if the page gives one."""
 
     name: str
     address: str
@@ -59,7 +59,7 @@ def locate(place: Place, file: str, sha256: str, access: Access) -> str | Path:
     """The address or path of `file`. Yanked files count: the version is pinned, and its bytes by `sha256`.
 
     Raises:
-        NotFound: it is not listed, or with another sha256.
+        NotFound: it is not listed, or only with another sha256.
         requests.RequestException: the place does not answer.
     """
     links = list(_links(place, access))
@@ -134,7 +134,7 @@ class _Anchors(HTMLParser):
 
 
 def _with_user(address: str, place: str) -> str:
-    """`address` with the user and password of `place`, where it is on the same host and names none."""
+    """`address` with the user and password of `place`, if it is on the same host and has none."""
     user, at, host = urlsplit(place).netloc.rpartition("@")
     parts = urlsplit(address)
     return parts._replace(netloc=user + at + host).geturl() if at and parts.netloc == host else address

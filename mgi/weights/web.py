@@ -1,4 +1,4 @@
-"""Asking a server: retries, certificates, and addresses as they may be shown."""
+"""Asking a server: retries, certificates, and addresses that are safe to show."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ RETRIES = Retry(3, backoff_factor=0.1, status_forcelist=(500, 502, 503, 504), ra
 
 
 def get(address: str, headers: dict[str, str], access: Access | None = None) -> requests.Response:
-    """The answer to a GET of `address`, its body not yet read; close it.
+    """The answer to a GET of `address`, with its body not yet read; close it.
 
     Args:
-        address: an http or https address; user and password may be part of it, else `.netrc` is asked.
+        address: an http or https address; user and password may be part of it, otherwise `.netrc` is read.
         headers: of the request.
         access: the certificates, proxy and trusted hosts of package indexes; None: what `requests` finds itself.
 
@@ -34,7 +34,7 @@ def get(address: str, headers: dict[str, str], access: Access | None = None) -> 
     with requests.Session() as session, warnings.catch_warnings():
         session.mount("http://", HTTPAdapter(max_retries=RETRIES))
         session.mount("https://", HTTPAdapter(max_retries=RETRIES))
-        if trusted:  # somebody chose that by name: no warning at every request
+        if trusted:  # the user chose that by name: no warning at every request
             warnings.simplefilter("ignore", InsecureRequestWarning)
         proxies = {"http": access.proxy, "https": access.proxy} if access.proxy else None
         return session.get(
@@ -48,7 +48,7 @@ def get(address: str, headers: dict[str, str], access: Access | None = None) -> 
 
 
 def shown(text: str) -> str:
-    """`text` without the secrets that its addresses carry: users, passwords, signed queries.
+    """`text` without the secrets in its addresses: users, passwords, signed queries.
 
     Example:
         >>> shown("no connection to https://me:secret@example.invalid/simple?token=1")

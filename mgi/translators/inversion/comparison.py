@@ -1,4 +1,4 @@
-"""At which sizes results are compared with pictures, and through which operators."""
+"""The sizes and operators through which results are compared with pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mgi.images import down as average
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of a picture on its way to the loss.
+    """The sizes of a picture from the store to the loss.
 
     Args:
         settings: degradation and how images are scaled down.
@@ -33,7 +33,7 @@ class Comparison:
 
     @classmethod
     def of(cls, config: RunConfig, resolution: int, device: str) -> Comparison:
-        """For a generator of that resolution.
+        """The comparison for a generator of this resolution.
 
         Raises:
             ConfigError: its resolution and warp.image_size do not divide each other.
@@ -42,7 +42,8 @@ class Comparison:
         rows = working_size(config, resolution)
         if config.task == "invert" and s.picture_size == "full":
             return cls(s, resolution, resolution, resolution, device)
-        # Means of cells may be taken twice; other filters reduce in one go. Masks and rain are of the picture's pixels.
+        # Means of cells can be taken twice; other filters must scale down in one go. Masks and rain belong to the
+        # picture's pixels.
         in_one_go = s.downscale != "mean" and parse_degradation(s.degradation)[0] not in ("mask", "rain")
         return cls(s, config.warp.image_size, rows, max(rows, resolution) if in_one_go else rows, device)
 
@@ -56,12 +57,12 @@ class Comparison:
         return degradations.build(s.degradation, self.picture, seeds, self.device, s.downscale, self.images)
 
     def target(self, pictures: Tensor) -> Tensor:
-        """Kept pictures [P, 3, S, S] at the rows of the comparison."""
+        """Stored pictures [P, 3, S, S], scaled to the rows of the comparison."""
         return average(pictures, pictures.shape[-1] // self.rows)
 
 
 def working_size(config: RunConfig, resolution: int) -> int:
-    """Rows at which results are compared with warps: the smaller of both.
+    """Rows at which results are compared with warps: the smaller of the two.
 
     Features want more pixels than a small generator makes, so a warp may be larger than the images; it is then averaged
     down.

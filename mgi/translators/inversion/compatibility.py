@@ -1,4 +1,4 @@
-"""What cannot work together, found before anything is computed: a configuration against the facts of its generator."""
+"""Settings that cannot work together, found before anything is computed: configuration against generator."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mgi.scoring.domains import POOLED
 from mgi.translators.inversion.comparison import Comparison, working_size
 
 SINGLE = ("z", "w", "w+", "sphere")
-"""Spaces of one code: layer and number of codes of a hypothesis say nothing in them."""
+"""Spaces with one code: a hypothesis's layer and number of codes mean nothing in them."""
 
 
 @dataclass(frozen=True)
 class GeneratorFacts:
     """What settings depend on.
 
-    `layers`: how many of them codes can be composed at. Whether there are styles and noise maps, and whether the
-    generator computes in bf16.
+    `layers`: at how many layers codes can be composed. The others: whether there are styles and noise maps, and whether
+    the generator computes in bf16.
     """
 
     name: str
@@ -47,7 +47,7 @@ def facts_of(generator: Generator, name: str) -> GeneratorFacts:
 
 
 def require_compatible(config: RunConfig, facts: GeneratorFacts) -> None:
-    """Raise ConfigError, which names every problem, where a run would fail or a setting would do nothing."""
+    """Raise ConfigError, which names every problem, if a run would fail or a setting would do nothing."""
     found = problems(config, facts)
     if len(found) == 1:
         raise ConfigError(found[0])
@@ -57,7 +57,7 @@ def require_compatible(config: RunConfig, facts: GeneratorFacts) -> None:
 
 
 def problems(config: RunConfig, facts: GeneratorFacts | None) -> list[str]:
-    """Everything that cannot work together, one line each; without facts, what can be said without a generator."""
+    """All settings that cannot work together, one line each; without facts, those that show without a generator."""
     found = [*_of_warp(config), *_of_loss(config), *_of_selection(config)]
     return found if facts is None else [*_of_generator(config, facts), *_of_sizes(config, facts), *found]
 

@@ -18,7 +18,7 @@ from mgi.translators.inversion.generator import prepared_generator, space_of
 
 BATCH_PIXELS = {"cpu": 2**17, "cuda": 2**22}
 """Image pixels that share a pass: 4 lanes at 1024 on a GPU (2 GiB of activations each); on a CPU one lane from 512 on,
-where a larger batch computes no faster (docs/inversion.md)."""
+because larger batches are no faster there (docs/inversion.md)."""
 
 
 class Engine:
@@ -44,7 +44,7 @@ class Engine:
         self.space: Space = space_of(self.generator, config, device)
 
     def with_config(self, config: RunConfig) -> Engine:
-        """The same networks and sizes under other settings of the search."""
+        """The same networks and sizes with other search settings."""
         other = copy.copy(self)
         other.config = config
         return other
@@ -54,7 +54,7 @@ class Engine:
         return self._network(name, self.config.inversion.precision)
 
     def metric_network(self, name: str) -> Backbone:
-        """The same in fp32: no setting of a method changes what it is measured by."""
+        """The same in fp32: no setting of a method changes the network that measures it."""
         return self._network(name, "fp32")
 
     def _network(self, name: str, precision: Precision) -> Backbone:

@@ -1,4 +1,4 @@
-"""The generator of a configuration, checked and ready, with the latent space of its inversion."""
+"""The generator of a configuration, checked and ready, and the latent space to invert in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mgi.translators.inversion.compatibility import facts_of, require_compatible
 from mgi.weights import load_generator
 
 PRIOR_SAMPLES = 20_000
-"""Latents that measure the prior of a generator that none ships for: seconds, and enough for 512 dimensions."""
+"""Latents to measure a prior with, if none ships for the generator: takes seconds, and is enough for 512 dimensions."""
 
 
 def prepared_generator(config: RunConfig, device: str) -> Generator:
@@ -29,7 +29,7 @@ def prepared_generator(config: RunConfig, device: str) -> Generator:
 
 
 def space_of(generator: Generator, config: RunConfig, device: str) -> Space:
-    """The latent space, with the prior of w that ships for the generator or is measured now."""
+    """The latent space, with the prior of w that ships with the generator or is measured now."""
     settings = config.inversion
     path = shipped(config.generator)
     if path is not None:

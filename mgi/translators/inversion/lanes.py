@@ -1,4 +1,4 @@
-"""Inverting lanes: equation 7 of MGI for every hypothesis of some pictures in one call."""
+"""Inverting lanes: equation 7 of MGI for every hypothesis on some pictures in one call."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lane_arrays(engine: Engine, judge: Judge, hypothesis: Hypothesis) -> ArraySh
 
 
 class Targets:
-    """What the lanes of a call are to reach: each picture once, however many lanes it has."""
+    """The targets of the lanes of a call: each picture once, however many lanes it has."""
 
     def __init__(self, engine: Engine, lanes: Sequence[Lane]) -> None:
         self._engine = engine
@@ -57,11 +57,11 @@ class Targets:
         return self.pictures.index(lane.pair_id)
 
     def observed(self, image: Tensor, picture: int) -> dict[str, float]:
-        """Metrics of an image to what was seen of its picture."""
+        """Metrics between an image and what was observed of its picture."""
         return measures.observed(image, self.observer, self.seen, picture, self._network)
 
     def truth(self, image: Tensor, lane: Lane) -> dict[str, float]:
-        """Metrics to the whole picture, where what was seen of it is less."""
+        """Metrics to the whole picture, if less than that was observed."""
         whole = self._first[lane.pair_id].truth
         if whole is None:
             return {}
@@ -99,7 +99,7 @@ def invert_lanes(
             **{f"{name}_before": value for name, value in start.items()},
             **{f"{name}_after": value for name, value in targets.observed(image, state.picture).items()},
             **targets.truth(image, lane),
-            # Of one call: each lane's share by the steps it took.
+            # The seconds of the call, shared among its lanes by the steps each took.
             "seconds": seconds * len(state.losses) / max(steps, 1),
         }
         results.append(LaneResult(_kept(engine, judge, state, image), found))

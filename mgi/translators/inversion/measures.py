@@ -1,4 +1,4 @@
-"""How near a lane came, by the same metrics for all methods, whatever they optimise."""
+"""How close a lane came to its target, by the same metrics for all methods, whatever they optimise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mgi.metrics.vgg import vgg_distance
 
 @torch.no_grad()
 def observed(image: Tensor, operator: Degradation, seen: Tensor, picture: int, network: Backbone) -> dict[str, float]:
-    """`l2` and `vgg` of an image [1, 3, S, S], degraded as the picture was, to what was seen of it.
+    """`l2` and `vgg` of an image [1, 3, S, S], degraded as the picture was, to what was observed of it.
 
     Args:
         operator: of P pictures.

@@ -23,7 +23,7 @@ def render(
     """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3].
 
     Args:
-        seen: the picture that was inverted, uint8 [S,S,3]; its luminance is kept where `inversion.merge` says so.
+        seen: the picture that was inverted, uint8 [S,S,3]; its luminance is kept if `inversion.merge` says so.
     """
     latents = _latents(engine, arrays, hypothesis)
     image = engine.space.images([latents], hypothesis.composing_layer, _down(engine, factor))
@@ -34,7 +34,7 @@ def render(
 
 @torch.no_grad()
 def preview(engine: Engine, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
-    """The image at the warp's size or, where that is smaller, the generator's, uint8 [S,S,3]."""
+    """The image at the warp's size, or at the generator's if that is smaller, uint8 [S,S,3]."""
     return to_uint8(engine.image(_latents(engine, arrays, hypothesis), hypothesis.composing_layer))[0]
 
 
@@ -47,7 +47,7 @@ def edit(
     amount: float,
     factor: int | None = None,
 ) -> np.ndarray:
-    """A lane moved by `amount` x direction, then as `render`; an amount of 0 is the lane itself, bit by bit.
+    """A lane moved by `amount` x direction, then as `render`; an amount of 0 gives the lane itself, bit for bit.
 
     Raises:
         ConfigError: the direction does not fit the generator or the space of the lane.
@@ -62,13 +62,13 @@ def edit(
 
 
 def _down(engine: Engine, factor: int | None) -> int:
-    """By how much the generator's image is reduced to warp.image_size x factor."""
+    """The factor by which the generator's image is scaled down to warp.image_size x factor."""
     size = engine.config.warp.image_size * (factor or engine.config.upsampling)
     return max(1, engine.generator.resolution // size)
 
 
 def _edit_space(engine: Engine) -> LatentSpace:
-    """Where lanes are moved: w, or z where the codes are kept in z or the generator has no styles."""
+    """The space that lanes are moved in: w, or z if the codes are kept in z or the generator has no styles."""
     space = engine.config.inversion.space
     if not is_styled(engine.generator) or space == "z":
         return "z"

@@ -1,8 +1,8 @@
 """The translator of every method of the family: warp or observe, invert, score, select, render.
 
 What one method does differently from another is settings (space, objective, solver); each has its file in `settings/`,
-which says where they follow its paper. Where the papers are silent, the choice is a named option of `mgi.config` and
-its reason is in docs/decisions.md.
+which says where they follow its paper. Where the papers say nothing, the choice is a named option in `mgi.config` and
+the reason is in docs/decisions.md.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class InversionTranslator:
         self.judge = Judge(config, engine.generator, backbone, device, engine.size)
 
     def with_config(self, config: RunConfig) -> InversionTranslator:
-        """The same networks under other settings of the warp or the search."""
+        """The same networks with other settings of the warp or the search."""
         other = copy.copy(self)
         other.config, other.engine = config, self.engine.with_config(config)
         return other
@@ -67,7 +67,7 @@ class InversionTranslator:
 
     @property
     def groups(self) -> list[list[Hypothesis]]:
-        """Hypotheses that have to be inverted by the same call: all where they help or compete, else each alone."""
+        """Hypotheses that one call must invert: all of them if they help each other or compete, else each alone."""
         settings = self.config.inversion
         hypotheses = list(settings.all_hypotheses())
         return [hypotheses] if settings.rungs or settings.warm_start else [[hypothesis] for hypothesis in hypotheses]
@@ -83,18 +83,18 @@ class InversionTranslator:
         return translate_whole(self, self.observe(image, seed), image, seed, progress)
 
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
-        """Equations 1-6, fine-tuned on the pair first where `warp.method` says so (OEFT)."""
+        """Equations 1-6, fine-tuned on the pair first if `warp.method` says so (OEFT)."""
         engine = self.engine
         return warp_pictures(self.config, engine.backbone, engine.device, source, exemplar, seed, progress)
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
-        """A picture as it is observed through the degradation."""
+        """A picture as it looks after the degradation."""
         start, whole = time.perf_counter(), to_float(image, self.engine.device)
         operator = self.engine.compare.observer([seed])
         # A picture that is given degraded passes unchanged: grey stays grey, holes stay holes, squares stay squares.
         small = self.config.inversion.observed == "given" and operator.factor > 1
         observed = operator.shrink(whole) if small else operator(whole)
-        # Kept at the size of the picture: every pixel of a smaller observation as a square of its own.
+        # Kept at the size of the picture: every pixel of a smaller observation becomes a square.
         ratio = whole.shape[-1] // observed.shape[-1]
         shown = observed.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
         return Warped(to_uint8(shown)[0], {"seconds": time.perf_counter() - start})
@@ -132,7 +132,7 @@ class InversionTranslator:
         return rendering.render(self.engine, arrays, hypothesis, factor, seen)
 
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
-        """The image at the warp's size or, where that is smaller, the generator's, uint8 [S,S,3]."""
+        """The image at the warp's size, or at the generator's if that is smaller, uint8 [S,S,3]."""
         return rendering.preview(self.engine, arrays, hypothesis)
 
     def edit(

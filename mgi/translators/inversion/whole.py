@@ -1,4 +1,4 @@
-"""The whole search for one pair in one call, for notebooks and tests: the pipeline's steps without a store."""
+"""The whole search for one pair in one call, for notebooks and tests: the steps of the pipeline without a store."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def translate_whole(
 
     Args:
         warped: what to invert.
-        exemplar: uint8 [S, S, 3], the pair's; where a picture is inverted, the whole picture.
-        seed: of everything random, and the one that `warped` was observed with: its mask is drawn again from it.
+        exemplar: uint8 [S, S, 3], the pair's; if a picture is inverted, the whole picture.
+        seed: for everything random. It must be the one that `warped` was observed with: its mask is drawn from it
+            again.
 
     Raises:
         TranslatorError: every hypothesis failed.

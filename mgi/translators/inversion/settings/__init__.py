@@ -1,1 +1,1 @@
-"""The settings that make each method of the inversion family: one file each, laid over a profile by `--method`."""
+"""The settings of each method of the inversion family: one file each, which `--method` lays over a profile."""

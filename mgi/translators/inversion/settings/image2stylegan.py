@@ -18,7 +18,7 @@ from mgi.translators.registry import Method
 
 
 def settings(degradation: str) -> dict[str, Any]:
-    """W+ from the mean under raw squared errors."""
+    """W+ from the mean under plain squared errors."""
     return {
         "space": "w+",
         "hypotheses": ["L01N01"],

@@ -1,8 +1,8 @@
 """Multiple GAN Inversion (Kang, arXiv 2103.14471): invert under every hypothesis, keep the best by a Frechet distance.
 
 Follows the paper: correspondence by equations 1-6, inversion by equation 7 with multi-code composing (mGANprior) at
-layers 4 to 8 with 10 to 40 codes, the final image g = y_{n*} with n* = argmin_n k_n. Where the paper is silent or
-literal readings fail, the choice is an option: the distance k_n of one image (`selection.rule`), the generator and its
+layers 4 to 8 with 10 to 40 codes, the final image g = y_{n*} with n* = argmin_n k_n. Where the paper says nothing or a
+literal reading fails, the choice is an option: the distance k_n of one image (`selection.rule`), the generator and its
 latent prior, the schedule, and a guard on fidelity. Not in the paper: successive halving (`inversion.rungs`), warm
 starts (`inversion.warm_start`), whitened w with one style per layer of the tail, coarse steps. Term by term, with every
 departure: docs/methods.md.
@@ -17,16 +17,16 @@ from mgi.translators.needs import inversion_networks
 from mgi.translators.registry import Method
 
 _PUBLISHED = {"space": "multi-z", "keep": "last", "downscale": "bilinear", "perceptual_resize": "nearest"}
-"""What mGANprior's code does where its paper and MGI's are silent."""
+"""What mGANprior's code does where its paper and MGI's say nothing."""
 
 
 def settings(degradation: str) -> dict[str, Any]:
-    """What makes the method; hypotheses and schedule are the profile's."""
+    """The settings that make the method; hypotheses and schedule come from the profile."""
     return {"space": "multi"}
 
 
 def published(degradation: str) -> dict[str, Any]:
-    """What the paper states beyond that: it refers to mGANprior's defaults."""
+    """What the paper states besides: it refers to mGANprior's defaults."""
     return {**_PUBLISHED, "steps": 2000, "rungs": [], "warm_start": 0}
 
 

@@ -4,11 +4,11 @@ One point per style on the sphere of radius sqrt(D), brought to w by a Gaussian 
 before its last activation; 100 x the squared error of pixels in [0, 1] after bicubic scaling down, which counts no less
 than eps = 0.002, plus 0.05 x the geodesic cross loss, no feature network; spherical gradient descent with Adam 0.4 and
 its cyclic schedule. The cross loss compares w, as the public code does; `inversion.geodesic_on = sphere` compares the
-points before, as the text says. Without `--degrade downF` nothing but the generator's image is scaled down.
+points before, as the text says. Without `--degrade downF` only the generator's image is scaled down.
 
-`inversion.budget = published` adds its 100 steps, a fit of each dimension by itself, a start at a point of its own for
-every style, and keeps the last step. Not as published: stored noise (`--set inversion.noise=optimised` optimises
-the first maps). Term by term, with every departure: docs/methods.md.
+`inversion.budget = published` adds its 100 steps, a fit of each dimension by itself, a separate random start for every
+style, and keeps the last step. Not as published: stored noise (`--set inversion.noise=optimised` optimises the first
+maps). Term by term, with every departure: docs/methods.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 W from the mean latent, a perceptual distance only, Gaussian noise on every dimension of w that fades out over the first
 three quarters of the steps (0.05 of w's spread), Adam of step size 0.1 that rises from 0 over 5 % of the steps and
 falls by a cosine over the last quarter. Noise maps are optimised under the autocorrelation loss (weight 1e5) and
-brought back to mean 0 and variance 1 after every step. The last step is kept: losses on the way are of a w with noise.
+brought back to mean 0 and variance 1 after every step. The last step is kept: earlier losses belong to a w with noise.
 
 `inversion.budget = published` adds its 1000 steps, LPIPS (`mgi weights fetch lpips-vgg` downloads its network) and all
 noise maps. Otherwise the distance is `unit`, LPIPS without its learnt channel weights on the VGG-16 that ships here,
