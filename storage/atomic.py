@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside their final name, then renamed."""
+"""Files that are either whole or absent: written under another name, then renamed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
     """Make `path` hold exactly `data`; nobody ever sees a part of it under that name.
 
-    A file that holds `data` already is left alone, so its time stamp tells when it last changed.
+    A file that already holds `data` is left alone, so its time stamp tells when it last changed.
 
     Args:
-        path, data: where and what.
-        flush: wait until it is on the disk. Without, it survives the death of this process but perhaps not a crash of
-            the machine: for what is checked before it is trusted (see `storage.boot`).
+        path, data: the file and its content.
+        flush: wait until it is on the disk. Otherwise it survives the death of this process but perhaps not a crash of
+            the machine; that is enough for what is checked before it is trusted (see `storage.boot`).
 
     Returns:
         Whether the file was written.
@@ -41,7 +41,7 @@ def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary file
         temporary.replace(final)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The chunk of one pair in a Zarr v3 array, read and written as the one file that it is.
+"""The chunk of one pair in a Zarr v3 array, read and written directly as a file.
 
-The bytes are those that zarr itself writes and reads (a test holds them equal). Zarr's own path costs an event loop and
-several thread switches per chunk, about ten times as much as the work; a run has one chunk per array and pair, so that
-this is most of what the store costs. What is written here is whole; see `storage.boot` for when it is on the disk.
+The bytes are those that zarr itself writes and reads (a test checks that). Zarr's own code takes an event loop and
+several thread switches per chunk, about ten times as long as the work itself. A run has one chunk per array and pair,
+so that would be most of the store's cost. Every chunk is written whole; see `storage.boot` for when it is on the disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def create_array(group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...
     """Make the array [pairs, *shape] with one chunk per pair.
 
     zstd with a checksum: without it, flipped bits are read silently. No sharding: two writers in one shard lose data.
-    Keys with dots: with zarr's default each chunk lies in a folder of its own per axis, which cost more than its data.
+    Keys with dots: by zarr's default each chunk gets a new folder per axis, which cost more than its data.
     """
     group.create_array(
         name,
@@ -44,7 +44,7 @@ def create_array(group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...
 
 
 def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str) -> bytes:
-    """What `create_array` writes into the array's zarr.json, for those who must write that file whole or not at all."""
+    """What `create_array` writes into the array's zarr.json, for code that must write that file whole or not at all."""
     files: dict[str, Any] = {}
     create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, shape, dtype)
     return bytes(files["array/zarr.json"].to_bytes())
@@ -64,7 +64,7 @@ def write_chunk(path: Path, value: np.ndarray) -> None:
 
 
 def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """One pair's value, of `shape` and `dtype`; zeros where there is no file, as zarr has it.
+    """One pair's value, of `shape` and `dtype`; zeros if there is no file, as in zarr.
 
     Raises:
         DamagedChunk: the file does not decode to as many bytes as expected.

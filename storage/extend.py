@@ -2,7 +2,7 @@
 
 `run.json` is written last and alone decides. Before that, nobody reads the new rows of the arrays, nobody looks for
 arrays of new hypotheses, and rows of the plan with a later number than the last change do not count. So a growth that
-is killed at any moment leaves the old run, and the next one writes over its traces.
+is killed at any moment leaves the old run, and the next one overwrites its traces.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def extend(
         The grown run.
 
     Raises:
-        RunConflict: the run is not the one that `store` opened any more. ValueError: a pair is there already.
+        RunConflict: the run is no longer the one that `store` opened. ValueError: a pair is already there.
         OSError: the folder cannot be written; the run is the old one.
     """
     if run_header.read(store.path / "run.json") != store.header:
@@ -64,7 +64,7 @@ def mark_applied(store: RunStore) -> RunStore:
 
 
 def _longer_plan(store: RunStore, pairs: pd.DataFrame, number: int) -> pd.DataFrame:
-    """The plan with `pairs` at its end, and the number of the change that each pair came with (0: the beginning)."""
+    """The plan with `pairs` at its end, and the number of the change that added each pair (0: it was there first)."""
     changes, start = enumerate(store.header["changes"], 1), len(store.pairs)
     came = {id: change for change, entry in changes if entry["what"] == "pairs" for id in entry["added"]}
     old = store.pairs.assign(change=[came.get(id, 0) for id in store.pairs["id"]])
@@ -76,7 +76,7 @@ def _longer_plan(store: RunStore, pairs: pd.DataFrame, number: int) -> pd.DataFr
 
 
 def _lengthen(path: Path, pairs: int) -> None:
-    """Give the array whose metadata these are one row per pair; a group is left as it is."""
+    """Give the array with this metadata file one row per pair; a group is left as it is."""
     metadata = json.loads(path.read_bytes())
     if metadata["node_type"] == "array":
         metadata["shape"][0] = pairs

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was read: by size and times, which cost a look, else by its content."""
+"""Whether a file is still the one that was read: by size and times, which are cheap, else by its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 UNREADABLE = ""
-"""In the place of a hash: the file is there and cannot be read."""
+"""Stands for the hash of a file that is there and cannot be read."""
 
 _OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors of the machine; they say nothing about the file."""
@@ -20,8 +20,8 @@ _OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class FileIdentity(NamedTuple):
     """One content of one file. `sha256` decides; equal size and times only save reading it.
 
-    The time of the last change to the inode (`ctime_ns`) is among them because copying and unpacking set the other one
-    to any value, and pictures without compression are all of one size.
+    The time of the last change to the inode (`ctime_ns`) is included because copying and unpacking can set the other
+    time to any value, and uncompressed pictures are all of one size.
     """
 
     size: int
@@ -36,23 +36,23 @@ class FileIdentity(NamedTuple):
 
     @classmethod
     def parse(cls, stored: Sequence[Any] | None) -> FileIdentity | None:
-        """What JSON made of an identity, or of None: there was no file."""
+        """An identity, or None for no file, back from JSON."""
         return None if stored is None else cls(*stored)
 
 
 class Looker:
-    """Looks at files, at each of them once however often it is asked."""
+    """Looks at files, at each file once, however often it is asked."""
 
     def __init__(self) -> None:
         self._stamps: dict[str, tuple[int, int, int] | None] = {}
         self._hashes: dict[str, str] = {}
 
     def identity(self, path: str, known: FileIdentity | None = None) -> FileIdentity | None:
-        """Which file is at `path` now; None where there is none.
+        """Which file is at `path` now; None if there is none.
 
         Args:
             path: the file.
-            known: which it was. Where size and times are these, it is taken for the same without being read.
+            known: what it was before. If size and times are the same, it counts as the same file and is not read.
 
         Raises:
             OSError: the machine is out of file handles or memory.
@@ -62,7 +62,7 @@ class Looker:
         stamp = self._stamps[path]
         if stamp is None or (known is not None and known.stamp == stamp):
             return None if stamp is None else known
-        if path not in self._hashes:  # read after the look: a file replaced in between is looked at as an old one again
+        if path not in self._hashes:  # read after the look, so a file replaced in between is checked again
             self._hashes[path] = _sha256(path)
         return FileIdentity(*stamp, self._hashes[path])
 

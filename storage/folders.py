@@ -1,4 +1,4 @@
-"""Image folders and how their files become pairs."""
+"""Image folders, and how their files become pairs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class InputError(ValueError):
 def list_images(folder: str | Path) -> list[str]:
     """Images in `folder` and the folders below it: paths relative to it, with `/`, sorted.
 
-    Hidden files, hidden folders and folders that hold a run are left out. Files are recognised by their ending;
-    whether they can be read shows later.
+    Hidden files, hidden folders and folders that hold a run are left out. Files are recognised by their suffix; whether
+    they can be read shows later.
 
     Raises:
         InputError: the folder is missing, is not a folder, cannot be listed, or holds no image.
@@ -54,7 +54,7 @@ def list_images(folder: str | Path) -> list[str]:
     found: list[str] = []
     try:
         for here, folders, files in os.walk(root, onerror=_raise):
-            if "run.zarr" in folders:  # somebody's results, not inputs
+            if "run.zarr" in folders:  # results of a run, not inputs
                 folders.clear()
                 continue
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -70,9 +70,9 @@ def list_images(folder: str | Path) -> list[str]:
 
 
 def duplicate_stems(folder: str | Path) -> list[str]:
-    """One warning per group of images that differ in their ending only, such as a.png and a.jpg.
+    """One warning per group of images that differ only in their suffix, such as a.png and a.jpg.
 
-    They are told apart (ids are made of whole names), but a person may have meant one of them.
+    They are told apart (ids come from whole names), but the user may have meant only one of them.
     """
     names = list_images(folder)
     groups: dict[str, list[str]] = {}
@@ -96,9 +96,9 @@ def make_pairs(
             `product` (every source with every exemplar, source by source),
             `random` (every source with one exemplar; all exemplars are used before any is used again), or
             the path of a CSV file with the columns source and exemplar. Files that a CSV file names need not exist:
-            such pairs fail on their own when they are read.
+            only their pairs fail, when they are read.
         limit: at most this many pairs, the first ones; None for all.
-        seed: of `random`.
+        seed: for `random`.
 
     Raises:
         InputError: a folder cannot be used, the counts do not zip, or the CSV file is not usable.

@@ -1,10 +1,10 @@
-"""Images in and out: every file becomes uint8 RGB by one written policy, or is refused with a one-line reason.
+"""Images in and out: every file becomes uint8 RGB by the rules below, or is refused with a one-line reason.
 
 orientation    as EXIF says
-transparency   composited over white (never dropped, which would show whatever colours lie under it)
+transparency   composited over white (never dropped, which would show the colours under it)
 16 bits        rescaled by 1/257 (Pillow's own conversion clips); float: [0,1] is scaled by 255, [0,255] is kept
 CMYK, palette, grey, 1 bit, YCbCr, LAB    converted to RGB
-colour profile ignored: the pixels are taken as sRGB
+colour profile ignored: the pixels count as sRGB
 animation      the first frame
 refused        truncated or unreadable files, more than Pillow's limit of pixels (decompression bombs), sides below
                32 pixels
@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 from storage.atomic import write_bytes
 
 MIN_SIDE = 32
-"""Smaller images hold no face that features could match."""
+"""Faces in smaller images are too small for features to match."""
 
 _OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors of the machine; they say nothing about the image."""
@@ -38,7 +38,7 @@ class BadImage(ValueError):
 
 @dataclass(frozen=True)
 class ReadImage:
-    """An image as read, and what the policies did to it.
+    """An image as read, and what the rules changed.
 
     `pixels` is uint8 [H,W,3] RGB, both sides at least 32; `notes` are short sentences for the report.
     """
@@ -109,7 +109,7 @@ def write_png(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] 
 
 
 def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
-    """Pixels of the loaded first frame by the policies above, and notes on those that applied."""
+    """Pixels of the loaded first frame by the rules above, and notes on the rules that applied."""
     notes: list[str] = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:

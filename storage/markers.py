@@ -1,9 +1,9 @@
 """Done markers: one small file per finished unit of work, `done/<stage>/<key>.json`.
 
-A marker is the only proof that something is done: the existence of a chunk proves nothing (zarr leaves out chunks of
-zeros and reads missing ones as zeros). It is written last, by rename, after what it stands for, so a process killed at
-any moment leaves either the marker and everything it stands for, or no marker. After a crash of the machine that order
-may not hold; `trusted` tells whether a marker is from before one.
+A marker is the only proof that something is done. The existence of a chunk proves nothing: zarr leaves out chunks of
+zeros and reads missing ones as zeros. A marker is written last, by rename, so a process killed at any moment leaves
+either the marker and everything it stands for, or no marker. After a crash of the machine that order may not hold;
+`trusted` tells whether a marker is older than a crash.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Markers:
 
         Args:
             folder: the run's `done` folder; need not exist yet.
-            digest: the run's configuration; markers of another one do not count.
+            digest: the digest of the run's configuration; markers with another one do not count.
         """
         self._folder = folder
         self._digest = digest
@@ -44,7 +44,7 @@ class Markers:
         write_bytes(self._path(stage, key), text.encode(), flush=boot_id() is None)
 
     def read(self, stage: str, key: str) -> dict[str, Any] | None:
-        """The content of a marker of this run's digest; None where there is none."""
+        """The content of a marker of this run's digest; None if there is none."""
         try:
             content = json.loads(self._path(stage, key).read_bytes())
         except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):

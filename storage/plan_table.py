@@ -1,6 +1,6 @@
 """RUN/plan.parquet: the pairs of a run, in their order.
 
-A run that grew also says with which change each pair came. Rows of a change that run.json does not know are of a growth
+A run that grew also says which change added each pair. Rows of a change that run.json does not know come from a growth
 that was killed: the run is still the old one.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 CHANGE = "change"
-"""Column of a run that grew."""
+"""The column that a grown run has as well."""
 
 
 def write(path: Path, pairs: pd.DataFrame) -> None:
@@ -29,7 +29,7 @@ def write(path: Path, pairs: pd.DataFrame) -> None:
 
 
 def read(path: Path, changes: int) -> pd.DataFrame:
-    """The pairs that came with the first `changes` changes or before. Raises NoRun where the file cannot be read."""
+    """The pairs that came with the first `changes` changes or before. Raises NoRun if the file cannot be read."""
     import pandas as pd
 
     try:

@@ -1,4 +1,4 @@
-"""`quarantine.csv`: pairs that were set aside, with the stage and the reason, while the others went on."""
+"""`quarantine.csv`: pairs that were set aside while the others continued, with the stage and the reason."""
 
 from __future__ import annotations
 

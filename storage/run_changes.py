@@ -1,4 +1,4 @@
-"""How a run has grown: the list `changes` of its header, and what the run is asked to do with all of them.
+"""How a run has grown: the list `changes` in its header, and what the run has to do with all of them applied.
 
 `config`, `inputs` and `digest` of a run stay as they were when it began, for the digest is the run's name and seals its
 markers. Every change says what it sets and what it adds:
@@ -7,8 +7,8 @@ markers. Every change says what it sets and what it adds:
      "added": ["L04N20"], "mgi": "0.2.0", "applied": false}
 
 `what` is "pairs", "hypotheses" or "selection"; keys of `set` are those of the configuration, or `inputs.limit`; `added`
-are ids of pairs or hypotheses. `applied` becomes true once nothing is left of the choices that the change made void:
-`tasks.settle` does that, for whoever opens the run for work.
+are ids of pairs or hypotheses. `applied` becomes true once the choices that the change made void are taken back, which
+`tasks.grow.settle` does when a run is opened for work.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def grown(header: Mapping[str, Any], count: int | None = None) -> dict[str, Any]
 
 
 def unapplied(header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Changes whose consequences are still to be drawn, oldest first."""
+    """Changes that are not applied yet, oldest first."""
     return [change for change in header["changes"] if not change["applied"]]
 
 

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was asked to do, and whether another request is the same one."""
+"""`run.json`: what a run was asked to do, and whether another request is the same."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 2
-"""Version of the layout of a run's folder, one more with every change to it. 2: runs grow (`storage.run_changes`)."""
+"""Version of the layout of a run's folder; every change to the layout adds one. 2: runs grow
+(`storage.run_changes`)."""
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda header: {**header, "changes": []},
 }
-"""{format: its header -> a header of the next format}. A run is read through them and keeps the format it was written
-in until it grows."""
+"""{format: its header -> a header of the next format}. A run's header is read through them; its file keeps the old
+format until the run grows."""
 
 _DECIDES = ("config", "inputs")
-"""Parts of the header that decide the pixels of a run, beside `weights`. The others (versions, time, threads) are kept
-as they were when the run was planned."""
+"""Parts of the header that decide the pixels of a run, besides `weights`. The others (versions, time, threads) stay as
+they were when the run was planned."""
 
 
 class RunConflict(ValueError):
@@ -42,7 +43,7 @@ def write(path: Path, header: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The header at `path`, in the newest format whatever the format of the file.
+    """The header at `path`, in the newest format, whatever the file's format is.
 
     Raises:
         NoRun: there is none, it is not JSON, or a newer version of the package wrote it.
@@ -69,7 +70,7 @@ def read(path: Path) -> dict[str, Any]:
 def check_same(
     folder: Path, old: dict[str, Any], new: dict[str, Any], old_pairs: pd.DataFrame, pairs: pd.DataFrame
 ) -> None:
-    """Nothing, where both headers and plans describe the same run.
+    """Check that both headers and plans describe the same run.
 
     Raises:
         RunConflict: they do not.
@@ -97,19 +98,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str
 
 
 def another_run(folder: str | Path, lines: list[str]) -> RunConflict:
-    """The error that says why a folder's run is not the one that was asked for, a line per difference."""
+    """The error that says why a folder's run is not the one asked for, with a line per difference."""
     advice = f"{folder} holds another run; choose another folder, or continue it with `mgi resume {folder}`"
     return RunConflict("\n".join([f"{advice}:", *lines]))
 
 
 def check_weights(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-    """Nothing, where the weights and other files that a run is computed by still have the content they had.
+    """Check that the weights and other files that a run uses still have the content they had.
 
     Args:
         folder: the run's.
-        old: {name: sha256} as the run began.
-        new: as they are now. A name that one side lacks, or without a hash, does not count: weights that are still to
-            be downloaded have none.
+        old: {name: sha256} when the run began.
+        new: as they are now. A name that one side lacks, or one without a hash, does not count: weights that have not
+            been downloaded yet have none.
 
     Raises:
         RunConflict: a file was replaced; one line that names it.
@@ -122,7 +123,7 @@ def check_weights(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) 
 
 
 def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Leaves of nested dicts under dotted keys; in the form JSON gives them, so that tuples equal lists."""
+    """Leaves of nested dicts under dotted keys, in the form that JSON gives them, so tuples equal lists."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(inner, f"{key}.{name}")

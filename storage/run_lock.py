@@ -1,4 +1,4 @@
-"""One writer per run: a lock that dies with its process, and says who holds it."""
+"""One writer per run: a lock that ends with its process and says who holds it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class RunLocked(RuntimeError):
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of the run in `folder`. Taken by the process that steers a run, not by its workers.
+    """Hold the lock of the run in `folder`. The process that steers a run takes it, not its workers.
 
-    The operating system holds the lock for the process (flock), so that of a killed process never blocks anybody.
+    The operating system holds the lock for the process (flock), so a killed process never blocks anybody.
 
     Raises:
         RunLocked: somebody else holds it.
@@ -46,4 +46,4 @@ def _describe(holder: Path) -> str:
         who = json.loads(holder.read_text(encoding="utf-8"))
         return f"process {who['pid']} on {who['host']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "another process"  # it has the lock and has not yet written its name
+        return "another process"  # it has the lock and has not written its name yet

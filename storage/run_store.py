@@ -33,7 +33,7 @@ __all__ = ["ArraySpec", "NoRun", "Quarantined", "RunConflict", "RunLocked", "Run
 
 
 class StoreCorrupt(RuntimeError):
-    """What was read back is not what was written; one line that names the file and what to do."""
+    """What was read back is not what was written; one line that names the file and says what to do."""
 
 
 class ArraySpec(NamedTuple):
@@ -118,16 +118,17 @@ class RunStore:
         return plan_table.read(self.path / "plan.parquet", len(self.header["changes"]))
 
     def pair_ids(self) -> list[str]:
-        """Ids of all pairs in their order, quicker than by `pairs`."""
+        """Ids of all pairs in their order, faster than from `pairs`."""
         return plan_table.read_ids(self.path / "plan.parquet", len(self.header["changes"]))
 
     # arrays
 
     def write(self, array: str, pair_index: int, value: np.ndarray) -> None:
-        """Write one pair's value. Not done until published.
+        """Write one pair's value. It counts only when it is published.
 
         Raises:
-            KeyError: no such array. ValueError: another shape or dtype than planned. OSError: it cannot be written.
+            KeyError: no such array. ValueError: the shape or dtype is not the planned one. OSError: it cannot be
+                written.
         """
         import numpy as np
 
@@ -140,7 +141,7 @@ class RunStore:
         write_chunk(chunk_path(target, self._folder(array), pair_index), found)
 
     def read(self, array: str, pair_index: int) -> np.ndarray:
-        """One pair's value; zeros where nothing was written.
+        """One pair's value; zeros if nothing was written.
 
         Raises:
             KeyError: no such array. StoreCorrupt: the file of the chunk is damaged.
@@ -228,12 +229,12 @@ class RunStore:
         self._markers.remove(stage, key)
 
     def recheck(self) -> int:
-        """Trust nothing that was written before the machine's last start until its hashes were checked, once.
+        """Check the hashes of everything written before the machine's last start, once; nothing else makes it trusted.
 
         For the process that holds `lock()`, before it decides what is left to do.
 
         Returns:
-            How many units turned out not to be whole; they are not done any more.
+            How many units turned out to be damaged; they do not count as done any more.
         """
         stamp, now = self.path / ".boot", boot_id()
         if now is None or (stamp.exists() and stamp.read_text(encoding="ascii") == now):
@@ -271,7 +272,7 @@ class RunStore:
         return quarantine.read(self._quarantine_path)
 
     def release(self, pair_id: str) -> None:
-        """Take a pair back, so that it is tried again. For the process that holds `lock()` only."""
+        """Take a pair back to be tried again. For the process that holds `lock()` only."""
         pairs = self.quarantined()
         if pairs.pop(pair_id, None) is not None:
             quarantine.write(self._quarantine_path, pairs)

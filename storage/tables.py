@@ -1,8 +1,8 @@
 """The tables of a run (hypotheses, pairs, summary, metrics) from plain rows: Parquet for programs, CSV for people.
 
-Columns keep their place and their type whatever a run measured: the known ones first, in reading order, then any other
+Columns keep their place and type, whatever a run measured: the known ones first, in reading order, then any other
 measure by name. A value that a row lacks is missing (NaN, <NA>), never an absent column, so the tables of two runs can
-always be concatenated. Which metrics there are, the caller says.
+always be concatenated. The caller says which metrics there are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storage.atomic import write_bytes
 
 @dataclass(frozen=True)
 class Measured:
-    """Names of what is measured, each in reading order.
+    """The names of everything measured, each in reading order.
 
     Args:
         rules: distances that choose among hypotheses.
@@ -107,7 +107,7 @@ def hypotheses_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> p
 
     Args:
         rows: mappings with `pair_id` and `hypothesis` at least; `Measured.hypothesis_columns` lists the other known
-            keys (`failed` is a reason or None). Further keys become columns of numbers where they are numbers.
+            keys (`failed` is a reason or None). Further keys become columns if they are numbers.
         measured: which metrics have columns.
     """
     table = _typed(rows, measured.hypothesis_columns)
@@ -122,14 +122,14 @@ def pairs_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> pd.Dat
 
 
 def metrics_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per pair and metric, in the order given: what tables of many runs are made of."""
+    """One row per pair and metric, in the order given: good for putting many runs together."""
     return _typed(rows, METRIC_COLUMNS)
 
 
 def summary_table(hypotheses: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     """One row per hypothesis over all pairs: how often it won, and its mean distances, loss and time.
 
-    Means leave out lanes that failed (their values are missing), so read them beside the count in `failed`.
+    Means leave out lanes that failed (their values are missing), so read them together with the count in `failed`.
     """
     if hypotheses.empty:
         return _typed([], measured.summary_columns)
@@ -180,7 +180,7 @@ def _typed(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.
 
 
 def _measure(values: pd.Series) -> pd.Series:
-    """Numbers as float64 so that a missing one is NaN whichever rows have it; anything else as text."""
+    """Numbers as float64 so a missing one is NaN in any row; anything else as text."""
     try:
         return values.astype("float64")
     except (TypeError, ValueError):

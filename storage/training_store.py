@@ -2,9 +2,9 @@
 
 training.json      what it was asked to do; the run exists from the moment this file does
 images.npy         the decoded pictures, uint8 [N, R, R, 3], memory-mapped; images.json: names, and what was left out
-checkpoint.pt      where to go on, replaced as a whole
+checkpoint.pt      where to continue, replaced as a whole
 metrics.csv        one row per evaluation
-generator.safetensors, card.md    the best snapshot so far, and what it is
+generator.safetensors, card.md    the best snapshot so far, and its description
 samples/           one grid of samples per evaluation
 """
 
@@ -30,11 +30,11 @@ from storage.run_lock import run_lock
 
 FORMAT = 1
 MIN_IMAGES = 50
-"""Fewer images teach a discriminator nothing but themselves."""
+"""With fewer images a discriminator only learns them by heart."""
 
 
 class TrainingConflict(ValueError):
-    """The folder holds another training run, or one that was not asked for; says what to do."""
+    """The folder holds another training run, or one that was not asked for; the message says what to do."""
 
 
 class TrainingStore:
@@ -64,7 +64,7 @@ class TrainingStore:
         """What the run was asked to do.
 
         Raises:
-            TrainingConflict: there is none, or not of this format.
+            TrainingConflict: there is none, or it has another format.
         """
         path = self.folder / "training.json"
         try:
@@ -81,7 +81,7 @@ class TrainingStore:
         """Write the header of a new run.
 
         Raises:
-            TrainingConflict: the folder holds other things already.
+            TrainingConflict: the folder already holds other things.
         """
         found = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
         strangers = [name for name in found if name not in ("images.npy", "images.json")]
@@ -92,7 +92,7 @@ class TrainingStore:
     # ------------------------------------------------------------------ images
 
     def images(self, source: Path, resolution: int, progress: Callable[[int, int], None]) -> np.ndarray:
-        """The decoded pictures of `source`, in the order of their names: decoded now, or read from before.
+        """The decoded pictures of `source`, in the order of their names: decoded now, or decoded before and read again.
 
         Each is cropped to its centred square and resized (Lanczos). Unreadable ones are left out and listed in
         images.json.
@@ -101,7 +101,8 @@ class TrainingStore:
             uint8 [N, R, R, 3], memory-mapped.
 
         Raises:
-            InputError: no such folder, too few usable images, or other images than when the run was started.
+            InputError: no such folder, too few usable images, or the images are not those that the run was started
+                with.
         """
         array, index = self.folder / "images.npy", self.folder / "images.json"
         names, looker = list_images(source), Looker()
@@ -144,7 +145,7 @@ class TrainingStore:
         return path if path.exists() else None
 
     def add_metrics(self, row: dict[str, Any]) -> None:
-        """Add an evaluation; later ones than this, of a run that was killed before its checkpoint, are dropped."""
+        """Add an evaluation; later ones, from a run that was killed before its checkpoint, are dropped."""
         table = self.metrics()
         table = table[table["step"] < row["step"]] if len(table) else table
         table = pd.concat([table, pd.DataFrame([row])]) if len(table) else pd.DataFrame([row])
@@ -159,9 +160,9 @@ class TrainingStore:
 def _looked_at(
     source: Path, names: list[str], resolution: int, known: dict[str, Any], looker: Looker
 ) -> dict[str, list[Any] | None] | None:
-    """Identities of the images as they are now, by name; None where they are not those that were decoded."""
+    """Identities of the images as they are now, by name; None if they are not those that were decoded."""
     before = known.get("pictures")
-    if before is None:  # an older version only looked at sizes: what is here now is taken for what was decoded
+    if before is None:  # an older version only looked at sizes: the images now count as those that were decoded
         sizes = [(name, (source / name).stat().st_size) for name in names]
         same = hashlib.sha256(repr((resolution, sizes)).encode()).hexdigest() == known["fingerprint"]
         return {name: _identity(looker, source / name) for name in names} if same else None
