@@ -1,4 +1,4 @@
-"""How long a run will take: pieces of it, measured on this machine (`tasks.probe`), multiplied out."""
+"""How long a run will take: pieces of it are measured on this machine (`tasks.probe`) and multiplied."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Pass = tuple[Hypothesis, ...]
 
 @dataclass(frozen=True)
 class Piece:
-    """A kind of work: what it is, seconds each, how often, of which hypotheses.
+    """A kind of work: what it is, seconds each, how often, for which hypotheses.
 
-    `measured`: here, not scaled from others.
+    `measured`: on this machine, not scaled from others.
     """
 
     what: str
@@ -41,13 +41,13 @@ class Piece:
 
     @property
     def total(self) -> float:
-        """Seconds in all."""
+        """Total seconds."""
         return self.seconds * self.count
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Work that `workers` processes share (0: this process) in so many `units`, and what each does at its start."""
+    """Work that `workers` processes (0: this process) share in `units` pieces, and what each does at its start."""
 
     device: str
     threads: int | None
@@ -58,7 +58,7 @@ class Estimate:
     notes: list[str] = field(default_factory=list)
 
     def seconds(self, workers: int | None = None) -> float:
-        """Wall-clock seconds with so many workers, this estimate's where none is given."""
+        """Wall-clock seconds with this many workers; by default, the estimate's own number."""
         count = max(1, min(self.units, self.workers if workers is None else workers))
         return sum(piece.total for piece in self.start) + sum(piece.total for piece in self.shared) / count
 
@@ -68,10 +68,10 @@ class Estimate:
 
 
 def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
-    """Measure and multiply out. The networks that the inversion needs must be here.
+    """Measure and multiply. The networks that the inversion needs must be here.
 
     Args:
-        plan: of the run.
+        plan: the plan of the run.
         workers: processes that will share the work; 0: this process.
         warping: False leaves out alignment and warp, whose networks may then be missing.
     """
@@ -97,9 +97,9 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
         count, each = _domain(config, sample, features)
         start.append(Piece("image of the domain's statistics", each, count))
     if config.inversion.compile:
-        notes.append("without the time to compile, and without what that gains")
+        notes.append("without the time to compile, and without the gain from it")
     if config.inversion.plateau:
-        notes.append("at most: lanes that stand still end early (inversion.plateau)")
+        notes.append("at most: lanes that stop improving end early (inversion.plateau)")
     return Estimate(method.engine.device, threads, workers, calls * len(method.groups), shared, start, notes)
 
 
@@ -126,7 +126,7 @@ def _inversion(probe: Probe, passes: Counter[Pass]) -> list[Piece]:
             continue
         known: dict[float, float] = {}
         for p in dict.fromkeys((kind[0], kind[-1])):
-            if known and _at(known, weights[p], slope) * 3 > probe.left():  # the start costs a step, too
+            if known and _at(known, weights[p], slope) * 3 > probe.left():  # the start costs a step too
                 continue
             known[weights[p]], setup = probe.step(p, coarse)
             setups.append(setup)
@@ -134,7 +134,7 @@ def _inversion(probe: Probe, passes: Counter[Pass]) -> list[Piece]:
         for p in kind:
             seconds, measured = _at(known, weights[p], slope), weights[p] in known
             pieces.append(Piece(name, seconds, steps[p] * passes[p], _lanes(p), measured))
-        if len(known) > 1:  # both kinds of steps differ between passes by the same layers
+        if len(known) > 1:  # both kinds of steps differ between passes in the same layers
             slope = max(0.0, _at(known, weights[kind[0]] + 1) - _at(known, weights[kind[0]]))
     return [*pieces, Piece("start of the inversion", min(setups), sum(passes.values()))]
 
@@ -156,7 +156,7 @@ def work(generator: Generator, lanes: Pass, several: bool) -> float:
 
 
 def _at(known: dict[float, float], weight: float, slope: float | None = None) -> float:
-    """Seconds at a weight: on the line through the two that are known, or through the only one.
+    """Seconds at a weight: on the line through the two known points, or through the only one.
 
     Args:
         slope: seconds per weight where only one is known; None: in proportion to it.
@@ -169,7 +169,7 @@ def _at(known: dict[float, float], weight: float, slope: float | None = None) ->
 
 
 def _steps(probe: Probe, lanes: Pass, coarse: bool) -> float:
-    """Mean steps of a kind that a lane of a pass takes; rungs shorten them."""
+    """Mean number of steps of a kind that a lane of a pass takes; rungs make it smaller."""
     settings = probe.config.inversion
     early = min(settings.coarse_steps, settings.steps - 1)
     before = _lane_steps(settings, early if probe.method.engine.space.has_coarse(lanes[0].composing_layer) else 0)
@@ -177,7 +177,7 @@ def _steps(probe: Probe, lanes: Pass, coarse: bool) -> float:
 
 
 def _lane_steps(settings: Inversion, until: int) -> float:
-    """Mean steps of a lane among the first `until`."""
+    """Mean number of steps of a lane among the first `until`."""
     if not until:
         return 0.0
     return planned_steps(settings.model_copy(update={"steps": until})) / len(settings.all_hypotheses())
@@ -203,7 +203,7 @@ def _pictures(plan: Plan) -> tuple[np.ndarray, np.ndarray | None] | None:
 
 
 def _domain(config: RunConfig, sample: float, features: float) -> tuple[int, float]:
-    """How many images make the domain's statistics, and seconds of each."""
+    """How many images the domain's statistics need, and the seconds for each."""
     if config.selection.domain == "generator":
         return config.selection.domain_samples, sample + features
     return len(domain_files(config)), features

@@ -1,8 +1,8 @@
-"""Which metrics a run measures: asked for by a person, kept in the run's header, outside of its configuration.
+"""Which metrics a run measures: the user asks for them, and the run's header keeps them outside its configuration.
 
 `run.json` holds `"metrics": {"wanted": "standard", "keys": ["l2@0a1b...", ...], "resolved": "..."}`. The keys are
-worked out when a command opens the run for work, and again only where what they depend on has changed: what is wanted,
-the metrics there are, or the networks that are here. Working them out imports the metrics, and PyTorch with them.
+worked out when a command opens the run for work, and again only if what they depend on has changed: what is wanted,
+which metrics exist, or which networks are here. Working them out imports the metrics, and PyTorch with them.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 
 STANDARD = "standard"
-"""What a run measures where nobody says otherwise: see `mgi metrics`."""
+"""What a run measures unless the user says otherwise: see `mgi metrics`."""
 
 
 def keys_of(header: Mapping[str, Any]) -> list[str]:
-    """`<metric>@<digest>` of the metrics that a run measures; none where no command has worked them out yet."""
+    """`<metric>@<digest>` of the metrics that a run measures; none if no command has worked them out yet."""
     return list((header.get("metrics") or {}).get("keys", ()))
 
 
 def name_of(key: str) -> str:
-    """The metric of `<metric>@<digest>`, with a pair's id and a dot before it or not."""
+    """The metric of `<metric>@<digest>`, with or without a pair's id and a dot before it."""
     return key.rpartition(".")[2].partition("@")[0]
 
 
 def decide(store: RunStore, config: RunConfig, wanted: str | None) -> list[str]:
-    """Write the metrics that the run measures into its header, where they are others than before.
+    """Write the metrics that the run measures into its header, if they have changed.
 
-    For the process that holds the run's lock. The networks of metrics join those that the run is computed by.
+    For the process that holds the run's lock. The networks of metrics are added to those that the run uses.
 
     Args:
         store: the run.
         config: the run's.
-        wanted: what a person asks for now, see `mgi.metrics.registry.chosen`; None: what the run was asked for.
+        wanted: what the user asks for now, see `mgi.metrics.registry.chosen`; None: what the run was asked for before.
 
     Returns:
         Notes on metrics that are asked for and not measured.
@@ -61,7 +61,7 @@ def decide(store: RunStore, config: RunConfig, wanted: str | None) -> list[str]:
 
 
 def resolved(header: Mapping[str, Any], config: RunConfig, wanted: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The header's field `metrics` as it has to be, and notes on metrics that are not measured.
+    """What the header's field `metrics` should be, and notes on metrics that are not measured.
 
     Args:
         header, config, wanted: as for `decide`.
@@ -95,7 +95,7 @@ def networks_of(keys: list[str]) -> list[str]:
 
 
 def _state(asked: str, task: str) -> str:
-    """Changes whenever the keys could: found without importing a metric."""
+    """A value that changes whenever the keys could; found without importing a metric."""
     from mgi.metrics.registry import REGISTRY
 
     rows = [[row.name, row.target, row.package, _version(row.package)] for row in REGISTRY.rows.values()]
@@ -105,7 +105,7 @@ def _state(asked: str, task: str) -> str:
 
 
 def _here() -> dict[str, str]:
-    """{name: sha256} of the zoo's networks whose files are here. The files are checked when they are loaded."""
+    """{name: sha256} of the zoo's networks whose files are here. Files are checked when they are loaded."""
     from mgi.weights import zoo
 
     found = {entry.name: entry for entry in zoo.entries() if entry.path.is_file()}

@@ -1,4 +1,4 @@
-"""What can be said of a run before it starts: networks that are missing, settings that clash, and how long it takes."""
+"""What is known about a run before it starts: missing networks, settings that clash, and how long it takes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from tasks.estimate import Estimate
 
 ONLY_FOR_WARPS = {"warp", "alignment"}
-"""Roles of networks without which the inversion itself can be measured."""
+"""Roles of networks that the inversion itself can be measured without."""
 
 
 @dataclass(frozen=True)
 class Forecast:
     """`networks` of the run with their states, `problems` that keep it from starting, and an `estimate`.
 
-    `not_estimated` is the reason where there is no estimate.
+    `not_estimated` is the reason if there is no estimate.
     """
 
     networks: list[Network] = field(default_factory=list)
@@ -53,10 +53,10 @@ class Forecast:
 
 
 def forecast(plan: Plan, workers: int) -> Forecast:
-    """Look at everything, compute next to nothing (`tasks.probe.BUDGET_S`) and write nothing.
+    """Look at everything, compute almost nothing (`tasks.probe.BUDGET_S`) and write nothing.
 
     Args:
-        plan: of the run.
+        plan: the plan of the run.
         workers: processes that will share the work; 0: this process.
     """
     if FACTORY in os.environ:

@@ -1,9 +1,8 @@
-"""Pictures are part of what a run is: which content of each a pair was made of, and which were replaced since.
+"""Pictures are part of a run: the content of each that a pair was made from, and which pictures were replaced since.
 
-The truth is beside each pair: the payload of the marker of its first stage (`warp`), or of a `refused` marker where a
-pair failed before it had one, holds the identity of its pictures as they were read. `.inputs.json` repeats those of all
-pairs that are that far, with the times under which they were last seen, so that a finished run is looked at without
-reading a marker.
+The markers decide: the marker of a pair's first stage (`warp`), or a `refused` marker if the pair failed before that,
+holds the identity of its pictures as they were read. `.inputs.json` repeats these for all pairs that have one, with the
+times last seen, so a finished run is checked without reading any marker.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
     from tasks.stages.ledger import Ledger
 
 Identities = list[FileIdentity | None]
-"""Of a pair's source and exemplar, or of a picture alone; None: there was no such file."""
+"""Identities of a pair's source and exemplar, or of a single picture; None: there was no such file."""
 
 REFUSED = "refused"
-"""Stage of the markers of pairs whose pictures could not be used."""
+"""The stage of markers for pairs whose pictures could not be used."""
 INDEX, FORMAT = ".inputs.json", 1
 
 
 @dataclass
 class Changes:
-    """What became of a run's pictures since it used them: the pairs of those that were replaced, and paths."""
+    """What happened to a run's pictures since it used them: the pairs of replaced pictures, and paths."""
 
     pairs: list[str] = field(default_factory=list)
     replaced: dict[str, None] = field(default_factory=dict)
@@ -39,10 +38,10 @@ class Changes:
 
 
 def identities(paths: Iterable[str]) -> Identities:
-    """What a marker keeps of pictures.
+    """What a marker keeps about pictures.
 
-    Ask before they are read: a picture that is replaced meanwhile then counts as changed, which costs a second
-    computation and no wrong result.
+    Ask before they are read: a picture that is replaced meanwhile then counts as changed. That costs a second
+    computation, but gives no wrong result.
     """
     looker = Looker()
     return [looker.identity(path) for path in paths]
@@ -51,9 +50,9 @@ def identities(paths: Iterable[str]) -> Identities:
 def look(ledger: Ledger) -> Changes:
     """Compare the pictures of all pairs that were read or set aside with what they were then.
 
-    Costs one look at each picture, however many pairs it is in; it is only read where its size or times are others.
-    Where nothing is known of a pair's pictures (older versions did not write it down), they are taken as they are now.
-    A pair one of whose pictures is gone cannot be made again, and stays as it is.
+    Looks at each picture once, however many pairs it is in, and reads it only if its size or times have changed. If
+    nothing is known about a pair's pictures (older versions did not record it), they are taken as they are now. A pair
+    with a missing picture cannot be made again, so it stays as it is.
     """
     run, store, first = ledger.run, ledger.run.store, ledger.stages[0]
     looker, changes = Looker(), Changes()
@@ -82,7 +81,7 @@ def look(ledger: Ledger) -> Changes:
 def _compare(
     paths: Sequence[str], known: Identities, now: Identities, changes: Changes, pair_id: str, held: bool
 ) -> Identities:
-    """Add what became of a pair's pictures to `changes`; returns what is known of them from now on."""
+    """Add what happened to a pair's pictures to `changes`; returns what is known about them from now on."""
     gone = [path for path, old, new in zip(paths, known, now, strict=True) if _is_gone(old, new)]
     other = [path for path, old, new in zip(paths, known, now, strict=True) if _is_other(old, new)]
     if gone and not held:
@@ -102,13 +101,13 @@ def _is_other(old: FileIdentity | None, new: FileIdentity | None) -> bool:
 
 
 def forget_index(run: OpenRun, pairs: Iterable[str]) -> None:
-    """Drop pairs from `.inputs.json`, once their markers are gone: what is computed next is of other pictures."""
+    """Drop pairs from `.inputs.json` once their markers are gone: their next results come from other pictures."""
     gone = set(pairs)
     _write_index(run.store, {pair: kept for pair, kept in _read_index(run.store).items() if pair not in gone})
 
 
 def refuse(run: OpenRun, pair_id: str, seen: Identities) -> None:
-    """Write down of which pictures a pair failed in its first stage."""
+    """Record the pictures with which a pair failed in its first stage."""
     _publish(run.store, run, pair_id, seen)
 
 
@@ -122,7 +121,7 @@ def _publish(store: RunStore, run: OpenRun, pair_id: str, kept: Identities) -> N
 
 
 def _read_index(store: RunStore) -> dict[str, Identities]:
-    """Empty where the file is missing or damaged: the markers say it all again."""
+    """Empty if the file is missing or damaged: the markers have it all."""
     try:
         stored: Any = json.loads((store.path / INDEX).read_bytes())
         if stored["format"] != FORMAT:

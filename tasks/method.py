@@ -34,7 +34,7 @@ def translator_of(config: RunConfig, threads: int | None = None) -> Translator:
     factory = os.environ.get(FACTORY)
     if factory:
         return _replaced(factory, config)
-    from mgi.translators import load_translator  # imports PyTorch: seconds that `mgi status` need not wait for
+    from mgi.translators import load_translator  # imports PyTorch: seconds that `mgi status` need not wait
 
     return load_translator(config, threads=threads)
 
@@ -72,7 +72,7 @@ def inverting(translator: Translator) -> Inverts:
 
     if not isinstance(translator, Inverts):
         raise ConfigError(
-            f"{translator.config.method} translates pairs and inverts no picture by itself; use `mgi translate`, or "
+            f"{translator.config.method} translates pairs and does not invert single pictures; use `mgi translate`, or "
             "another method"
         )
     return translator
@@ -80,7 +80,7 @@ def inverting(translator: Translator) -> Inverts:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the store and the schedule must know of a method before the first unit."""
+    """What the store and the schedule must know about a method before the first unit."""
 
     picture: int
     """S: rows of pictures and warps."""
@@ -89,11 +89,11 @@ class Layout:
     lanes: int
     """How many pairs a call of the inversion takes, at least 1."""
     groups: list[list[str]]
-    """Ids of the hypotheses that are inverted by the same call."""
+    """Ids of the hypotheses that one call inverts together."""
 
 
 def layout_of(config_json: str, threads: int | None = None) -> Layout:
-    """The layout of the method that a configuration describes; runs where the units will run.
+    """The layout of the method that a configuration describes; called where the units will run.
 
     Raises:
         mgi.weights.WeightsError: networks are missing; it names all of them.
@@ -103,7 +103,7 @@ def layout_of(config_json: str, threads: int | None = None) -> Layout:
     if FACTORY not in os.environ:
         from mgi.translators.networks import fetch_all
 
-        fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
+        fetch_all(config)  # including what only later stages load: nothing is computed before everything is here
     translator = translator_of(config, threads)
     if not config.searches:
         if config.task == "invert":

@@ -1,4 +1,4 @@
-"""The early picture of a run: something to look at after the first warp, long before the report."""
+"""The preview of a run: something to look at after the first warp, long before the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def strip(images: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         uint8 [H, sum of widths + gaps, 3].
     """
-    from PIL import Image  # not at the top: where the preview is, is asked for by commands that show no picture
+    from PIL import Image  # not at the top: commands that show no picture also ask for the preview's path
 
     height = images[0].shape[0]
     gap = np.full((height, GAP, 3), 255, np.uint8)
@@ -36,12 +36,12 @@ def strip(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def preview_path(store: RunStore) -> Path:
-    """Where the run's preview is."""
+    """The path of the run's preview."""
     return Path(store.path) / "preview.png"
 
 
 def write_preview(store: RunStore, images: Sequence[np.ndarray]) -> None:
-    """Write the run's preview: source, exemplar, warp and, once there is one, the first hypothesis."""
+    """Write the run's preview: source, exemplar, warp and, when there is one, the first hypothesis."""
     from storage.images import write_png
 
     write_png(preview_path(store), strip(images))

@@ -1,4 +1,4 @@
-"""Seconds of single pieces of a run on this machine: the real method does each of them once or a few times."""
+"""Seconds for single pieces of a run on this machine: the real method does each of them once or a few times."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from mgi.translators.inversion.translator import InversionTranslator
 
 BUDGET_S = 20.0
-"""Seconds that all measurements together should take; a single step that takes longer is waited for."""
+"""Seconds that all measurements together should take; a single step that takes longer is still finished."""
 ENOUGH_S, ENOUGH_STEPS = 2.0, 10
-"""Steps of one kind are counted until there are so many seconds or steps of them."""
+"""Steps of one kind are timed until they reach this many seconds or steps."""
 MANY = 1000
-"""Steps of the trial schedule: more than are ever taken."""
+"""Steps of the trial schedule: more than it will ever take."""
 _SEED = 0
 
 
 class _Enough(Exception):
-    """Stops a piece of work that has been watched long enough."""
+    """Stops a piece of work once it has been timed long enough."""
 
 
 class Probe:
@@ -50,13 +50,13 @@ class Probe:
         self._random = np.random.default_rng(_SEED)
 
     def left(self) -> float:
-        """Seconds of the budget that are left."""
+        """Seconds left of the budget."""
         return BUDGET_S - (time.perf_counter() - self._began)
 
     def step(self, lanes: Sequence[Hypothesis], coarse: bool) -> tuple[float, float]:
         """One pass of these lanes, which share it, optimised towards noise: (one step, what precedes the first).
 
-        The first step of a kind warms caches up and is not counted, unless it alone took longer than the budget.
+        The first step of a kind warms up caches and is not counted, unless it alone took longer than the budget.
         """
         from mgi.translators import Lane
 
@@ -108,7 +108,7 @@ class Probe:
         return (marks[-1] - marks[0]) / (len(marks) - 1) if len(marks) > 1 else time.perf_counter() - began
 
     def sample(self) -> tuple[float, float]:
-        """(One image of the generator, the features of one image for the score)."""
+        """Seconds for (one image of the generator, one image's features for the score)."""
         from mgi.metrics.locations import grid_features
         from mgi.metrics.samples import generated_images
 
@@ -118,7 +118,7 @@ class Probe:
         return make, _second(lambda: grid_features(images[0], self._judging, chosen.layer))
 
     def domain_is_here(self) -> bool:
-        """Whether the statistics that results are compared with ship or were measured before."""
+        """Whether the statistics that results are compared with ship with mgi or were measured before."""
         from mgi.scoring.judge import Judge
 
         engine = self.method.engine
@@ -135,12 +135,12 @@ class Probe:
         return self._with(inversion=self.config.inversion.model_copy(update=changes))
 
     def _with(self, **sections: Any) -> InversionTranslator:
-        """The method with other settings and the same networks."""
+        """The same networks with other settings."""
         return self.method.with_config(self.config.model_copy(update=sections))
 
 
 class _Asked:
-    """A network that stops whoever uses it; its facts are those of the one behind it."""
+    """A network that stops its caller; its facts are those of the network behind it."""
 
     def __init__(self, network: Any) -> None:
         self._network = network
@@ -153,7 +153,7 @@ class _Asked:
 
 
 def _second(work: Callable[[], object]) -> float:
-    """Seconds of a piece of work, the second time where the first was short: it also loads networks."""
+    """Seconds for a piece of work; the second time if the first was short, because the first also loads networks."""
     for _ in range(2):
         began = time.perf_counter()
         work()

@@ -1,4 +1,4 @@
-"""Taking back what was made of pictures that have been replaced since."""
+"""Taking back what was made from pictures that have been replaced since."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tasks.unit import REPORT
 
 
 def renew(ledger: Ledger, changes: Changes) -> None:
-    """Declare nothing done of the pairs whose pictures changed, and delete what a person could take for their results.
+    """Mark pairs whose pictures changed as not done, and delete what could pass for their results.
 
-    For the process that holds the run's lock. It may be killed at any moment: what tells that a pair changed, the
-    marker of the first stage, goes last.
+    For the process that holds the run's lock. It may be killed at any moment: the marker of the first stage, which
+    shows that a pair changed, is removed last.
     """
     run, store = ledger.run, ledger.run.store
     store.forget(REPORT, REPORT)
     for stage in ledger.stages:
-        if stage.whole_set(run.config) is not None:  # every choice rests on the whole set
+        if stage.whole_set(run.config) is not None:  # every choice depends on the whole set
             ledger.forget(run.pair_ids(), stage)
     preview_path(store).unlink(missing_ok=True)
     for pair_id in changes.pairs:

@@ -1,7 +1,7 @@
-"""The configuration of a run as some version of this package wrote it.
+"""The configuration of a run, as any version of this package wrote it.
 
 A run outlives the version that began it: fields that the configuration has gained since then take their defaults, and
-the digest that the run was given stays its name, also when the run grows.
+the digest that the run was given stays its name, even when the run grows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from storage.run_header import NoRun
 
 
 def stored_config(header: Mapping[str, Any], run: str, count: int | None = None) -> RunConfig:
-    """The configuration by which a run is computed: as it began, with what its changes set.
+    """The configuration that a run is computed with: as it began, plus what its changes set.
 
     Args:
         header: the run's header.
         run: its folder, for messages.
-        count: only the first so many changes (0: as it began); None for all.
+        count: only the first `count` changes (0: as it began); None for all.
 
     Raises:
         NoRun: a newer version wrote it, with fields that this one does not know, or it is damaged; one line.
@@ -46,6 +46,6 @@ def stored_configs(header: Mapping[str, Any], run: str) -> list[RunConfig]:
     """The configurations that a run has had: as it began, then after each change.
 
     Raises:
-        NoRun: as `stored_config`.
+        NoRun: see `stored_config`.
     """
     return [stored_config(header, run, count) for count in range(len(header["changes"]) + 1)]

@@ -1,9 +1,9 @@
-"""What every stage's unit of work shares: how it finds its run, and what it tells the flow when it is done.
+"""What every stage's unit of work shares: how it finds its run, and what it tells the flow at the end.
 
 A unit is the smallest thing that a resumed run does not repeat: one pair in one stage, or one lane (pair and
 hypothesis) of the inversion (`tasks.stages.base`). Units are plain functions of a `Job` and ids. They open the store
-themselves, so any process that sees the run's folder can run them; the store's markers, not their return values, say
-what is done.
+themselves, so any process that sees the run's folder can run them; the store's markers, not the return values, say what
+is done.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"
 TRANSLATE, EVALUATE = "translate", "evaluate"
-"""Stages that others read the markers of. Which stages there are, and in which order, says `tasks.stages.table`."""
+"""Stages whose markers other code reads. `tasks.stages.table` says which stages there are, and in which order."""
 REPORT = "report"
 """Stage and marker of the report."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Where a unit's run is and how it is to be computed. Small and hashable: it travels with every unit.
+    """Where a unit's run is and how to compute it. Small and hashable: it travels with every unit.
 
     `digest` is the configuration's: a worker that outlives a run must not mistake another run in the same folder for
     it. `threads` are PyTorch's CPU threads (None: its default).
@@ -55,9 +55,9 @@ class Job:
         return cls(str(store.path.resolve()), store.header["digest"], store.header.get("threads"))
 
     def open(self) -> OpenRun:
-        """The run, opened once per process and `run.json`.
+        """The run, opened once per process and version of `run.json`.
 
-        Another run may take the place of this one, even of the same configuration, while a worker lives.
+        While a worker lives, another run may replace this one, even with the same configuration.
         """
         return _open(self, _stamp(Path(self.run) / "run.json"))
 
@@ -66,8 +66,8 @@ class Job:
 class Outcome:
     """What a unit tells the flow: its key, its pair, its seconds, and why it failed if it did.
 
-    `skipped` means that a valid marker was there before. Whether a failure is the whole pair's, which then goes to
-    quarantine, or the unit's alone is the stage's to say (`Stage.quarantines`).
+    `skipped` means that a valid marker was there before. The stage says whether a failure quarantines the whole pair or
+    counts for the unit alone (`Stage.quarantines`).
     """
 
     stage: str
@@ -85,13 +85,13 @@ class OpenRun:
         self.store = store
         self.job = job or Job.of(store)
         self.config = stored_config(store.header, self.job.run)
-        if store.header["digest"] != self.job.digest:  # as it was written: newer versions may hash it otherwise
+        if store.header["digest"] != self.job.digest:  # as it was written: newer versions may hash it differently
             said = "holds another configuration than when this command started; run it again"
             raise ConfigError(f"{self.job.run} {said}")
 
     @property
     def seed(self) -> int:
-        """The seed that the user gave; every lane derives its own from it."""
+        """The user's seed; every lane derives its own from it."""
         return int(self.store.header["inputs"]["seed"])
 
     @cached_property
@@ -101,12 +101,12 @@ class OpenRun:
 
     @cached_property
     def hypotheses(self) -> list[str]:
-        """Ids of all hypotheses in the order they are reported."""
+        """Ids of all hypotheses, in the order of the report."""
         return [hypothesis.id for hypothesis in self.config.hypotheses()]
 
     @cached_property
     def metric_keys(self) -> list[str]:
-        """`<metric>@<digest>` of the metrics that are measured of every pair."""
+        """`<metric>@<digest>` of the metrics that are measured for every pair."""
         return keys_of(self.store.header)
 
     def pair_ids(self) -> list[str]:
@@ -122,7 +122,7 @@ class OpenRun:
         return self._pairs[pair_id][0]
 
     def files(self, pair_id: str) -> list[str]:
-        """Paths of the pair's source and exemplar, or of the picture alone where pictures are inverted."""
+        """Paths of the pair's source and exemplar, or of the picture alone if pictures are inverted."""
         inputs, pair = self.store.header["inputs"], self._pairs[pair_id][1]
         sides = [(inputs["sources"], pair.source), (inputs["exemplars"], pair.exemplar)]
         return [os.path.join(folder, name) for folder, name in sides if name]  # noqa: PTH118 - thousands, at every start
@@ -131,7 +131,7 @@ class OpenRun:
         """The run's translator; the first call in a process loads networks.
 
         Raises:
-            storage.run_store.RunConflict: its files are not those with which the run began.
+            storage.run_store.RunConflict: its files are not those that the run began with.
         """
         return self._translator
 
@@ -141,12 +141,12 @@ class OpenRun:
 
     @cached_property
     def _translator(self) -> Translator:
-        check_own_files(self.store, self.config)  # here, too: a worker may see another file under the path
+        check_own_files(self.store, self.config)  # here too: a worker may see another file under the path
         return translator_of(self.config, self.job.threads)
 
     @cached_property
     def align(self) -> Aligner:
-        """Brings pictures of any shape to uint8 [S, S, 3], the same crop for every method."""
+        """Turns pictures of any shape into uint8 [S, S, 3], with the same crop for every method."""
         from mgi.alignment.aligner import Aligner
 
         return Aligner(self.config.align, self._translator.picture_size)
@@ -161,12 +161,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
     except OSError:
-        return None  # whoever opens the run says what is wrong
+        return None  # opening the run says what is wrong
     return found.st_ino, found.st_mtime_ns
 
 
 def check_own_files(store: RunStore, config: RunConfig) -> None:
-    """Nothing, where generator, mask and domain are the files with which a run began.
+    """Check that generator, mask and domain are the files that a run began with.
 
     Raises:
         storage.run_store.RunConflict: one was replaced under its name; one line that names it.
@@ -177,7 +177,7 @@ def check_own_files(store: RunStore, config: RunConfig) -> None:
 
 
 def searches(config: RunConfig) -> bool:
-    """Whether the method tries hypotheses and chooses; others make a pair's image in one go."""
+    """Whether the method tries hypotheses and chooses; the others make a pair's image in one go."""
     return config.searches
 
 
@@ -194,18 +194,18 @@ def pair_of(key: str) -> str:
 def done_already(run: OpenRun, stage: str, keys: Iterable[str]) -> list[Outcome]:
     """A skipped outcome for each of these units that is done.
 
-    Every unit asks, though only what is left is called: its worker may have died after the marker was written, and Dask
-    then calls it again.
+    Every unit asks, although only units that are left are called: a worker may have died after writing the marker, and
+    Dask then calls the unit again.
     """
     done = payload_rows(run.store, stage, keys)
     return [Outcome(stage, key, pair_of(key), skipped=True) for key in done]
 
 
 def reason_of(error: Exception) -> str:
-    """Why an item failed, in one line; re-raises what is wrong with the machine or the set-up and not with the item.
+    """Why an item failed, in one line; errors of the machine or the set-up are raised again.
 
-    A full disk, missing weights or exhausted memory would fail every item alike: quarantining them one after the
-    other would hide the cause and waste hours.
+    A full disk, missing weights or exhausted memory would fail every item: quarantining them one after the other would
+    hide the cause and waste hours.
     """
     from mgi.weights import WeightsError
 
@@ -215,7 +215,7 @@ def reason_of(error: Exception) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's message as one line; exceptions of others also get their type's name."""
+    """An exception's message as one line; exceptions from other packages also get their type's name."""
     text = " ".join(str(error).split()) or "no further information"
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
@@ -225,12 +225,12 @@ def one_line(error: BaseException) -> str:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the file system refused to hold more: no space, quota, or a limit on the size of files."""
+    """Whether the file system is full: no space, a quota, or a limit on the size of files."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What JSON can hold of a method's measures: numbers of any library as Python's, NaN and infinity left out."""
+    """What JSON can hold of a method's measures: numbers of any library as Python's, without NaN and infinity."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
         if hasattr(value, "item"):

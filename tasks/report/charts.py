@@ -11,7 +11,7 @@ import numpy as np
 WIDTH, HEIGHT = 640.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 30.0
 POINTS = 120
-"""A curve is drawn with at most this many points; more cannot be seen and only make the page heavy."""
+"""A curve is drawn with at most this many points; more cannot be seen and only make the page larger."""
 
 
 @dataclass(frozen=True)

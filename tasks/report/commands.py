@@ -13,7 +13,7 @@ from storage.run_store import RunStore
 
 
 def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
-    """Shell commands that go on with this run, and that make it anew elsewhere."""
+    """Shell commands that continue this run, and that make it again elsewhere."""
     inputs, run = store.header.get("inputs", {}), str(store.path)
     folders = [str(inputs.get("sources", ""))]
     if config.task == "translate":
@@ -29,7 +29,7 @@ def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
 
 
 def _overrides(config: RunConfig) -> dict[str, Any]:
-    """Keys in which a configuration differs from its profile; none where the profile is not at hand."""
+    """Keys in which a configuration differs from its profile; none if the profile is not there."""
     try:
         profile = _flat(load_config(config.profile, method=config.method).model_dump(mode="json"))
         profile["task"] = config.task
@@ -56,7 +56,7 @@ def toml_of(config: RunConfig) -> str:
 
 
 def _toml_lines(data: Mapping[str, Any]) -> list[str]:
-    # TOML has no null: a key that is None by default is left out, and None again when it is read.
+    # TOML has no null: a key that is None by default is left out, and is None again when it is read.
     flat = {key: value for key, value in data.items() if value is not None and not isinstance(value, dict)}
     return [f"{key} = {_toml_value(value)}" for key, value in flat.items()]
 

@@ -1,8 +1,8 @@
-"""The contact sheet: one row per pair, from what went in to what came out, as a figure that can be read at a glance.
+"""The contact sheet: one row per pair, from inputs to result, as a figure that can be read at a glance.
 
 A row reads left to right like the method's figures: source, exemplar, warp, the hypotheses with their distances
-(the chosen one framed, those outside the fidelity bound faded and struck through), and the result, larger. Everything
-that is placed is placed by `SheetLayout`, so drawing and the size of the page cannot disagree.
+(the chosen one framed, those outside the fidelity bound faded and struck through), and the result, larger.
+`SheetLayout` places everything, so the drawing and the size of the page cannot disagree.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def contact_sheet(
 ) -> list[Path]:
     """Write the sheet of `rows` to `path` (PNG), 12 pairs a page: sheet.png, sheet_002.png, ...
 
-    Rows are consumed a page at a time, so a generator of a long run is never in memory as a whole.
+    Rows are consumed a page at a time, so the rows of a long run are never all in memory.
 
     Args:
-        rows: the pairs, in the order they are shown.
+        rows: the pairs, in the order to show them.
         path: file of the first page.
         rule: name of the selection rule whose distances the rows carry, for the legend.
         warning: a line above the headings of every page.

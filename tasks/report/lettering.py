@@ -1,4 +1,4 @@
-"""Words on pictures: fonts that come with our packages, lines that fit, and numbers that can be compared."""
+"""Text on pictures: fonts that come with our packages, lines that fit, and numbers that can be compared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def format_distance(value: float) -> str:
 def draw_line(
     draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size: int, fill: str, width: float
 ) -> None:
-    """One line of any text, shortened in the middle where it is wider than `width`."""
+    """One line of any text, shortened in the middle if it is wider than `width`."""
     text = " ".join(text.split())
     font = font_for(size, text)
     if draw.textlength(text, font=font) > width:
@@ -46,14 +46,14 @@ def shorten(text: str, keep: int) -> str:
 
 @lru_cache(maxsize=32)
 def _face(size: int, wide: bool) -> Font:
-    # Pillow's built-in Aileron is the better-looking face but knows little beyond ASCII; DejaVu comes with matplotlib.
+    # Pillow's built-in Aileron looks better but has little beyond ASCII; DejaVu comes with matplotlib.
     if wide:
         return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
     return ImageFont.load_default(size=size)
 
 
 def readable(text: str) -> bool:
-    """Whether there is a glyph for every character: a row of empty boxes tells less than the pair's id."""
+    """Whether there is a glyph for every character: a row of empty boxes says less than the pair's id."""
     face = _face(16, True)
     absent = bytes(face.getmask("\uffff"))
     return all(c.isspace() or bytes(face.getmask(c)) != absent for c in set(text))

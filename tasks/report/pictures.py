@@ -1,8 +1,8 @@
 """Small pictures of a run for its page and its sheet, made once and kept in RUN/report/.
 
-What a lane and a warp show does not change (where an input is replaced, `tasks.renew` deletes its pair's pictures); so
-a picture that exists is the right one. Only a result may give way to another, when a run grows: its picture is made
-again where the result is newer. So a second report is cheap, and can be written without the generator.
+What a lane and a warp show does not change (if an input is replaced, `tasks.renew` deletes its pair's pictures), so a
+picture that exists is the right one. Only a result may be replaced by another, when a run grows: its picture is made
+again if the result is newer. So a second report is cheap, and can be written without the generator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mgi.translators import Searches
 
 MethodOrLoader: TypeAlias = "Searches | Callable[[], Searches] | None"
-"""A loader is called only when a picture is missing, so that a second report loads no networks."""
+"""A loader is called only when a picture is missing, so a second report loads no networks."""
 
 FOLDER = "report"
 SMALL, LARGE = 256, 512
@@ -83,7 +83,7 @@ class Pictures:
             image = Image.fromarray(make())
             image.thumbnail((side, side), Image.Resampling.LANCZOS)
             buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=90, subsampling=0)  # ten times as fast to write as WebP
+            image.save(buffer, "JPEG", quality=90, subsampling=0)  # ten times faster to write than WebP
             write_bytes(self.run / path, buffer.getvalue())
         return path
 

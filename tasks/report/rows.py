@@ -1,4 +1,4 @@
-"""A run's markers as plain rows: what every pair and every lane came to. The store is the only source."""
+"""A run's markers as plain rows: the outcome of every pair and every lane. The store is the only source."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _metric_rows(pair_id: str, method: str, payloads: Payloads) -> list[dict[str
 
 
 def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[str, Quarantined]) -> dict[str, Any]:
-    """What a pair came to; `result` is the stage that completes it."""
+    """The outcome of a pair; `result` is the stage that completes it."""
     seconds = sum(_seconds(payload) for found in payloads.values() for payload in found.values())
     first = _of_pair(payloads, WARP, pair_id) or _of_pair(payloads, TRANSLATE, pair_id)
     info = {key: value for key, value in first.get("info", {}).items() if key != "seconds"}
@@ -115,10 +115,10 @@ def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[st
 
 
 def _of_pair(payloads: Payloads, stage: str, pair_id: str) -> dict[str, Any]:
-    """The payload of a stage's only unit of a pair; empty where it is not done or the run has no such stage."""
+    """The payload of a stage's only unit of a pair; empty if it is not done or the run has no such stage."""
     return payloads.get(stage, {}).get(pair_id, {})
 
 
 def _seconds(payload: dict[str, Any]) -> float:
-    """A unit's seconds: as its method measured them where it did, else as its worker did."""
+    """A unit's seconds: as measured by its method if it did that, else by its worker."""
     return float(payload.get("measures", {}).get("seconds", payload.get("seconds")) or 0.0)

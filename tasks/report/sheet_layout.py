@@ -1,4 +1,4 @@
-"""What a row of the contact sheet holds, and where everything on a page lies: nothing here draws."""
+"""What a row of the contact sheet holds, and where everything on a page goes; nothing here draws."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 
 class SheetHypothesis(NamedTuple):
-    """One tile: `preview` is uint8 [s,s,3], or None where nothing can be shown.
+    """One tile: `preview` is uint8 [s,s,3], or None if nothing can be shown.
 
-    `distance` is NaN where there is none: it failed, or the rule compares whole sets (set-fid).
+    `distance` is NaN if there is none: the hypothesis failed, or the rule compares whole sets (set-fid).
     """
 
     hypothesis: str
@@ -29,7 +29,7 @@ class SheetHypothesis(NamedTuple):
 class SheetRow:
     """One pair. `source`, `exemplar`, `warp`: uint8 [S,S,3]; `result`: uint8 [R,R,3]; `caption`: one line above it.
 
-    A picture that was inverted as it is has no exemplar; `warp` is what was observed of it, or None where the method
+    A picture that was inverted on its own has no exemplar; `warp` is what was observed of it, or None if the method
     made none.
     """
 
@@ -43,7 +43,7 @@ class SheetRow:
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
-        """What went in, by heading."""
+        """The inputs, by heading."""
         if self.exemplar is None:
             pictures = {"Picture": self.source, "Observed": self.warp}
         else:
@@ -80,12 +80,12 @@ class SheetLayout:
 
     @property
     def row_height(self) -> int:
-        """Of the caption, the result and the line under it."""
+        """Height of the caption, the result and the line under it."""
         return self.caption + self.result + self.label
 
     @property
     def hypotheses_width(self) -> int:
-        """Of one line of tiles, with the gutter after it; 0 where the method tries no hypotheses."""
+        """Width of one line of tiles, with the gutter after it; 0 if the method tries no hypotheses."""
         if not self.columns:
             return 0
         return self.gutter + self.columns * self.tile + (self.columns - 1) * self.gap
@@ -123,8 +123,8 @@ class SheetLayout:
 def best_first(row: SheetRow, room: int) -> tuple[list[SheetHypothesis], int]:
     """The tiles of a row and how many hypotheses are left out.
 
-    All of them in their own order where they fit; otherwise the chosen one and the nearest others, by distance, with
-    one tile kept free to say how many more there are.
+    All of them in their own order if they fit; otherwise the chosen one and the nearest others, by distance, with one
+    tile left free to say how many more there are.
     """
     tiles = [SheetHypothesis(*entry) for entry in row.hypotheses]
     if len(tiles) <= room:

@@ -73,7 +73,7 @@ def _draw_note(draw: ImageDraw.ImageDraw, text: str, origin: tuple[int, int], si
 
 
 def _fit(pixels: np.ndarray, side: int) -> Image.Image:
-    """The picture in a square of `side`: scaled to fit, centred on a light ground where it is not square."""
+    """The picture in a square of `side`: scaled to fit, centred on a light background if it is not square."""
     image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
     if image.size != (side, side):
         scale = side / max(image.size)

@@ -1,4 +1,4 @@
-"""The page's template and how it writes numbers and times."""
+"""The page's template, and how it writes numbers and times."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a stage is: one row of the table in `tasks.stages.table`.
 
-A stage has units, the smallest things that a resumed run does not repeat. A unit has a key, under which its marker says
-that it is done, and belongs to one pair. Which units there are, what must be done before them, how they are called and
-what a failure means is said here once, for everybody who runs, shows, counts or takes back work.
+A stage has units, the smallest pieces of work that a resumed run does not repeat. A unit has a key, under which its
+marker says that it is done, and belongs to one pair. The row says which units there are, what must be done before them,
+how they are called and what a failure means. All code that runs, shows, counts or takes back work reads it here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Call = tuple[Any, ...]
 
 
 class Choice(TypedDict, total=False):
-    """Which hypothesis a pair gets: by which rule, at what value, and which others were out of the question and why."""
+    """Which hypothesis a pair gets: by which rule, at what value, and which others were ruled out and why."""
 
     hypothesis: str
     rule: str
@@ -38,17 +38,17 @@ WholeSet = Callable[[Job, list[str]], Choices]
 
 @dataclass(frozen=True)
 class Shard:
-    """Some pairs of a run as one stage sees them when it is about to work on them."""
+    """Some pairs of a run, as one stage sees them before it works on them."""
 
     run: OpenRun
     left: Mapping[str, Sequence[str]]
     """{pair id: keys of its units that are left}; pairs with nothing left are not in it."""
     untouched: bool
-    """No unit of this stage was done before, of any pair of the run."""
+    """No unit of this stage was done before, for any pair of the run."""
     layout: Callable[[], Layout]
     """How the method wants to be called. Asking loads networks on a worker, so only stages that need it ask."""
     choices: Choices
-    """Of a stage that chooses for the whole set; else empty."""
+    """The choices, for a stage that chooses for the whole set; else empty."""
 
 
 def one_key(run: OpenRun, pair_id: str) -> list[str]:
@@ -81,22 +81,22 @@ class Stage:
     compute: Callable[..., list[Outcome]]
     """The unit function, (job, *call) -> an outcome per unit. Dask finds it by its name on a worker."""
     after: tuple[str, ...] = ()
-    """Stages whose units of the same pair must be done first; those that a run does not have do not count."""
+    """Stages whose units of the same pair must be done first; stages that a run does not have do not count."""
     used_by: Callable[[RunConfig], bool] = always
     """Whether a run of this configuration has the stage."""
     keys: Callable[[OpenRun, str], list[str]] = one_key
     """Keys of a pair's units: the pair's id, or that, a dot and more. `tasks.unit.pair_of` splits them."""
     calls: Callable[[Shard], list[Call]] = one_call_per_pair
-    """What the unit function is called with to do what is left of a shard; a call may hold several units."""
+    """The calls of the unit function that do what is left of a shard; one call may do several units."""
     result: str = ""
-    """The file that a unit leaves for people, `{}` standing for its key. A unit whose file was moved away is left."""
+    """The file that a unit leaves for people, with `{}` for its key. A unit whose file was moved away is not done."""
     publish_lost: Callable[[Job, Call, str], list[Outcome]] | None = None
-    """Only of stages whose units publish their own failures, so that the other units of the pair go on: publishes those
-    of a call whose workers died, each of them; (job, call, reason) -> outcomes."""
+    """For stages whose units publish their own failures, so the other units of the pair continue: publishes the units
+    of a call whose workers all died as failed; (job, call, reason) -> outcomes."""
     required: bool = True
-    """Whether a pair is only complete with it."""
+    """Whether a pair needs it to be complete."""
     whole_set: Callable[[RunConfig], WholeSet | None] = each_pair_alone
-    """What must choose for all pairs together before the first unit runs; None where each pair stands alone."""
+    """What chooses for all pairs together before the first unit runs; None if each pair stands alone."""
 
     @property
     def quarantines(self) -> bool:

@@ -1,7 +1,7 @@
-"""Stage `evaluate`: metrics of a pair's finished image (one unit per metric and pair; a call takes a pair's metrics).
+"""Stage `evaluate`: metrics of a pair's finished image (one unit per metric and pair, one call per pair).
 
-Keys are `<pair>.<metric>@<digest>`: the digest is of what the metric's numbers depend on, so a metric that changes is
-measured again, and only that one. Which metrics a run measures is in its header (`tasks.evaluation`), outside of its
+Keys are `<pair>.<metric>@<digest>`. The digest covers everything that the metric's numbers depend on, so only a metric
+that changes is measured again. Which metrics a run measures is in its header (`tasks.evaluation`), outside its
 configuration: nothing is translated again for another number.
 """
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
     """Measure some metrics of one pair and publish each number.
 
-    A metric that fails on the pair is published as failed; one that needs what the pair lacks, without a number.
+    A metric that fails on the pair is published as failed; a metric that needs what the pair lacks is published without
+    a number.
 
     Args:
         job: the run.
         pair_id: the pair; its final image is there.
-        keys: of the units.
+        keys: the keys of the units.
     """
     from mgi.metrics.base import PairMetric
     from mgi.metrics.registry import metric
@@ -68,7 +69,7 @@ def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
 
 
 def _measure(run: OpenRun, found: PairMetric, views: Views) -> tuple[float | None, str | None]:
-    """(the number, why it failed); neither where the pair lacks what the metric needs."""
+    """(the number, why it failed); both None if the pair lacks what the metric needs."""
     if "domain" in found.needs:
         views = _with_domain(run, views)
     if not all(views.has(need) for need in found.needs):
@@ -80,7 +81,7 @@ def _measure(run: OpenRun, found: PairMetric, views: Views) -> tuple[float | Non
 
 
 def _about(found: PairMetric) -> dict[str, Any]:
-    """What a report says of a number; kept with it, since the metric's package may be gone then."""
+    """What a report says about a number; kept with it, because the metric's package may be gone by then."""
     return {
         "summary": found.summary,
         "unit": found.unit,
@@ -119,7 +120,7 @@ def _with_domain(run: OpenRun, views: Views) -> Views:
 
 @lru_cache(maxsize=2)
 def _domain(run: OpenRun) -> DomainStatistics:
-    """The domain that the run selects by, of images of the metrics' size."""
+    """The domain that the run selects by, for images of the metrics' size."""
     from mgi.scoring import load_domain
     from mgi.weights import load_generator
 
@@ -133,7 +134,7 @@ def _domain(run: OpenRun) -> DomainStatistics:
 
 @lru_cache
 def network(name: str) -> Backbone:
-    """The frozen network of a name on this process's device."""
+    """The frozen network with a given name, on this process's device."""
     from mgi.features import load_backbone
 
     return load_backbone(name, device())
@@ -141,7 +142,7 @@ def network(name: str) -> Backbone:
 
 @lru_cache
 def device() -> str:
-    """Where metrics are computed in this process."""
+    """The device on which this process computes metrics."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -152,7 +153,7 @@ def _keys(run: OpenRun, pair_id: str) -> list[str]:
 
 
 def _calls(shard: Shard) -> list[Call]:
-    """One per pair, with its metrics: its pictures are read once."""
+    """One call per pair, with all its metrics: its pictures are read once."""
     return [(pair_id, tuple(keys)) for pair_id, keys in shard.left.items()]
 
 

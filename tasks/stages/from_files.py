@@ -1,4 +1,4 @@
-"""What the first stage of any run shares: a pair's files are read, aligned, worked on and published together."""
+"""What the first stage of any run shares: a pair's files are read, aligned, processed and published together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDES = {"translate": ("source", "exemplar"), "invert": ("picture",)}
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a pair: arrays by their name below `warp/`, what else the marker says, files, and what to show."""
+    """The outcome of a pair: arrays by name below `warp/`, further fields of the marker, files, and what to show."""
 
     arrays: dict[str, np.ndarray]
     shown: list[np.ndarray]
@@ -30,7 +30,7 @@ class Made:
 
 
 Work = Callable[[OpenRun, str, list[np.ndarray]], Made]
-"""(run, pair id, aligned pictures uint8 [S, S, 3]) -> what came of them."""
+"""(run, pair id, aligned pictures uint8 [S, S, 3]) -> the outcome."""
 
 
 def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) -> list[Outcome]:
@@ -39,7 +39,7 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
     Returns:
         One outcome; failed when an image cannot be used or the work refuses the pair.
     """
-    from storage.images import BadImage, read_image  # imports Pillow, which only those who compute should wait for
+    from storage.images import BadImage, read_image  # imports Pillow; only processes that compute should wait for it
 
     run, start = job.open(), time.perf_counter()
     if done := done_already(run, stage, [pair_id]):
@@ -55,7 +55,7 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
         images = [read_image(path) for path in paths]
     except BadImage as error:
         return refused(one_line(error))
-    run.translator()  # outside of try: that networks cannot be loaded is no fault of the pair
+    run.translator()  # outside of try: networks that cannot be loaded are not the pair's fault
     try:
         aligned = [run.align(image.pixels, side) for image, side in zip(images, sides, strict=True)]
         pictures = [picture for picture, _ in aligned]
@@ -83,6 +83,6 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
 
 
 def first_shows(shard: Shard) -> list[Call]:
-    """A call per pair; the first also shows its pair, where the run shows nothing yet."""
+    """One call per pair; the first also shows its pair, if the run shows nothing yet."""
     blank = not preview_path(shard.run.store).exists()
     return [(pair_id, blank and number == 0) for number, pair_id in enumerate(shard.left)]

@@ -50,8 +50,8 @@ def invert_lanes(
 
     Args:
         job: the run.
-        hypothesis_ids: hypotheses that the method inverts together; a pair that lacks one of them is computed whole,
-            and what it has already is left as it is.
+        hypothesis_ids: hypotheses that the method inverts together. A pair that lacks one of them is computed whole,
+            and lanes it already has are left as they are.
         pair_ids: the pairs; those already done are skipped.
         preview: also show the first lane in the run's preview picture.
 
@@ -68,7 +68,7 @@ def invert_lanes(
     start = time.perf_counter()
     results = _invert(run, [Hypothesis.parse(id) for id in hypothesis_ids], todo)
     seconds = time.perf_counter() - start
-    # A call's time is its lanes' by the steps they took; where nobody counted, in equal parts.
+    # A call's time is shared among its lanes by the steps they took, or equally if nobody counted steps.
     steps = {lane: result.measures.get("steps", 0.0) for lane, result in results.items()}
     total = sum(steps.values())
     for lane, result in results.items():
@@ -83,11 +83,11 @@ def invert_lanes(
 
 def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> dict[tuple[str, str], LaneResult]:
     """{(pair, hypothesis id): result}."""
-    from mgi.translators import LaneResult  # imports PyTorch, which only those who compute should wait for
+    from mgi.translators import LaneResult  # imports PyTorch; only processes that compute should wait for it
 
     lanes = [lane for pair in pair_ids for lane in _lanes(run, pair, hypotheses)]
     names = [(lane.pair_id, lane.hypothesis.id) for lane in lanes]
-    method = run.method()  # outside of try: that networks cannot be loaded is no fault of the lanes
+    method = run.method()  # outside of try: networks that cannot be loaded are not the lanes' fault
     beat = Heartbeat(INVERT, [lane_key(*name) for name in names])
     try:
         return dict(zip(names, method.invert(lanes, progress=beat), strict=True))
@@ -147,7 +147,7 @@ def _keys(run: OpenRun, pair_id: str) -> list[str]:
 
 
 def _calls(shard: Shard) -> list[Call]:
-    """Groups of hypotheses x batches of pairs, as the method wants them on the devices that are there."""
+    """Groups of hypotheses x batches of pairs, as the method wants them on the available devices."""
     layout, pairs = shard.layout(), list(shard.left)
     calls: list[Call] = []
     for start in range(0, len(pairs), layout.lanes):

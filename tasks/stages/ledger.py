@@ -1,4 +1,4 @@
-"""What of a run is done and what is left: decided here for everybody, by the table of stages and the markers."""
+"""What is done of a run and what is left: decided only here, from the table of stages and the markers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tasks.unit import OpenRun, Outcome, pair_of
 class Ledger:
     """The state of a run for one process that steers or shows it.
 
-    A stage's folder of markers is listed once, when it is first asked for, and no marker is read. Whoever steers the
-    run keeps the ledger true by `note` and `forget`; what others change meanwhile is seen by the next command.
+    A stage's folder of markers is listed once, when it is first asked for, and no marker is read. The process that
+    steers the run keeps the ledger true by `note` and `forget`; the next command sees what others change meanwhile.
     """
 
     def __init__(self, run: OpenRun) -> None:
@@ -34,7 +34,7 @@ class Ledger:
         return self._done[stage.name]
 
     def left(self, stage: Stage, pair_ids: Iterable[str]) -> dict[str, list[str]]:
-        """{pair id: keys of its units that are not done}, of those pairs that have any."""
+        """{pair id: keys of its units that are not done}, for pairs that have any."""
         done = self.done(stage)
         keys = {id: [key for key in stage.keys(self.run, id) if key not in done] for id in pair_ids}
         return {pair_id: missing for pair_id, missing in keys.items() if missing}
@@ -52,7 +52,7 @@ class Ledger:
         return total, total - sum(map(len, self.left(stage, pair_ids).values()))
 
     def finished(self, pair_ids: Sequence[str]) -> list[str]:
-        """Those pairs of which nothing is left that a complete pair needs."""
+        """The pairs that have everything a complete pair needs."""
         left = {pair_id for stage in self.stages if stage.required for pair_id in self.left(stage, pair_ids)}
         return [pair_id for pair_id in pair_ids if pair_id not in left]
 
@@ -62,9 +62,9 @@ class Ledger:
             self.done(stage).add(outcome.key)
 
     def forget(self, pair_ids: Iterable[str], first: Stage | None = None) -> None:
-        """Declare nothing done of these pairs from the stage `first` on (default: at all).
+        """Mark these pairs as not done from the stage `first` on (default: from the first).
 
-        The last stage goes first: a process that is killed halfway leaves no result whose beginnings are gone.
+        The last stage goes first: a process that is killed halfway leaves no result without its earlier stages.
         """
         pairs = set(pair_ids)
         for stage in reversed(self.stages[self.stages.index(first or self.stages[0]) :]):
@@ -74,7 +74,7 @@ class Ledger:
             self._done.pop(stage.name, None)
 
     def forget_failures(self, pair_ids: Iterable[str]) -> None:
-        """Declare units that published a failure not done, and what was made of their pairs after them."""
+        """Mark units that published a failure as not done, and all that came after them for their pairs."""
         pairs = set(pair_ids)
         for stage, following in zip(self.stages, [*self.stages[1:], None], strict=True):
             if stage.quarantines:

@@ -1,4 +1,4 @@
-"""Before the first stage: which pairs and hypotheses a run has, what they will cost, and the run's folder."""
+"""Before the first stage: the pairs and hypotheses of a run, what they will cost, and the run's folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "p
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for: the arguments of `mgi translate` or `mgi invert` that decide the result."""
+    """What the user asks for: the arguments of `mgi translate` or `mgi invert` that decide the result."""
 
     sources: str
     exemplars: str
@@ -40,7 +40,7 @@ class Request:
     seed: int = 0
 
     def inputs(self) -> dict[str, Any]:
-        """The part of the run's identity that is not configuration; a run is only resumed with the same."""
+        """The part of the run's identity that is not configuration; a run is only resumed with the same one."""
         pairing = str(Path(self.pairing).resolve()) if self.pairing.endswith(".csv") else self.pairing
         return {
             "sources": str(Path(self.sources).resolve()),
@@ -114,7 +114,7 @@ def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> Run
         plan: the plan.
         run: folder of the run.
         layout: `tasks.method.layout_of` this configuration.
-        threads: CPU threads per worker, kept with the run: they decide the order of float sums, so that a run that is
+        threads: CPU threads per worker, kept with the run, because they decide the order of float sums: a run that is
             resumed on another machine still gives the same bytes.
 
     Raises:
@@ -130,13 +130,13 @@ def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> Run
 
 
 def check_same_run(plan: Plan, run: str) -> None:
-    """Nothing, where the folder holds a run of this very plan.
+    """Check that the folder holds a run of exactly this plan.
 
     Raises:
         storage.run_store.RunConflict: it holds another; the message lists every difference, old -> new.
     """
     store = RunStore.open(run)
-    # A run may be older than some fields, and than whole paths: it is the same one where it means the same here.
+    # A run may be older than some fields and than absolute paths: it is the same run if it means the same here.
     meant = whole_paths("", stored_config(store.header, run).model_dump(mode="json"), Path.cwd())
     new = header_of(plan)
     if meant == new["config"]:
@@ -145,7 +145,7 @@ def check_same_run(plan: Plan, run: str) -> None:
 
 
 def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
-    """run.json: what was asked for, by what it is computed, and when it began."""
+    """run.json: what was asked for, what computes it, and when it began."""
     config = plan.request.config
     return {
         "config": config.model_dump(mode="json"),
@@ -191,7 +191,7 @@ def weight_hashes(config: RunConfig) -> dict[str, str]:
 
 
 def stand_ins(config: RunConfig) -> dict[str, str]:
-    """{name: what it is} of the networks that only stand in for real ones; such a run shows that it runs, no more."""
+    """{name: what it is} of the networks that only stand in for real ones; such a run only shows that it works."""
     from mgi.weights import stand_in
 
     found = {name: stand_in(name) for name in weight_names(config)}
@@ -199,7 +199,7 @@ def stand_ins(config: RunConfig) -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """Commit of the checkout that runs, with `+changes` where files differ from it; None outside a checkout."""
+    """Commit of the running checkout, with `+changes` if files differ from it; None outside a checkout."""
     here = Path(__file__).resolve().parents[1]
 
     def git(*args: str) -> str:
@@ -208,7 +208,7 @@ def git_revision() -> str | None:
 
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
-            return None  # installed below somebody else's checkout
+            return None  # installed inside somebody else's checkout
         commit = git("rev-parse", "HEAD")
         return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""After the last stage: the report, built where the method is loaded already, since it shows hypotheses that lost."""
+"""After the last stage: the report, built where the method is already loaded, because it shows hypotheses that lost."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def report_run(job: Job, pictures: bool = True) -> str:
     from tasks.report.page import build_report  # imports matplotlib
 
     run = job.open()
-    method = run.method() if pictures and run.config.searches else None  # others have no hypotheses to render
+    method = run.method() if pictures and run.config.searches else None  # other methods have no hypotheses to render
     return str(build_report(run.store, method))

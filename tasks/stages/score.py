@@ -44,7 +44,7 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
 
 
 def _score(run: OpenRun, method: Searches, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    from mgi.translators import ScoreInput  # imports PyTorch, which only those who compute should wait for
+    from mgi.translators import ScoreInput  # imports PyTorch; only processes that compute should wait for it
 
     index = run.index(pair_id)
     reference = method.reference_features(run.store.read("warp/warp", index), run.store.read("warp/exemplar", index))

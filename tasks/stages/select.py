@@ -35,9 +35,9 @@ def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Ou
     Args:
         job: the run.
         pair_id: the pair.
-        choice: made by `select_set` where the rule is one of whole sets; else the method chooses for this pair alone.
+        choice: made by `select_set` if the rule compares whole sets; else the method chooses for this pair alone.
     """
-    from storage.images import write_png  # imports Pillow, which only those who compute should wait for
+    from storage.images import write_png  # imports Pillow; only processes that compute should wait for it
 
     run, start = job.open(), time.perf_counter()
     if done := done_already(run, SELECT, [pair_id]):
@@ -48,7 +48,7 @@ def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Ou
         image = _render(run, method, pair_id, choice["hypothesis"])
     except Exception as error:
         return [Outcome(SELECT, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
-    # What the picture is of, for whoever meets it without its run. Nothing that changes from one run to the next.
+    # What the picture shows, for people who see it without its run. Nothing that changes from one run to the next.
     facts = {"mgi:pair": pair_id, "mgi:hypothesis": choice["hypothesis"], "mgi:config": job.digest}
     write_png(final_path(job.run, pair_id), image, facts)
     seconds = time.perf_counter() - start
@@ -61,7 +61,7 @@ def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Ou
 def select_set(job: Job, pair_ids: list[str]) -> Choices:
     """{pair id: choice} for the rule that ranks hypotheses by all results of the set together.
 
-    The choices depend on the whole set: they are only made once every pair is scored, and are the same when made again.
+    The choices depend on the whole set: they are only made once every pair is scored, and come out the same every time.
     """
     run = job.open()
     tables = [lane_rows(run, pair_id) for pair_id in pair_ids]
@@ -92,7 +92,7 @@ def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) ->
 
 
 def _calls(shard: Shard) -> list[Call]:
-    """One per pair, with the choice where the whole set made it."""
+    """One per pair, with the choice if the whole set made it."""
     return [(pair_id, shard.choices.get(pair_id)) for pair_id in shard.left]
 
 
@@ -107,6 +107,6 @@ STAGE = Stage(
     after=(SCORE,),
     used_by=searches,
     calls=_calls,
-    result=RESULT,  # one that somebody moved away is rendered again from its latents
+    result=RESULT,  # a result that somebody moved away is rendered again from its latents
     whole_set=_whole_set,
 )

@@ -1,6 +1,6 @@
-"""The table of stages: which there are, in which order a run goes through them.
+"""The table of stages: which there are, and in which order a run goes through them.
 
-A further stage is a file with a `STAGE` beside the others and a line here. Cheap to import: `mgi status` reads it, so
+A new stage is a file with a `STAGE` next to the others, and a line here. Cheap to import: `mgi status` reads it, so
 neither this nor a stage's file imports PyTorch, Pillow or Dask before a unit runs.
 """
 
@@ -18,7 +18,7 @@ STAGES: tuple[Stage, ...] = (
     translate.STAGE,
     evaluate.STAGE,
 )
-"""All stages, in order. What is taken back of one is taken back of all that come after it."""
+"""All stages, in order. When one is taken back, so are all that come after it."""
 
 
 def stages_of(config: RunConfig) -> tuple[Stage, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def translate_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
-    """Make a pair's image, write it to `final/<pair id>.png` and publish it with the pictures that it was made of.
+    """Make a pair's image, write it to `final/<pair id>.png` and publish it with the pictures that it was made from.
 
     Args:
         job: the run.
@@ -52,7 +52,7 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
 
 
 def _check(method: str, result: Result, size: int) -> None:
-    """Refuse what no picture can be written from, before anything is."""
+    """Refuse what cannot be written as a picture, before anything is written."""
     image, warp = result.image, result.warp
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ConfigError(f"{method} made {image.dtype} {list(image.shape)}, expected an image uint8 [R, R, 3]")

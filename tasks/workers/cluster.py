@@ -1,8 +1,8 @@
 """Who runs the units: this process, one Dask worker per GPU or per group of cores, or a scheduler somewhere else.
 
-All three are one `Pool`: calls go in, results come out as they finish, a bounded number is in flight. With no Dask
-(workers = 0) nothing is started at all, which is the right choice for one GPU or a small CPU machine: PyTorch uses all
-cores of one process already, and every further process would hold its own copy of the networks.
+All three are one `Pool`: calls go in, results come out as they finish, and a limited number is in flight. Without Dask
+(workers = 0) no process is started, which is right for one GPU or a small CPU machine: PyTorch already uses all cores
+from one process, and every further process would hold its own copy of the networks.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from distributed import Client, SpecCluster
 
 WORKER_WAIT = 60
-"""Seconds to wait for the first worker of a scheduler."""
+"""Seconds to wait for a scheduler's first worker."""
 CONNECT_WAIT = 10
 """Seconds to wait for a scheduler to answer."""
 ASK_AGAIN = 2.0
-"""Seconds between two looks at how many threads the cluster has."""
+"""Seconds between two checks of how many threads the cluster has."""
 GROUP_SECONDS = 0.25
-"""Calls shorter than this travel together, so that the round trip (some 10 ms) is paid once for all of them."""
+"""Calls shorter than this travel together, so the round trip (about 10 ms) is paid once for all of them."""
 GROUP_CALLS = 32
 """At most this many calls travel together."""
 
@@ -38,13 +38,13 @@ class ClusterError(RuntimeError):
 
 @dataclass(frozen=True)
 class Lost:
-    """Instead of a result: the workers that tried this call died, each of them."""
+    """Instead of a result: every worker that tried this call died."""
 
     reason: str
 
 
 class Pool(Protocol):
-    """Runs functions of small arguments somewhere."""
+    """Runs functions with small arguments somewhere."""
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """The function's result; raises what it raises."""
@@ -61,7 +61,7 @@ class Sequential:
         return function(*args)
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call after call, in their own order."""
+        """One call after the other, in their own order."""
         for position, args in enumerate(calls):
             yield position, function(*args)
 
@@ -75,14 +75,14 @@ class DaskPool:
         self._known_threads, self._asked = 1, float("-inf")
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call it on a worker. Raises ClusterError where every worker that tries it dies."""
+        """Call it on a worker. Raises ClusterError if every worker that tries it dies."""
         ((_, result),) = self.run(function, [args])
         if isinstance(result, Lost):
             raise ClusterError(result.reason)
         return result
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """All calls at once; those that a dying worker took along are tried once more, each alone."""
+        """All calls at once; calls that a dying worker took with it are tried once more, each alone."""
         suspects: list[int] = []
         for position, result in self._attempt(function, dict(enumerate(calls)), self._threads):
             if isinstance(result, Lost):
@@ -90,7 +90,7 @@ class DaskPool:
             else:
                 yield position, result
         # A dying worker also takes along the calls that travel with the guilty one or wait behind it. Alone, each shows
-        # what it is.
+        # whether it is the cause.
         for position in suspects:
             yield from self._attempt(function, {position: calls[position]}, lambda: 1)
 
@@ -100,7 +100,7 @@ class DaskPool:
         from distributed import KilledWorker, as_completed
 
         waiting = iter(calls.items())
-        left, size = len(calls), 1  # nothing is known of these calls yet: the first ones travel alone
+        left, size = len(calls), 1  # nothing is known about these calls yet: the first ones travel alone
         groups: dict[Any, list[int]] = {}
         finished = as_completed(loop=self._client.loop)
 
@@ -108,7 +108,8 @@ class DaskPool:
             nonlocal left
             limit = in_flight()
             while left and len(groups) < limit:
-                # Never more than an even share of what is left, or the last groups would keep one worker busy alone.
+                # Never more than an even share of what is left; otherwise the last group would keep one worker busy
+                # while others wait.
                 group = list(islice(waiting, max(1, min(size, left // limit))))
                 left -= len(group)
                 arguments = [args for _, args in group]
@@ -127,15 +128,15 @@ class DaskPool:
                 except KilledWorker:
                     reason = "its worker process died every time, perhaps for lack of memory"
                     results = [Lost(reason)] * len(positions)
-                top_up()  # before the caller looks at the results, so that the worker need not wait for it
+                top_up()  # before the caller looks at the results, so the worker need not wait for that
                 yield from zip(positions, results, strict=True)
         finally:
             if groups:
                 self._client.cancel(list(groups), force=True)
 
     def _threads(self) -> int:
-        # Two calls in flight per thread, so that no worker waits for the round trip of its next one; those that wait do
-        # so on the scheduler. Asked again now and then, since workers come and go; asking is a round trip itself.
+        # Two calls in flight per thread, so no worker waits for the round trip of its next one; the rest wait on the
+        # scheduler. Asked again now and then, because workers come and go; asking is itself a round trip.
         if time.monotonic() - self._asked > ASK_AGAIN:
             self._asked = time.monotonic()
             self._known_threads = max(1, sum(self._client.nthreads().values()))
@@ -166,7 +167,7 @@ def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterat
     Args:
         workers: local worker processes; ignored where a scheduler is given.
         scheduler: address of a running Dask scheduler, such as `tcp://10.0.0.5:8786`.
-        listener: is told how far running units are.
+        listener: gets the progress of running units.
 
     Raises:
         ClusterError: the scheduler cannot be reached or has no workers.
@@ -218,10 +219,10 @@ def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Cl
 
 
 def local_cluster(workers: int, gpus: list[str]) -> SpecCluster:
-    """Worker processes on this machine, one thread each; worker i is pinned to GPU i where there are GPUs.
+    """Worker processes on this machine, one thread each; worker i is pinned to GPU i if there are GPUs.
 
-    Dask's memory limits are off: pausing a worker at 80 % of an arbitrary share would hang a run whose memory is all
-    in use on purpose. If the system kills a worker, its nanny starts another and the scheduler repeats the call.
+    Dask's memory limits are off: pausing a worker at 80 % of an arbitrary share would hang a run that uses all memory
+    on purpose. If the system kills a worker, its nanny starts another and the scheduler repeats the call.
     """
     from distributed import Nanny, Scheduler, SpecCluster
 

@@ -1,7 +1,7 @@
-"""How far a running unit is, from wherever it runs to whoever shows it.
+"""The progress of a running unit, from wherever it runs to the code that shows it.
 
 A unit may take minutes, so counting finished units is not enough for a useful ETA. Inside a Dask worker a beat is an
-event that the client subscribes to; in the flow's own process it is a call. Beats are for the eyes only: losing one
+event that the client subscribes to; in the flow's own process it is a call. Beats are only for display: losing one
 changes nothing.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 TOPIC = "mgi-heartbeat"
 PERIOD = 0.5
-"""Seconds between two beats of a unit; optimisation steps are often faster than anyone looks."""
+"""Seconds between two beats of a unit; optimisation steps are often faster than anyone can read."""
 
 Listener = Callable[[str, str, float, float], None]
 _listeners: list[Listener] = []
@@ -63,7 +63,7 @@ class Heartbeat:
 def _dask_worker() -> Any:
     import sys
 
-    if "distributed" not in sys.modules:  # nothing of Dask is loaded, so this is not one of its workers
+    if "distributed" not in sys.modules:  # Dask is not loaded, so this is not one of its workers
         return None
     from distributed import get_worker
 

@@ -1,4 +1,4 @@
-"""How many workers a machine carries, and how many threads each of them gets."""
+"""How many workers a machine can run, and how many threads each of them gets."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 CORES_PER_WORKER = 8
 """PyTorch's convolutions gain little from more threads than this."""
 BYTES_PER_WORKER = 4 * 2**30
-"""What one worker may need at its peak."""
+"""The most memory that one worker may need."""
 
 
 def visible_gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES of the GPUs that PyTorch may use here; empty on a CPU machine."""
+    """Names, for CUDA_VISIBLE_DEVICES, of the GPUs that PyTorch may use here; empty on a machine without one."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None and not chosen.strip():
         return []
@@ -24,8 +24,8 @@ def visible_gpus() -> list[str]:
 def default_workers(cores: int | None = None, memory: int | None = None, gpus: int | None = None) -> int:
     """What `--workers auto` means on this machine.
 
-    One worker per GPU; with one GPU, none (the flow's process uses it). On CPUs one worker per 8 cores as far as 4 GiB
-    of memory each allow, and none below two such workers.
+    One worker per GPU; with one GPU, none (the flow's process uses it). On CPUs one worker per 8 cores, if there are 4
+    GiB of memory for each, and none if that gives fewer than two.
 
     Example:
         >>> default_workers(cores=2, memory=24 * 2**30, gpus=0)
@@ -53,14 +53,14 @@ def threads_per_worker(workers: int, cores: int | None = None) -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, which in a container are fewer than the machine has."""
+    """Cores that this process may run on, which can be fewer than the machine has in a container."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def total_memory() -> int:
-    """Physical memory in bytes; the need of one worker where the system does not tell."""
+    """Physical memory in bytes; if the system does not tell, the need of one worker."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -190,4 +190,4 @@ def test_without_the_package_a_run_says_what_is_missing(run: Path, inputs: Path,
 def test_it_inverts_nothing(site: Path, inputs: Path, tmp_path: Path) -> None:
     refused = mgi(site, "invert", inputs / "sources", "--out", tmp_path / "run", "--method", "blend")
     assert refused.returncode == 2
-    assert "blend translates pairs and inverts no picture by itself" in refused.stderr
+    assert "blend translates pairs and does not invert single pictures" in refused.stderr
