@@ -1,1 +1,1 @@
-"""What a person or a schedule starts: flows and the `mgi` command."""
+"""What a user or a schedule starts: flows and the `mgi` command."""

@@ -1,4 +1,4 @@
-"""What a person asks for, as typed; nothing is read or checked yet."""
+"""What the user asks for, as typed; nothing is read or checked yet."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ class Arguments:
     """At most this many pairs."""
     seed: int = 0
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Configuration keys over profile and method, such as {"inversion.steps": 40}."""
+    """Configuration keys that override profile and method, such as {"inversion.steps": 40}."""
     method: str | None = None
     """One of `mgi.config.METHODS`; the profile's if not given."""

@@ -1,4 +1,4 @@
-"""What a command does about pictures that were replaced since the run used them, and what it says of them."""
+"""What a command does about pictures that were replaced since the run used them, and what it says about them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from flows.session import Session
 from tasks.inputs import look
 
 SHOWN = 5
-"""Pictures that a line names."""
+"""How many pictures a line names."""
 
 
 def renew_changed(session: Session) -> None:
-    """Take back what was made of pictures that have been replaced since, so that it is made again, and say so."""
+    """Take back what was made from pictures that have been replaced since, so it is made again, and say so."""
     changes = look(session.ledger)
     if changes.gone:
         it = "it" if len(changes.gone) == 1 else "them"
@@ -32,7 +32,7 @@ def renew_changed(session: Session) -> None:
 
 
 def look_back(session: Session) -> None:
-    """Write down what this session's pairs were made of, and say which pictures were replaced meanwhile."""
+    """Record what this session's pairs were made from, and say which pictures were replaced meanwhile."""
     changes = look(session.ledger)
     if changes.pairs:
         pairs = "1 pair" if len(changes.pairs) == 1 else f"{len(changes.pairs)} pairs"

@@ -15,12 +15,12 @@ from tasks.workers.sizing import default_workers, threads_per_worker, total_memo
 Level = Literal["ok", "note", "bad"]
 
 FREE_BYTES = 2 * 2**30
-"""Free space below which weights and a small run may not fit."""
+"""With less free space than this, weights and a small run may not fit."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's report; `advice` says what to do where something is not ok."""
+    """One line of the doctor's report; `advice` says what to do if something is not ok."""
 
     level: Level
     subject: str
@@ -48,7 +48,7 @@ def _versions() -> list[Check]:
 
 
 def _requirements() -> list[Check]:
-    """Whether installed versions satisfy ours: later upgrades by hand break Prefect in ways that are hard to read."""
+    """Whether installed versions are those we require: later upgrades by hand break Prefect in ways hard to see."""
     from packaging.requirements import Requirement
 
     broken = []

@@ -1,9 +1,9 @@
-"""With Prefect or without: who calls the pipeline when a person types a command.
+"""With Prefect or without: who calls the pipeline when the user types a command.
 
-Prefect needs a server to report to. Where `PREFECT_API_URL` names one, commands run as flows and show up there. Where
-none is named, the same pipeline runs as plain functions: a temporary server would cost every command 10 to 30 seconds
-and survive a killed command, to keep records that nobody sees and that decide nothing (the store's markers do).
-`MGI_PREFECT=always` wants it nonetheless, `never` ignores a server.
+Prefect needs a server to report to. If `PREFECT_API_URL` names one, commands run as flows and show up there. If not,
+the same pipeline runs as plain functions: a temporary server would cost every command 10 to 30 seconds and survive a
+killed command, only to keep records that nobody sees and that decide nothing (the store's markers do).
+`MGI_PREFECT=always` uses a temporary server anyway, `never` ignores any server.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ QUIET = {
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
-"""No telemetry, no log lines between our progress bars (errors arrive as exceptions), and the time that the first
-start of a temporary server really takes. What the user has set stays."""
+"""No telemetry, no log lines between our progress bars (errors arrive as exceptions), and the time that the first start
+of a temporary server really takes. What the user has set stays."""
 
 
 def use_prefect(settings: Settings) -> bool:
@@ -45,29 +45,29 @@ def prepare_environment() -> None:
     """Set Prefect's switches; must come before anything imports it."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if not os.environ.get("PREFECT_API_URL"):  # a temporary server's database belongs to us, not into ~/.prefect
+    if not os.environ.get("PREFECT_API_URL"):  # a temporary server's database belongs here, not in ~/.prefect
         os.environ.setdefault("PREFECT_HOME", str(Path(user_cache_dir("mgi")) / "prefect"))
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How, not what: where units run, who shows it, and whether Prefect watches."""
+    """How, not what: where units run, what shows progress, and whether Prefect watches."""
 
     workers: Workers
     scheduler: str | None
     observer: Observer
     prefect: bool
     metrics: str | None = None
-    """What results are measured by, see `mgi metrics`; None: as the run was."""
+    """Metrics to measure results by, see `mgi metrics`; None: as before in this run."""
 
 
 def start(asked: Arguments, run: str, how: Execution) -> Summary:
-    """Do what is asked for in the folder `run`.
+    """Do what is asked for, in the folder `run`.
 
     Args:
-        asked: what a person asks for; the flow run's parameters, if there is one.
+        asked: what the user asks for; these are the parameters of the flow run, if there is one.
         run: the run's folder.
-        how: where and under whose eyes.
+        how: where to run it, and what watches.
     """
     if not how.prefect:
         return translate_run(request_of(asked), run, how.workers, how.scheduler, how.observer, metrics=how.metrics)
@@ -78,7 +78,7 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
-    """Videos of the first pictures of a run that is done."""
+    """Write videos of the first pictures of a finished run."""
     from tasks.video import write_video
 
     job = Job.of(RunStore.open(run))
@@ -89,7 +89,7 @@ def write_videos(run: str, count: int, how: Execution) -> None:
 
 
 def resume(run: str, how: Execution, retry: bool = False) -> Summary:
-    """Go on with the run in a folder; `retry` takes quarantined pairs back."""
+    """Continue the run in a folder; `retry` takes quarantined pairs back."""
     if not how.prefect:
         return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry, metrics=how.metrics)
     prepare_environment()

@@ -29,7 +29,7 @@ def explain(error: BaseException, run: str | None = None) -> tuple[str, Exit]:
 
     Args:
         error: what was raised.
-        run: folder of the run, when there is one: errors that can be repaired then say how to continue.
+        run: folder of the run, when there is one: errors that can be fixed then say how to continue.
     """
     from tasks.unit import is_disk_full, one_line
 
@@ -48,7 +48,7 @@ def explain(error: BaseException, run: str | None = None) -> tuple[str, Exit]:
 
 
 def debug_traceback(error: BaseException) -> str | None:
-    """The traceback, for those who asked for it."""
+    """The traceback, for users who asked for it."""
     if not os.environ.get(DEBUG):
         return None
     return "".join(traceback.format_exception(error))
@@ -58,7 +58,7 @@ def _message(error: BaseException) -> str:
     from storage.run_header import RunConflict
     from tasks.unit import one_line
 
-    # A refused configuration is the one error of several lines: every difference has its own.
+    # A refused configuration is the only error of several lines: every difference has its own.
     return str(error) if isinstance(error, RunConflict) else one_line(error)
 
 
@@ -68,7 +68,7 @@ def _usage_errors() -> tuple[type[BaseException], ...]:
     from storage.training_store import TrainingConflict
 
     errors: list[type[BaseException]] = [ConfigError, InputError, NoRun, RunConflict, TrainingConflict]
-    generators = sys.modules.get("mgi.generators.base")  # imports PyTorch; whoever raised its error has loaded it
+    generators = sys.modules.get("mgi.generators.base")  # imports PyTorch; the code that raised its error has loaded it
     return (*errors, generators.GeneratorError) if generators else tuple(errors)
 
 

@@ -1,4 +1,4 @@
-"""RUN/log.jsonl: one JSON line per event of a run, for whoever asks later what happened when."""
+"""RUN/log.jsonl: one JSON line per event of a run, to see later what happened when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run works: a bar per stage with its ETA, or plain lines where there is no terminal."""
+"""What the user sees while a run works: a bar per stage with its ETA, or plain lines if there is no terminal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Eta
 
 LINE_PERIOD = 10.0
-"""Seconds between two lines of the same stage where there is no terminal."""
+"""Seconds between two lines of the same stage if there is no terminal."""
 
 
 class Observer(Protocol):
-    """Is told what a run does."""
+    """Gets told what a run does."""
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
-        """A stage has `total` units, such as "pairs"; `done` of them from before."""
+        """A stage has `total` units, such as "pairs"; `done` of them were done before."""
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
-        """A running unit is this far, at this loss (0: it has none); may come from another thread."""
+        """A running unit has got this far, at this loss (0: it has none); may come from another thread."""
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """A unit ended."""
@@ -56,7 +56,7 @@ class Count:
         self._running: dict[str, float] = {}
 
     def beat(self, key: str, fraction: float) -> None:
-        """A unit is this far."""
+        """A unit has got this far."""
         self._running[key] = fraction
 
     def finish(self, key: str) -> None:
@@ -128,7 +128,7 @@ class Lines:
         self._loss: dict[str, float] = {}
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
-        """Count from here; the first line follows when there is something to say."""
+        """Count from here; the first line comes when there is something to say."""
         self._counts[stage] = Count(unit, total, done)
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
@@ -172,7 +172,7 @@ _current: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 def shown_observer() -> Observer | None:
-    """What the command shows its progress on, if a command is running; a Prefect flow cannot be given it otherwise."""
+    """The observer of the running command, if there is one; a Prefect flow cannot be given it in another way."""
     return _current.get()
 
 

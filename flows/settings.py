@@ -1,4 +1,4 @@
-"""What a person sets once: `MGI_*` environment variables, below the command line and above the profile.
+"""What the user sets once: `MGI_*` environment variables, below the command line and above the profile.
 
 A configuration key is `MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`. Variables of options are read by
 `flows.cli.environment`; those here are the ones that runs need, with their defaults.
@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     workers: Workers = "auto"
     scheduler: str | None = None
     prefect: Literal["auto", "always", "never"] = "auto"
-    """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: else to a temporary one; never."""
+    """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: otherwise to a temporary one;
+    never."""
 
     generator: str | None = None
     upsampling: str | None = None
@@ -67,7 +68,7 @@ def load_settings() -> Settings:
         name = "MGI_" + str(first["loc"][0]).upper()
         found = os.environ.get(name, first.get("input"))
         raise ConfigError(f"{name}: {first['msg']}, found {found!r}") from None
-    except ValueError as error:  # a section given as a whole that is not JSON
+    except ValueError as error:  # a whole section whose value is not JSON
         raise ConfigError(f"MGI_* environment variable: {' '.join(str(error).split())}") from None
 
 
@@ -82,7 +83,7 @@ def configuration_variables() -> dict[str, str]:
 
 
 def chosen_method(option: str | None, settings: Settings, assignments: dict[str, str]) -> dict[str, str]:
-    """The method as an override: of `--set inversion.method`, else `--method`, else the environment; empty: none."""
+    """The method as an override: from `--set inversion.method`, else `--method`, else the environment; empty: none."""
     named = assignments.get("inversion.method") or option or settings.method or settings.inversion.get("method")
     return {"inversion.method": named} if named else {}
 

@@ -20,7 +20,7 @@ def run_stages(session: Session, call: StageCall) -> None:
     """Do what is left of the session's run.
 
     All stages of a shard come before the next shard, so that results appear early; only a stage that chooses for the
-    whole set, and what comes after it, waits until all shards are that far.
+    whole set, and what comes after it, waits until all shards have got that far.
     """
     _announce(session)
     ids = session.run.pair_ids()

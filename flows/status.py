@@ -1,4 +1,4 @@
-"""How far a run is, as plain data."""
+"""The progress of a run, as plain data."""
 
 from __future__ import annotations
 

@@ -40,5 +40,5 @@ app.add_typer(train, name="train")
 
 def main() -> None:
     """Entry point of the `mgi` script."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's polite kill is an interrupt, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's polite kill is an interrupt too
     app(prog_name="mgi")

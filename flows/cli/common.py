@@ -1,4 +1,4 @@
-"""What every verb shares: the terminal, errors as one line with an exit code, and options used by several."""
+"""What all verbs share: the terminal, errors as one line with an exit code, and options that several of them use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mgi.config import ConfigError
 P = ParamSpec("P")
 
 out = Console(highlight=False, soft_wrap=True)
-"""Results: what a person asked for, and what scripts read."""
+"""Results: what the user asked for, and what scripts read."""
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress, warnings and errors."""
 
@@ -41,7 +41,7 @@ MetricsOption = Annotated[
     typer.Option(
         "--metrics",
         metavar="NAMES|standard|none",
-        help="What results are measured by, names with commas between; `mgi metrics` lists them.  "
+        help="Metrics to measure results by, separated by commas; `mgi metrics` lists them.  "
         "[default: as the run was, or standard]",
     ),
 ]
@@ -74,7 +74,7 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
 
 
 def parse_workers(text: str | None, default: Workers) -> Workers:
-    """`--workers`, or the default where it is not given.
+    """`--workers`, or the default if it is not given.
 
     Example:
         >>> parse_workers("3", "auto"), parse_workers(None, "auto")

@@ -1,4 +1,4 @@
-"""`mgi directions`: where directions for `mgi edit` come from."""
+"""`mgi directions`: makes directions for `mgi edit`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sample(
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many samples.")] = 500,
     seed: SeedOption = 0,
 ) -> int:
-    """Write latents.npz and numbered pictures of it; label them by eye in a CSV file with the columns index,label."""
+    """Write latents.npz and numbered pictures of them; label them by eye in a CSV file with the columns index,label."""
     from mgi.profiles import whole_generator
     from tasks.directions import write_samples
 
@@ -49,7 +49,7 @@ def fit(
     labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="Columns index,label: two classes or numbers.")],
     path: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="File of the direction.")],
     space: Annotated[
-        str | None, typer.Option(metavar="z|w", help="Where the boundary lies.  [default: w where there is one]")
+        str | None, typer.Option(metavar="z|w", help="Space of the boundary.  [default: w if there is one]")
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Numbers above it are positive.  [default: their median]")

@@ -9,7 +9,7 @@ MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 @guarded
 def doctor() -> int:
-    """Check versions, device, weights, disk and Prefect. Exit code 1 when something that is needed is broken."""
+    """Check versions, device, weights, disk and Prefect. Exit code 1 if something that is needed is broken."""
     from flows.doctor import examine
 
     checks = examine()

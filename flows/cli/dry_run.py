@@ -1,4 +1,4 @@
-"""`--dry-run`: the plan, the networks, settings that clash and how long it takes; nothing is written."""
+"""`--dry-run`: the plan, the networks, settings that clash and the time it takes; nothing is written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="With --dry-run: one JS
 
 
 def check_options(dry_run: bool, strict: bool, as_json: bool) -> None:
-    """Refuse options of a dry run without one."""
+    """Refuse options of a dry run if there is no dry run."""
     for name, given in (("--strict", strict), ("--json", as_json)):
         if given and not dry_run:
             raise ConfigError(f"{name} belongs to --dry-run")
@@ -47,10 +47,10 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     """Print what a command would do.
 
     Args:
-        asked: what a person asks for.
+        asked: what the user asks for.
         run: folder of the run.
         where: workers and scheduler.
-        strict: end with code 2 where the run could not start.
+        strict: end with code 2 if the run could not start.
         as_json: for scripts.
     """
     from flows.pipeline import request_of
@@ -124,7 +124,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
 
 
 def _measured(what: str, pieces: list[Piece]) -> str:
-    """One line of one kind of work: what was measured, and what that comes to."""
+    """One line for one kind of work: what was measured, and what that adds up to."""
     from tasks.report.template import duration
 
     known = [piece for piece in pieces if piece.measured]

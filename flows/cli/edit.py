@@ -1,4 +1,4 @@
-"""`mgi edit`: inverted pictures moved along a direction."""
+"""`mgi edit`: moves inverted pictures along a direction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def edit(
     folder: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run of `mgi translate` or `mgi invert`.")],
     path: Annotated[
         Path,
-        typer.Option("--direction", metavar="FILE.npy", help="A vector of the generator's w, or z where it has no w."),
+        typer.Option("--direction", metavar="FILE.npy", help="A vector in the generator's w, or z if it has no w."),
     ],
     scale: Annotated[
         str, typer.Option(metavar="A..B", help="From A to B along the direction, in multiples of it; or one number.")
@@ -28,7 +28,7 @@ def edit(
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
     space: Annotated[
         str | None,
-        typer.Option(metavar="z|w", help="Space of the direction, if no FILE.json names it; must be the one of RUN."),
+        typer.Option(metavar="z|w", help="Space of the direction, if no FILE.json names it; must be that of RUN."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Also write every picture at full size.")] = False,
 ) -> int:

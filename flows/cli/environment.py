@@ -1,7 +1,7 @@
-"""Every option of every verb from the environment: one rule, below the command line and above the defaults.
+"""Every option of every verb from the environment, by one rule: below the command line, above the defaults.
 
 `MGI_<VERB>_<OPTION>` sets an option of one verb: `MGI_TRANSLATE_LIMIT`, `MGI_TRAIN_GENERATOR_STEPS`. `MGI_<OPTION>`
-sets it for every verb that has it: `MGI_WORKERS`. The longer name counts first; an empty variable counts as unset.
+sets it for every verb that has it: `MGI_WORKERS`. The longer name wins; an empty variable counts as unset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 from flows.settings import configuration_variables
 
 ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp")
-"""Like switches, these have no `MGI_<OPTION>`: it would mean another thing to each verb, or outlast the one command
+"""Like switches, these have no `MGI_<OPTION>`: it would mean something else to each verb, or outlast the one command
 that it was meant for. `MGI_WARP` is the configuration's section `warp`, as JSON."""
 
 SEPARATOR = ";"
@@ -37,27 +37,27 @@ KEYS = {
     "degrade": "inversion.degradation",
     "given": "inversion.observed",
 }
-"""Options that stand for a configuration key, which `--set` names as well."""
+"""Options that stand for a configuration key, which `--set` can also set."""
 
 _acting: ContextVar[dict[str, list[str]]] = ContextVar("_acting")
-"""Variables that act on this command, and what an error must speak of to be theirs: a value, an option or a key."""
+"""Variables that act on this command, and the words that tie an error to them: a value, an option or a key."""
 
 
 def variables(path: str, option: Any) -> list[str]:
-    """The variables of an option; the first that is set counts.
+    """The variables of an option; the first one set counts.
 
     Args:
         path: the verb as it is typed, such as `train generator`.
         option: a parameter of typer.
     """
-    flag = max(option.opts, key=len)  # of -n and --count the latter
+    flag = max(option.opts, key=len)  # of -n and --count, the latter
     name = flag.removeprefix("--").replace("-", "_").upper()
     long = f"{_prefix(path)}{name}"
     return [long] if option.is_flag or flag in ONLY_LONG else [long, f"MGI_{name}"]
 
 
 def options_of(command: Any) -> Iterator[Any]:
-    """The options of a verb, without --help, which is no setting."""
+    """The options of a verb, without --help, which is not a setting."""
     return (option for option in command.params if option.param_type_name == "option" and option.name != "help")
 
 
@@ -65,7 +65,7 @@ class Verb(TyperCommand):
     """A command whose options can be set by environment variables."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line over what the environment sets; a bad variable is one line and exit code 2."""
+        """Parse the command line over what the environment sets; a bad variable gives one line and exit code 2."""
         path, options = _path(ctx), list(options_of(self))
         if options:
             short = any(len(variables(path, option)) > 1 for option in options)
@@ -93,7 +93,7 @@ class Verb(TyperCommand):
 
 
 def blame(line: str) -> str:
-    """An error's line, with the variables whose values it speaks of."""
+    """An error's line, with the variables whose values it mentions."""
 
     def spoken(text: str) -> bool:
         return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", line) is not None
@@ -124,7 +124,7 @@ def _is_typed(ctx: Any, name: str) -> bool:
 
 
 def _let_the_command_line_win(ctx: Any, found: dict[str, str]) -> None:
-    """Where two options say the same thing, the one that was typed wins over the one of the environment."""
+    """If two options say the same thing, the typed one wins over the one from the environment."""
     values = ctx.params
     if values.get("workers") is not None and values.get("scheduler") is not None:
         if "scheduler" in found and _is_typed(ctx, "workers"):
@@ -144,7 +144,7 @@ def _let_the_command_line_win(ctx: Any, found: dict[str, str]) -> None:
 def _variables_that_act(ctx: Any, found: dict[str, str]) -> dict[str, list[str]]:
     acting = {}
     for option, name in found.items():
-        number = isinstance(ctx.params[option], (int, float))  # many an error has the same one for another reason
+        number = isinstance(ctx.params[option], (int, float))  # many errors have the same text for another reason
         if not _is_typed(ctx, option):
             acting[name] = [option] if number else _parts(os.environ[name])
     above = {key for option, key in KEYS.items() if ctx.params.get(option)}

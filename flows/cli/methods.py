@@ -1,4 +1,4 @@
-"""`mgi methods` and `mgi metrics`: what images can be made by, and what they can be judged by."""
+"""`mgi methods` and `mgi metrics`: what can make images, and what can judge them."""
 
 from __future__ import annotations
 

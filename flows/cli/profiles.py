@@ -36,4 +36,4 @@ def profiles(
 def _toml(value: object) -> str:
     import json
 
-    return json.dumps(value)  # strings, numbers, booleans and flat lists read the same in TOML
+    return json.dumps(value)  # strings, numbers, booleans and flat lists look the same in TOML

@@ -1,4 +1,4 @@
-"""`mgi report`: build a run's report again, complete or not."""
+"""`mgi report`: build a run's report again, whether it is complete or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> i
     job = Job.of(RunStore.open(run))
     try:
         path = report_run(job)
-    except WeightsError as error:  # a copied run on a machine without the networks still has its tables and results
+    except WeightsError as error:  # a run copied to a machine without the networks still has its tables and results
         err.print(f"note: pictures of hypotheses are left out: {error}", markup=False)
         path = report_run(job, pictures=False)
     out.print(path, markup=False)

@@ -17,7 +17,7 @@ def resume(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     metrics: MetricsOption = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again, too.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Also try quarantined pairs again.")] = False,
 ) -> int:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""`mgi sample`: random images of a generator."""
+"""`mgi sample`: random images from a generator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def sample(
     truncation: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Below 1: closer to the average image (style-based generators).")
     ] = 1.0,
-    path: Annotated[Path, typer.Option("--out", metavar="GRID.png", help="Where the grid is written.")] = Path(
+    path: Annotated[Path, typer.Option("--out", metavar="GRID.png", help="Where to write the grid.")] = Path(
         "grid.png"
     ),
 ) -> int:
-    """Write a grid of random samples of a generator."""
+    """Write a grid of random samples from a generator."""
     import torch
 
     from mgi.profiles import whole_generator

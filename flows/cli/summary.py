@@ -1,4 +1,4 @@
-"""How a run stands, in the last lines of `mgi translate` and `mgi resume`."""
+"""The state of a run, in the last lines of `mgi translate` and `mgi resume`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flows.pipeline import Summary
 
 SHOWN = 5
-"""Quarantined pairs that are named; quarantine.csv has all."""
+"""How many quarantined pairs are named; quarantine.csv has all."""
 
 
 def print_summary(summary: Summary) -> int:

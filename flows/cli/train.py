@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 train = typer.Typer(help="Train a generator on your own images.", no_args_is_help=True, rich_markup_mode=None)
 
 LINE_PERIOD = 30.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines if there is no terminal."""
 
 
 @train.callback()
@@ -51,7 +51,7 @@ def generator(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of everything that is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
     evaluate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between evaluations: a score and a grid of samples.")
     ] = 2000,
@@ -104,7 +104,7 @@ def _config(resolution: int, objective: str, seed: int, assignments: list[str]) 
 
 
 class _Bars:
-    """Progress on a terminal; a line now and then elsewhere."""
+    """Progress on a terminal; elsewhere a line now and then."""
 
     def __init__(self, progress: Progress, batch: int) -> None:
         self.progress, self.batch = progress, batch

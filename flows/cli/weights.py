@@ -1,4 +1,4 @@
-"""`mgi weights`: which pretrained networks there are, and getting them."""
+"""`mgi weights`: lists pretrained networks and gets them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fetch(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
 @weights.command(cls=Verb)
 @guarded
 def verify(names: NamesArgument = None, embedded: EmbeddedOption = False) -> int:
-    """Check the files' hashes again; without names, of all that are here. Exit code 1 if one is missing or damaged."""
+    """Check hashes again; without names, those of all files that are here. Exit code 1 if one is missing or damaged."""
     from mgi.weights import WeightsError, entries, state
     from mgi.weights import verify as verify_one
 
@@ -81,7 +81,7 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pt, .pth, .pkl or .safetensors.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File of the generator's tensors.")],
 ) -> int:
-    """Extract the generator from a checkpoint: safe to share and quick to load, with nothing else of the file."""
+    """Extract the generator from a checkpoint: safe to share and quick to load, without the rest of the file."""
     from mgi.weights.convert.generator import convert_checkpoint
 
     if target.suffix != ".safetensors":
