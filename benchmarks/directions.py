@@ -22,7 +22,7 @@ HELD_OUT = 700
 
 
 def measures(images: Tensor) -> Tensor:
-    """Images [B, 3, S, S] -> [B, 4] by which they are labelled."""
+    """Images [B, 3, S, S] -> [B, 4] that labels are derived from."""
     quarter, half = images.shape[-1] // 4, images.shape[-1] // 2
     mean = images.mean((1, 2, 3))
     middle = images[:, :, quarter:-quarter, quarter:-quarter].mean((1, 2, 3))

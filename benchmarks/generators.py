@@ -4,9 +4,9 @@
 
 Random weights of the published sizes, in the public layouts, through the same readers that users' files take. The third
 column is the time of every convolution of one pass, each measured alone (forward, and backward to its input: weights
-are frozen) by the library's direct kernels, which Winograd may undercut; the ratio is what all the rest costs. The
-target is at most 1.3, and loading below 2 s. Passes and convolutions take turns, so that a slow moment of the machine
-meets both; the times are the best of all turns and the ratio is the median over turns. "one addition" is an in-place
+are frozen) by the library's direct kernels, which Winograd may beat; the ratio says what everything else costs. The
+target is at most 1.3, and loading below 2 s. Passes and convolutions take turns, so a slow moment of the machine
+affects both; the times are the best of all turns and the ratio is the median over turns. "one addition" is an in-place
 addition to every activation of the pass: the least that one pass over memory can cost.
 """
 
@@ -38,7 +38,7 @@ Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
 
 
 def channels(size: int) -> int:
-    """Of PGGAN at a resolution; StyleGAN2 has twice as many from 64 on."""
+    """Channels of PGGAN at each resolution; StyleGAN2 has twice as many from 64 on."""
     return min(512, 16384 // size)
 
 
@@ -111,7 +111,7 @@ def recorded(calls: list[Call]) -> Iterator[None]:
 
 
 def measure(state: dict[str, Tensor], folder: Path, repeats: int) -> dict[str, float]:
-    """Seconds to load, of a pass, and of its convolutions alone."""
+    """Seconds to load, for a pass, and for its convolutions alone."""
     path = folder / "generator.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     start = time.perf_counter()

@@ -3,7 +3,7 @@
 Lane-steps of PGGAN-1024 at L=6, N=30 (published widths, random weights) and of MobileStyleGAN-1024 at L=5, N=10 by
 precision, number of lanes in one pass, and with compiled passes; the share of the device's fastest convolution; the
 paper's whole search (20 hypotheses) for one image, and images per minute for several at once. `--device cpu
---resolution 64` shows on any machine that everything here runs; its figures say nothing.
+--resolution 64` shows on any machine that everything here runs; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4, help="inverted together")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--rungs", nargs="*", default=list(RUNGS))
-    parser.add_argument("--compile", action="store_true", help="also compiled passes: minutes more")
+    parser.add_argument("--compile", action="store_true", help="also compiled passes: takes minutes more")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
@@ -103,7 +103,7 @@ def measure(
 
 
 def search(generator: Any, precision: str, device: str, images: int, steps: int, rungs: Any) -> dict[str, float]:
-    """Seconds for all hypotheses of one image, and of several together per minute."""
+    """Seconds for all hypotheses of one image, and images per minute for several together."""
     import torch
 
     from mgi.config import Inversion
@@ -146,7 +146,7 @@ def search(generator: Any, precision: str, device: str, images: int, steps: int,
 
 
 def timed(run: Callable[[], object], device: str, repeats: int = 5) -> float:
-    """Seconds of the best of several calls after two that are not counted."""
+    """Seconds of the best of several calls, after two that are not counted."""
     import torch
 
     for _ in range(2):
@@ -164,7 +164,7 @@ def timed(run: Callable[[], object], device: str, repeats: int = 5) -> float:
 
 
 def wait(device: str) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has done its work."""
     import torch
 
     if device == "cuda":

@@ -1,20 +1,20 @@
-"""What the inversion engine gains over the published formulation: `python -m benchmarks.inversion [--json FILE]`.
+"""The inversion engine against the published formulation: `python -m benchmarks.inversion [--json FILE]`.
 
 Four tables from one run on one machine:
 
 1. A lane-step of PGGAN (256 pixels, published widths, random weights; `--resolution 1024` for the papers' size) at L=6,
    N=30, and one of MobileStyleGAN at L=5, N=10, against `reference`, the published formulation in plain modules (codes
-   in a loop, batch 1, nothing frozen or cached, fp32; benchmarks/reference.py), in a process of its own as a user
-   would start it. Fractions of the roofline are of the fastest convolution measured here.
-2. What the engine's parts are worth in that step.
+   in a loop, batch 1, nothing frozen or cached, fp32; benchmarks/reference.py), in a separate process, as a user would
+   start it. Fractions of the roofline refer to the fastest convolution measured here.
+2. What the parts of the engine are worth in that step.
 3. The search over the paper's 20 hypotheses on `kaokore` (a trained PGGAN) and a painted face: the 20 in sequence with
    `reference` against all 20 with the engine and against successive halving, with the loss, the VGG distance and the
    spatial Frechet distance that each reaches.
-4. How schedules of rungs would have fared on the loss curves of table 3.
+4. How schedules of rungs would have done on the loss curves of table 3.
 
 The sequential reference is timed over `--reference-steps` steps of every hypothesis and its time is that times the
 number of steps; its losses are those of the engine without rungs, whose first steps are checked here to be equal.
-`--whole` runs it to the end instead. Where a GPU is there, `benchmarks.gpu` follows with its own tables.
+`--whole` runs it to the end instead. If there is a GPU, `benchmarks.gpu` follows with its own tables.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LAYERS, CODES = (4, 5, 6, 7, 8), (10, 20, 30, 40)
 STEPS, RUNGS = 60, ("3:5", "10:1")
 SHAPES = ((30, 512, 16), (30, 512, 8), (1, 128, 128), (1, 64, 256))
 EQUAL = 2e-3
-"""Relative difference of the first losses that counts as rounding: Adam's first steps divide by their own size."""
+"""A relative difference of the first losses that counts as rounding: Adam's first steps divide by their own size."""
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def reference_steps(resolution: int, repeats: int) -> dict[str, float]:
-    """Seconds of a step of the published formulation; run in a process without the engine's memory settings."""
+    """Seconds for a step of the published formulation; run in a process without the engine's memory settings."""
     import torch
 
     from benchmarks.generators import pggan_state
@@ -138,7 +138,7 @@ def steps(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def levers(generator: Any, hypothesis: Any, repeats: int) -> list[tuple[str, float]]:
-    """(what is different, seconds of the step per lane)."""
+    """(what is different, seconds per step and lane)."""
     import torch
 
     found = []

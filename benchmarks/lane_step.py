@@ -1,4 +1,4 @@
-"""One lane-step of the inversion for the benchmarks, and what the machine could do at best."""
+"""One lane-step of the inversion for the benchmarks, and the best that the machine can do."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def roofline(
     device: str = "cpu",
     precision: str = "fp32",
 ) -> float:
-    """GFLOP/s of the fastest 3 x 3 convolution among shapes (images, channels, rows) that the generators have.
+    """GFLOP/s of the fastest 3 x 3 convolution among the shapes (images, channels, rows) in the generators.
 
     Args:
         seconds: times a call.

@@ -1,4 +1,4 @@
-"""What each lever of the embedded profile does to one pair: `python -m benchmarks.levers [--out strip.png]`.
+"""What each lever of the embedded profile does for one pair: `python -m benchmarks.levers [--out strip.png]`.
 
 Translates one pair of `examples/` under the profile, then with one setting changed at a time, and prints distances to
 the warp (before and after), the spatial Frechet distance to the domain and the time of the inversion. One pair shows

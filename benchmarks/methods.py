@@ -1,10 +1,10 @@
 """The methods side by side: `python -m benchmarks.methods RESULTS PICTURE ... [--draw OUT.jpg]`.
 
-Every picture is inverted by every method under the steps of the profile, and the table has the means over the pictures:
-distances to the picture (of the start, where there is one hypothesis, and of the chosen result), the spatial Frechet
-distance to the domain, and the seconds of all hypotheses. Every method is a run of the pipeline, RESULTS/NAME, with its
-report; one that is there continues. Without pictures it only prints what is there. `--draw` draws the pictures with
-their results, a picture a row. `taskset -c 0` keeps it on one core, and so in one thread.
+Every picture is inverted by every method with the steps of the profile, and the table has the means over the pictures:
+distances to the picture (at the start, if there is one hypothesis, and for the chosen result), the spatial Frechet
+distance to the domain, and the seconds for all hypotheses. Every method is a run of the pipeline, RESULTS/NAME, with
+its report; runs that are there continue. Without pictures it only prints what is there. `--draw` draws the pictures
+with their results, one picture per row. `taskset -c 0` keeps it on one core, and so in one thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def gather(paths: list[Path], folder: Path) -> None:
-    """Copy pictures, and those of folders, into one folder: what `mgi invert` takes."""
+    """Copy pictures, and the pictures in folders, into one folder for `mgi invert`."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
         for file in [path / name for name in list_images(path)] if path.is_dir() else [path]:

@@ -1,18 +1,19 @@
 """What fine-tuning on each pair does to the warp: `python -m benchmarks.oeft RESULTS.jsonl --kind NAME=FOLDER ...`.
 
 Pairs are neighbours in each folder's order (the last picture goes with the first). For every variant and pair the warp
-is measured before the first iteration (the plain warp) and after some, by metrics of `mgi.metrics`, which see it with
-256 rows and by networks that stay as they were; what is fine-tuned is the variant's own `warp.backbone`:
+is measured before the first iteration (the plain warp) and after some iterations. The metrics are those of
+`mgi.metrics`; they see the warp at 256 rows, through networks that never change. Only the variant's own `warp.backbone`
+is fine-tuned:
 
 - structure, and structure-lite0, whose network takes no part in the fine-tuning;
-- style, part of which is what is optimised;
-- spatial-fd to the kind's domain: of generated faces the generator's statistics, of others those of `--domain-images`
-  further pictures of the folder.
+- style, part of which is optimised;
+- spatial-fd to the kind's domain: for generated faces the generator's statistics, for others those of `--domain-images`
+  further pictures from the folder.
 
-One line of RESULTS.jsonl per variant and pair; those that are there are skipped, so a killed benchmark continues.
+One line of RESULTS.jsonl per variant and pair; lines that are there are skipped, so a killed benchmark continues.
 `--faces N` first writes N generated faces into the folder of the kind `generated`. `--table` only prints what is there.
-`--strip` draws warps by iteration, a pair a row; `--speed` only times. Variants are `NAME` or `NAME:key=value,...` with
-keys of `oeft`, or of another section written whole (`warp.layers=["relu4_3"]`).
+`--strip` draws warps by iteration, one pair per row; `--speed` only measures times. Variants are `NAME` or
+`NAME:key=value,...` with keys of `oeft`, or of another section written whole (`warp.layers=["relu4_3"]`).
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         found = [folder / name for name in list_images(folder)]
         files[kind] = found[: arguments.pairs]
         domains[kind] = domain_of(kind, found[arguments.pairs :], arguments)
-    # Every fourth pair first: what there is of a run that is not finished stands for all of it.
+    # Every fourth pair first, so that an unfinished run is already representative.
     for number in sorted(arguments.numbers or range(arguments.pairs), key=lambda i: (i % 4 != 0, i % 2, i)):
         for kind, chosen in files.items():
             source, exemplar = chosen[number], chosen[(number + 1) % len(chosen)]
@@ -113,7 +114,7 @@ def _measure(arguments: argparse.Namespace) -> None:
 
 
 def tuner_of(config: RunConfig, source: Tensor, exemplar: Tensor, seeds: list[int]) -> FineTuner:
-    """By the networks that the configuration names."""
+    """With the networks that the configuration names."""
     name = config.oeft.style_backbone
     backbone, style = _network(config.warp.backbone), None if name == "warp" else _network(name)
     assert isinstance(backbone, Chain)
@@ -152,9 +153,9 @@ def run(
 
 
 def print_speed(arguments: argparse.Namespace) -> None:
-    """Seconds per iteration and pair (median, so that a busy machine shows less) and the peak memory of this process.
+    """Seconds per iteration and pair (the median, so a busy machine matters less) and the peak memory of this process.
 
-    One variant per process, or the peak is the largest of all. Pictures are noise: nothing depends on them.
+    Use one variant per process; otherwise the peak is the largest of all. Pictures are noise: nothing depends on them.
     """
     for name, config in (variant(spec, arguments.profile, "oeft", OEFT) for spec in arguments.variant or ["profile"]):
         shape = (2, arguments.speed, 3, config.warp.image_size, config.warp.image_size)
@@ -178,7 +179,7 @@ def print_speed(arguments: argparse.Namespace) -> None:
 
 
 def domain_of(kind: str, others: list[Path], arguments: argparse.Namespace) -> DomainStatistics:
-    """Statistics that warps of a kind are compared with; made once beside the results where none ship."""
+    """Statistics that warps of a kind are compared with; made once next to the results if none ship."""
     ready = shipped(GENERATOR, f"{DOMAIN_NETWORK}-{DOMAIN_LAYER}-512.npz")
     if kind == GENERATED and ready is not None:
         return load_statistics(ready)
@@ -192,7 +193,7 @@ def domain_of(kind: str, others: list[Path], arguments: argparse.Namespace) -> D
 
 
 def write_faces(folder: Path, count: int) -> None:
-    """Samples of the generator, 256 x 256, by a seed that no statistics were made with."""
+    """Samples of the generator, 256 x 256, with a seed that no statistics were made with."""
     folder.mkdir(parents=True, exist_ok=True)
     if len(list(folder.glob("*.png"))) >= count:
         return
@@ -206,7 +207,7 @@ def _read(path: Path, size: int) -> Tensor:
 
 
 def print_table(lines: list[dict[str, Any]]) -> None:
-    """Means over pairs by variant, kind and iteration; in brackets the share of pairs better than the plain warp's.
+    """Means over pairs by variant, kind and iteration; in brackets the share of pairs better than the plain warp.
 
     `all` is the geometric mean over pairs and aspects (structure by both networks together, style, spatial-fd) of the
     ratio to the plain warp: below 1 is better on the whole.

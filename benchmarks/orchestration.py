@@ -1,10 +1,11 @@
-"""What a run costs beside the method: plan, store, markers, scheduling, with a stub method that computes nothing.
+"""What a run costs besides the method: plan, store, markers, scheduling, with a stub method that computes nothing.
 
     python -m benchmarks.orchestration [--pairs 256] [--hypotheses 3] [--json]
 
-Each row is one `mgi translate` of the whole pipeline in a process of its own, timed from first unit to last (the
-start of the interpreter and of a cluster are shown beside it: they are paid once, however many pairs there are), and
-the same command again, which finds nothing to compute (the fastest of three). The target is below 50 ms per pair.
+Each row is one `mgi translate` through the whole pipeline in a separate process, timed from first unit to last. The
+start of the interpreter and of a cluster is shown next to it: it is paid once, however many pairs there are. The last
+column is the same command again, which finds nothing to compute (the fastest of three). The target is below 50 ms per
+pair.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def make_inputs(folder: Path, pairs: int, hypotheses: int) -> Path:
 
 
 def measure(inputs: Path, run: Path, options: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    """One run; times from its log."""
+    """One run, with times from its log."""
     command = [sys.executable, "-c", "from flows.cli import main; main()", "translate"]
     command += [str(inputs / "sources"), str(inputs / "exemplars"), "--out", str(run)]
     command += ["--profile", str(inputs / "stub.toml"), *options]

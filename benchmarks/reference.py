@@ -1,7 +1,7 @@
-"""The published formulation of multi-code inversion, written plainly: what the engine's speed is measured against.
+"""The published formulation of multi-code inversion, written plainly: the engine's speed is measured against it.
 
-As mGANprior publishes it, whose procedure MGI's paper uses: codes one after the other through the generator, batch 1,
-nothing frozen (gradients of every weight are computed and thrown away), the target's features computed anew in every
+As published by mGANprior, whose procedure MGI's paper uses: codes one after the other through the generator, batch 1,
+nothing frozen (gradients of every weight are computed and thrown away), the target's features computed again in every
 step, fp32, plain modules. Only benchmarks and tests import this.
 """
 
@@ -155,7 +155,7 @@ class ReferenceInversion:
         generator, vgg: the plain modules.
         target: [1, 3, S, S] in [-1, 1].
         layer, codes: the hypothesis.
-        seed: of the codes.
+        seed: for the codes.
         rate: step size.
         optimizer: sgd as published for PGGAN, or adam.
     """

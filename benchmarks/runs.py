@@ -1,4 +1,4 @@
-"""Reading what the benchmarks over many pairs leave: finished runs in a folder, their tables and their images."""
+"""Reading the results of benchmarks over many pairs: finished runs in a folder, their tables and their images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.stages.select import final_path
 
 
 def finished_runs(results: Path) -> list[Path]:
-    """The runs in a folder that have come to their tables, in the order in which they were begun."""
+    """The runs in a folder that have got as far as their tables, in the order in which they began."""
     headers = {file.parent: run_header.read(file) for file in results.glob("*/run.json")}
     runs = sorted(headers, key=lambda run: (headers[run]["created"], run.name))
     return [run for run in runs if (run / "tables" / "pairs.parquet").is_file()]
@@ -24,8 +24,8 @@ def finished_runs(results: Path) -> list[Path]:
 def chosen_lanes(run: Path) -> pd.DataFrame:
     """One row for every pair that is done, by its id: the chosen hypothesis's row of `tables/hypotheses.parquet`.
 
-    Further columns are `best_loss`, the lowest of all hypotheses, and `distance`, what the choice was made by;
-    `seconds` are of all hypotheses.
+    Further columns are `best_loss`, the lowest of all hypotheses, and `distance`, by which the choice was made;
+    `seconds` are for all hypotheses.
     """
     lanes = pd.read_parquet(run / "tables" / "hypotheses.parquet")
     pairs = pd.read_parquet(run / "tables" / "pairs.parquet").set_index("pair_id")
@@ -35,12 +35,12 @@ def chosen_lanes(run: Path) -> pd.DataFrame:
 
 
 def draw(runs: Sequence[Path], given: Sequence[str], file: Path) -> None:
-    """Draw the pairs that all runs have, a pair a row: pictures of the first run, then the result of every run.
+    """Draw the pairs that all runs have, one pair per row: pictures of the first run, then the result of every run.
 
     Args:
         runs: at least one.
-        given: which of the first run's pictures: `source`, `exemplar`, `warp`.
-        file: where to.
+        given: the pictures to take from the first run: `source`, `exemplar`, `warp`.
+        file: the file to write.
     """
     store = RunStore.open(runs[0])
     shared = set.intersection(*(set(chosen_lanes(run).index) for run in runs))

@@ -1,8 +1,8 @@
 """Which layer and how many components tell a good face from a damaged one: `python -m benchmarks.selection`.
 
-Samples of the generator are damaged in ways that inversion fails: blurred, noisy, pixelated, grey, distorted. The table
-shows how often the damaged copy is further from the domain than the clean one it came from, by `spatial-fd` and, after
-the slash, by `paper`. About five minutes on two cores.
+Samples of the generator are damaged in the ways that inversions fail: blurred, noisy, pixelated, grey, distorted. The
+table shows how often the damaged copy is further from the domain than the clean one it came from, by `spatial-fd` and,
+after the slash, by `paper`. About five minutes on two cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmarks over many pairs share: variants of a profile from a command line, and how they are run."""
+"""What the benchmarks over many pairs share: variants of a profile from the command line, and how to run them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def translate_into(
     overrides: dict[str, str] | None = None,
     method: str | None = None,
 ) -> None:
-    """`mgi translate`, or `mgi invert` where there are no exemplars, into the folder `run`, in this process.
+    """`mgi translate`, or `mgi invert` if there are no exemplars, into the folder `run`, in this process.
 
-    A run that is there already continues, and one that is finished computes nothing.
+    A run that is already there continues, and a finished one computes nothing.
 
     Raises:
         SystemExit: the configuration or the folders cannot be used, or `run` holds another run.
@@ -54,7 +54,7 @@ def translate_into(
 
 
 def peak_gib() -> float:
-    """The most memory that this process ever held. Not ru_maxrss, which begins at the peak of whoever started it."""
+    """The most memory that this process ever held. Not ru_maxrss, which starts at the peak of the parent process."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -63,20 +63,20 @@ def peak_gib() -> float:
 
 
 def changes_of(spec: str, section: str) -> tuple[str, dict[str, str]]:
-    """`NAME` or `NAME:key=value,...` as (NAME, configuration keys); keys without a dot are of `section`."""
+    """`NAME` or `NAME:key=value,...` as (NAME, configuration keys); keys without a dot belong to `section`."""
     name, _, changes = spec.partition(":")
     pairs = (change.partition("=") for change in _split(changes))
     return name, {key if "." in key else f"{section}.{key}": value for key, _, value in pairs}
 
 
 def variant(spec: str, profile: str, section: str, base: dict[str, str]) -> tuple[str, RunConfig]:
-    """As `changes_of`, laid over `base` and the profile: (NAME, configuration)."""
+    """Like `changes_of`, laid over `base` and the profile: (NAME, configuration)."""
     name, changes = changes_of(spec, section)
     return name, load_config(profile, base | changes)
 
 
 def _split(changes: str) -> Iterator[str]:
-    """At commas outside of brackets."""
+    """Split at commas outside brackets."""
     part, depth = "", 0
     for character in changes:
         depth += (character == "[") - (character == "]")
@@ -90,7 +90,7 @@ def _split(changes: str) -> Iterator[str]:
 
 
 def lines_of(results: Path) -> list[dict[str, Any]]:
-    """What was measured before."""
+    """Earlier measurements."""
     if not results.is_file():
         return []
     return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]

@@ -1,8 +1,8 @@
 """What a lane-step costs, and why: `python -m benchmarks.translate [--json FILE]`.
 
-All figures come from one run on one machine, best of several repeats, so quote the ratios; the absolute times hold for
-the machine that the header names. `--pair` also translates one pair of `examples/` and reports its stages and the peak
-memory of the process.
+All figures come from one run on one machine, best of several repeats, so quote the ratios; the absolute times hold only
+for the machine that the header names. `--pair` also translates one pair of `examples/` and reports its stages and the
+peak memory of the process.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def steps(repeats: int, keep: bool) -> dict[str, Any]:
 
 
 def one_pair() -> dict[str, float]:
-    """Seconds and peak memory of one pair of the examples under the embedded profile, in a process of its own."""
+    """Seconds and peak memory for one pair of the examples under the embedded profile, in a separate process."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +120,7 @@ def one_pair() -> dict[str, float]:
 
 
 def best(run: Callable[[], object], repeats: int) -> float:
-    """The shortest of `repeats` runs after one that warms up: the one least disturbed by others on the machine."""
+    """The shortest of `repeats` runs after a warm-up: the one least disturbed by other work on the machine."""
     run()
     times = []
     for _ in range(repeats):

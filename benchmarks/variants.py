@@ -1,10 +1,10 @@
 """What a setting of the inversion does over many pairs: `python -m benchmarks.variants RESULTS FOLDER ...`.
 
 Pairs are neighbours in each folder's order. Every variant (`NAME` or `NAME:key=value,...`, keys of section `inversion`,
-or of another one written whole) is a run of the pipeline, RESULTS/NAME, with its report; one that is there continues.
-The table compares the chosen results and the best loss with those of the variant that was begun first: geometric means
-of the ratios, and the share of pairs that became better. Without folders it only prints what is there. `--pictures`
-draws warps and choices, a pair a row. `taskset -c 0` keeps it on one core, and so in one thread.
+or of another one written whole) is a run of the pipeline, RESULTS/NAME, with its report; runs that are there continue.
+The table compares the chosen results and the best loss with those of the variant that began first: geometric means of
+the ratios, and the share of pairs that became better. Without folders it only prints what is there. `--pictures` draws
+warps and choices, one pair per row. `taskset -c 0` keeps it on one core, and so in one thread.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from benchmarks.settings import changes_of, translate_into
 from storage.folders import list_images
 
 MEASURES = ("best_loss", "loss", "l2_after", "vgg_after", "distance", "seconds")
-"""The best loss of all hypotheses; of the chosen one: its loss, distances to the warp, and distance to the domain;
-seconds of all hypotheses."""
+"""The best loss of all hypotheses; for the chosen one: its loss, distances to the warp and distance to the domain;
+seconds for all hypotheses."""
 
 
 def main() -> None:
@@ -52,9 +52,9 @@ def write_pairs(folders: list[Path], count: int, file: Path) -> Path:
     """Write the pairs of neighbours as a CSV file, which `mgi translate` takes as a pairing.
 
     Args:
-        folders: of pictures.
-        count: how many of each folder; the last one goes with the first.
-        file: where to.
+        folders: folders of pictures.
+        count: how many from each folder; the last one goes with the first.
+        file: the file to write.
 
     Returns:
         The folder that its paths are relative to.

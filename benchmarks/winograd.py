@@ -1,4 +1,4 @@
-"""Tiled against direct 3 x 3 convolutions: `python -m benchmarks.winograd`. Best of several, in turns; quote ratios."""
+"""Tiled against direct 3 x 3 convolutions: `python -m benchmarks.winograd`. Best of several in turns; quote ratios."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ HEAD = """\
 
 <!-- Written by `python docs/make_configuration.py` from mgi/config/; edit the docstrings there. -->
 
-A run is described by one file of the keys below; a *profile* is such a file that ships with the package. Start from a
+A run is described by one file with the keys below; a *profile* is such a file that ships with the package. Start from a
 profile and change what you need:
 
 ```sh
@@ -38,28 +38,28 @@ out of range stops the command before anything is computed. The digest of all ke
 continues it only with the same configuration.
 
 Files and folders (`generator`, `selection.domain`, `inversion.degradation = "mask:FILE"`) may be named by absolute or
-relative paths and by `~`. Relative ones start at the folder of the profile that names them; in `--set` and in the
-environment they start where the command does. They are resolved once: `run.json` holds whole paths, which workers in
-other folders find, and the hash of what is there. One that does not exist stops the command, `--dry-run` too. One that
-was replaced under its name is refused by `translate` and `resume`; one that was moved is another path, and thus
-another configuration.
+relative paths and by `~`. Relative paths start at the folder of the profile that names them; in `--set` and in the
+environment they start at the folder where the command runs. They are resolved once: `run.json` holds absolute paths,
+which workers in other folders can find, and the hash of each file's content. A missing file stops the command, also
+with `--dry-run`. A file that was replaced under its name is refused by `translate` and `resume`. A moved file has
+another path, which makes it another configuration.
 
-What changes no pixel is an argument of the command, not configuration: worker counts, progress bars and folders.
+Settings that change no pixel are arguments of the command, not configuration: worker counts, progress bars and folders.
 
 ## Options from the environment
 
 Every option of every verb has a variable: `MGI_<VERB>_<OPTION>`, such as `MGI_TRANSLATE_LIMIT`, `MGI_RESUME_RETRY` or
 `MGI_TRAIN_GENERATOR_STEPS`. `MGI_<OPTION>`, such as `MGI_WORKERS`, `MGI_METHOD` or `MGI_SEED`, sets an option for every
-verb that has it. Where both are set, the longer name counts.
+verb that has it. If both are set, the longer name wins.
 
 - Switches (such as `--dry-run` and `--json`), {long}
-  have the longer name only: the shorter one would mean another thing to each verb, or outlast the command that it was
+  have only the longer name: the shorter one would mean something else to each verb, or outlast the command that it was
   meant for. `MGI_WARP` is the section `warp` as JSON; `MGI_WARP__METHOD` is the key that `--warp` sets. Arguments
   without dashes and `--help` have no variable.
 - A switch is on at `1` and off at `0`. Values of options that may be repeated are separated by semicolons:
   `MGI_TRANSLATE_SET='inversion.steps=300; generator=my.pt'`.
-- The command line wins over the environment, also where two options say the same thing: `--set inversion.method=mgi`
-  over `MGI_METHOD`, `--workers` over `MGI_SCHEDULER`. An option's variable wins over that of a key.
+- The command line wins over the environment, even if two options say the same thing: `--set inversion.method=mgi`
+  over `MGI_METHOD`, `--workers` over `MGI_SCHEDULER`. An option's variable wins over a key's.
 - An empty variable counts as unset. A bad value ends the command with exit code 2 and one line that names the variable.
 
 Variables that belong to no option: `MGI_WEIGHTS_DIR`, `MGI_WEIGHTS_MIRROR` and `MGI_OFFLINE`
@@ -70,8 +70,8 @@ Variables that belong to no option: `MGI_WEIGHTS_DIR`, `MGI_WEIGHTS_MIRROR` and 
 TRAINING = """\
 ## `mgi train generator`
 
-Training has settings of its own, given by options or by `--set KEY=VALUE`; they are kept in the model's folder, and
-`--resume` continues only with the same ones. What was measured: [training.md](training.md).
+Training has its own settings, given by options or by `--set KEY=VALUE`; they are kept in the model's folder, and
+`--resume` continues only with the same ones. Measurements: [training.md](training.md).
 """
 
 
