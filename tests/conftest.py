@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent / "stub"))
 
 KEPT = ("MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR", "MGI_OFFLINE")
-"""Where the caller's weights are; no test depends on the rest of the caller's settings."""
+"""Where the caller's weights are; no test depends on the caller's other settings."""
 
 
 @pytest.fixture
@@ -30,5 +30,5 @@ def stub(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs measure nothing unless a test asks for it: metrics load networks, which the stub method's pictures waste."""
+    """Runs measure nothing unless a test asks for it: metrics load networks, wasted on the stub's pictures."""
     monkeypatch.setattr("tasks.evaluation.STANDARD", "none")

@@ -1,4 +1,4 @@
-"""What keeps the house small: a module has one idea, and fits on a few screens."""
+"""What keeps the code small: a module has one idea, and fits on a few screens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST, MEDIAN = 300, 100
 
 
 def lengths(*folders: str) -> dict[str, int]:
-    """{path: lines} of all modules but the `__init__.py` that hold a docstring alone."""
+    """{path: lines} of all modules except `__init__.py` files that only hold a docstring."""
     found = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for folder in folders

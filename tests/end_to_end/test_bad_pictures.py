@@ -1,4 +1,4 @@
-"""What is wrong with single pictures: quarantine with the reason, exit code 3, and the others go on."""
+"""Bad pictures: quarantine with the reason, exit code 3, and the other pictures continue."""
 
 from __future__ import annotations
 

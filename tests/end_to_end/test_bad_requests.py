@@ -15,7 +15,7 @@ def folder(tmp_path: Path) -> Path:
     return good_folder(tmp_path)
 
 
-# What cannot be run at all: exit code 2, one line, no run folder.
+# Requests that cannot run at all: exit code 2, one line, no run folder.
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], object] | None, list[str], list[str]]] = {
@@ -83,7 +83,7 @@ def test_a_folder_without_a_run_is_refused(folder: Path, verb: str) -> None:
     assert sorted(path.name for path in (folder / "sources").iterdir()) == ["s0.png", "s1.png"]
 
 
-# What is wrong with the machine or the set-up: exit code 1, one line that says how to go on.
+# Problems of the machine or the set-up: exit code 1, one line that says how to continue.
 
 
 def test_another_configuration_on_a_run_is_refused_with_the_difference(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_absent_weights_offline_say_what_to_bring(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What an undisturbed run of the good pictures puts into final/."""
+    """The contents of final/ after an undisturbed run of the good pictures."""
     folder = good_folder(tmp_path_factory.mktemp("complete"))
     assert translate(folder).code == 0
     return {path.name: path.read_bytes() for path in (folder / "run" / "final").iterdir()}

@@ -1,4 +1,4 @@
-"""The benchmarks over many pairs are runs of the pipeline, and their tables are what those runs' tables say."""
+"""The benchmarks over many pairs are runs of the pipeline, and their tables agree with the tables of the runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Benchmark = Callable[..., str]
 
 @pytest.fixture
 def benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Benchmark:
-    """Runs a benchmark in this process, with the stub method; what it prints."""
+    """Runs a benchmark in this process, with the stub method, and returns what it prints."""
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
 
@@ -70,7 +70,7 @@ def test_variants_are_runs_and_continue(tmp_path: Path, benchmark: Benchmark) ->
     assert logs == {name: (results / name / "log.jsonl").read_text().count('"unit"') for name in lanes}
     assert table(benchmark("variants", results)) == rows
     lanes["few"].assign(seconds=2.0).to_parquet(results / "few" / "tables" / "hypotheses.parquet")
-    assert table(benchmark("variants", results))["few"][6].startswith("4 ")  # of both hypotheses together
+    assert table(benchmark("variants", results))["few"][6].startswith("4 ")  # for both hypotheses together
     with pytest.raises(SystemExit, match=r"inversion\.steps: 5 -> 6"):
         benchmark("variants", results, *folders, *common, "--variant", "long:steps=6")
 

@@ -1,4 +1,4 @@
-"""A checkpoint of one's own by a relative path with a space in it, computed by a Dask worker that lives elsewhere."""
+"""The user's own checkpoint by a relative path with a space in it, computed by a Dask worker in another folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def environment() -> dict[str, str]:
-    """The caller's, in which this checkout is found from every folder."""
+    """The caller's environment, in which this checkout is found from every folder."""
     kept = ("MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR")
     dropped = [name for name in os.environ if name.startswith(("MGI_", "PREFECT_")) and name not in kept]
     plain = {name: value for name, value in os.environ.items() if name not in dropped}
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: str | Path) -> Iterator[None]:
-    """`dask ...` in a folder of its own, until the end of the block."""
+    """`dask ...` in its own folder, until the end of the block."""
     folder.mkdir()
     command = [sys.executable, "-m", "distributed.cli." + str(arguments[0]), *map(str, arguments[1:])]
     with subprocess.Popen(
@@ -79,7 +79,7 @@ def test_a_worker_in_another_folder_finds_the_checkpoint(tmp_path: Path) -> None
             done = mgi(here, *arguments, "--scheduler", scheduler)
             assert done.returncode == 0, done.stderr
 
-            # The worker has the network in its memory; another checkpoint under the name is refused all the same.
+            # The worker has the network in its memory; another checkpoint under the name is still refused.
             next((here / "run" / "final").iterdir()).unlink()
             generator.write_bytes(generator.read_bytes()[:-4] + b"\0\0\0\0")
             refused = mgi(here, *arguments, "--scheduler", scheduler)

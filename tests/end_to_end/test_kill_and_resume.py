@@ -1,4 +1,4 @@
-"""kill -9 at any moment, then `mgi resume`: nothing done is computed again, and the results are the same bytes."""
+"""kill -9 at any moment, then `mgi resume`: nothing done is computed again, and the results have the same bytes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_interrupt_says_how_to_go_on(inputs: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        # A suite that a shell started in its background ignores SIGINT, and so would its children.
+        # A test suite started in a shell's background ignores SIGINT, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not list((run / "done" / "invert").glob("[!.]*.json")):

@@ -1,7 +1,7 @@
 """Every profile with every method on every shipped generator: it takes two steps, or is refused before the first.
 
-Networks that are no part of a package are stand-ins of true size (`standins`). Combinations that come to the same
-configuration are computed once.
+Networks that no package carries are stand-ins of true size (`standins`). Combinations that give the same configuration
+are computed once.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(engines, "load_backbone", lru_cache(engines.load_backbone))
         patch.setattr(loading, "PRIOR_SAMPLES", 2000)
         patch.setattr(spaces, "MEAN_SAMPLES", 500)
-        # How near a lane is before and after takes two more renders, by the code that renders the steps.
+        # Measuring a lane before and after takes two more renders, by the code that renders the steps.
         patch.setattr(lanes, "_image", grey)
         yield folder / "domain"
     two_steps.cache_clear()
@@ -81,7 +81,7 @@ def grey(engine: Any, state: object, latents: object) -> Tensor:
 
 
 def configuration(profile: str, method: str, generator: str, domain: Path) -> RunConfig:
-    """The combination at two steps, one of them coarse where there is a coarse head, of two codes at most."""
+    """The combination with two steps, one of them coarse if there is a coarse head, and at most two codes."""
     chosen = None if method == "default" else method
     few: dict[str, Any] = {"inversion.steps": 2, "inversion.coarse_steps": 1, "align.mode": "never"}
     few |= {"selection.domain": str(domain), "selection.domain_samples": 16}
@@ -93,7 +93,7 @@ def configuration(profile: str, method: str, generator: str, domain: Path) -> Ru
 
 
 def refused(profile: str, method: str, generator: str) -> bool:
-    """What has to be refused: methods of styles where there are none, and a score without locations to compare."""
+    """What must be refused: methods that need styles if there are none, and a score without locations to compare."""
     name = OWN[profile] if generator == "own" else generator
     return (method in OF_STYLES and name in WITHOUT_STYLES) or (profile == "embedded" and name == "kaokore")
 
@@ -113,7 +113,7 @@ def two_steps(config: RunConfig) -> tuple[Searches, LaneResult]:
 def test_it_takes_two_steps_or_is_refused_before_the_first(
     world: Path, monkeypatch: pytest.MonkeyPatch, profile: str, method: str, generator: str
 ) -> None:
-    # The profile's name is the only difference between combinations that come to the same.
+    # The profile's name is the only difference between combinations that give the same configuration.
     config = configuration(profile, method, generator, world).model_copy(update={"profile": "matrix"})
     facts = facts_of(loading.load_generator(config.generator), config.generator)
     assert bool(problems(config, facts)) == refused(profile, method, generator)

@@ -1,4 +1,4 @@
-"""Every method on real weights and a real picture, at few steps: nearer to its target than where it began."""
+"""Every method on real weights and a real picture, with few steps: closer to its target than at the start."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_fine_tuned_run(inputs: Path) -> None:
     assert json.loads((inputs / "oeft" / "run.json").read_text())["config"]["warp"]["method"] == "oeft"
     losses = store.read("warp/oeft_loss", 0)
     assert (losses.shape, losses.dtype) == ((3, len(OEFT_TERMS)), np.float32)
-    assert np.isnan(losses).any(0).tolist() == [False, True, False, False]  # the loss without weight is not computed
+    assert np.isnan(losses).any(0).tolist() == [False, True, False, False]  # a loss without weight is not computed
     assert store.verify("warp", row["pair_id"])
     assert np.array_equal(store.read("warp/source", 0), plain.read("warp/source", 0))
     assert np.abs(store.read("warp/warp", 0).astype(int) - plain.read("warp/warp", 0)).max() > 4

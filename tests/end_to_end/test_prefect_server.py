@@ -24,7 +24,7 @@ PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 
 @contextmanager
 def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of a process group of its own, all of which is gone at the end."""
+    """A process in its own process group; the whole group is gone at the end."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, cwd=log.parent
@@ -104,7 +104,7 @@ def test_deployment_runs_and_the_command_reports_to_the_server(server: dict[str,
     header = json.loads((run / "run.json").read_text())
     assert header["config"]["inversion"]["steps"] == 4
 
-    # The same run from the command line: it is gone on with, and the server is told, since PREFECT_API_URL names it.
+    # The same run from the command line: it is continued, and the server is told, since PREFECT_API_URL names it.
     again = subprocess.run(
         translate_command(inputs, run, "--set", "inversion.steps=4", "--workers", "0"),
         env=server,

@@ -1,4 +1,4 @@
-"""The whole pipeline on real weights and real pictures, at few steps."""
+"""The whole pipeline on real weights and real pictures, with few steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One example pair, translated with the embedded profile at the fewest steps that make a face."""
+    """One example pair, translated with the embedded profile with the fewest steps that make a face."""
     import sys
 
     try:
@@ -68,7 +68,7 @@ def test_the_result_is_a_full_size_picture_near_its_warp(run: Path) -> None:
 
 
 def test_the_quick_profile_on_paintings(tmp_path: Path) -> None:
-    """The shipped generator, in seconds: every stage, and results nearer to their warps than where they started."""
+    """The shipped generator, in seconds: every stage, and results closer to their warps than at the start."""
     try:
         path("vgg16-imagenet")
     except WeightsMissing as error:

@@ -1,4 +1,4 @@
-"""Replaced pictures beside whatever else goes wrong: missing files, quarantine, failed lanes, kills, older runs."""
+"""Replaced pictures and whatever else goes wrong: missing files, quarantine, failed lanes, kills, older runs."""
 
 from __future__ import annotations
 

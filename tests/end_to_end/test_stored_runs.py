@@ -1,6 +1,6 @@
-"""Runs that earlier versions made open for ever.
+"""Runs that earlier versions made can be opened for ever.
 
-Of 0.1.0: a finished translation and an inversion with quarantine. Of format 2: a run that has grown in all ways.
+Of 0.1.0: a finished translation and an inversion with quarantine. Of format 2: a run that has grown in every way.
 Archives hold folders as those versions left them (stub method, paths below /data/mgi); they are never written again.
 """
 

@@ -1,7 +1,7 @@
-"""A package that nobody here knows brings a method and a metric by entry points, and both work as ours do.
+"""An unknown package brings a method and a metric through entry points, and both work as ours do.
 
-The package is written and installed for real (pip, into a folder of its own), and commands run in processes that see
-it. Its method is no inversion: it has neither hypotheses nor latents, and no network.
+The package is written and really installed (by pip, into its own folder), and commands run in processes that see it.
+Its method is not an inversion: it has no hypotheses, no latents and no network.
 """
 
 from __future__ import annotations

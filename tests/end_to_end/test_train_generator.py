@@ -1,4 +1,4 @@
-"""`mgi train generator` as a person runs it: killed, continued, shared between processes, given the wrong things."""
+"""`mgi train generator` as a user runs it: killed, continued, shared between processes, given wrong input."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Done(NamedTuple):
 
 
 def train(*arguments: str | Path, check: int = 0) -> Done:
-    """Run `mgi train generator` to its end, in this process: starting Python and PyTorch takes longer than all else."""
+    """Run `mgi train generator` to its end, in this process: starting Python and PyTorch takes longer than the rest."""
     threads = torch.get_num_threads()
     result = CliRunner().invoke(app, ["train", "generator", *map(str, arguments)])
     torch.set_num_threads(threads)
@@ -61,7 +61,7 @@ def train(*arguments: str | Path, check: int = 0) -> Done:
 
 
 def state_of(model: Path) -> dict[str, bytes]:
-    """What a finished run left that must not depend on how often it was stopped."""
+    """The files of a finished run that must not depend on how often it was stopped."""
     files = [model / "generator.safetensors", model / "metrics.csv", model / "card.md", *(model / "samples").iterdir()]
     return {path.name: path.read_bytes() for path in files}
 
@@ -187,7 +187,7 @@ def test_a_full_disk_keeps_what_was_there(images: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     arguments = (images, "--out", model, "--steps", "3", *SMALL, *QUICK)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))  # images fit, the checkpoint does not
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))  # the images match, the checkpoint does not
     try:
         done = train(*arguments, check=1)
     finally:

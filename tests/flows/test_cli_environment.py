@@ -19,7 +19,7 @@ TAKEN = {"MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR", "MGI_OFFLINE", "MGI_PREFECT", 
 TAKEN |= {f"MGI_{name.upper()}" for name in (*SECTIONS, *TOP_LEVEL)}
 
 VALUES = {"warp": "oeft", "truncation": "0.25", "threshold": "0.25"}
-"""Texts that options with values of their own kind accept; 23 is a number and a text for all others."""
+"""Texts for options that accept only certain values; 23 is a number and a text for all others."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ OPTIONS = [(path, option.name) for path, verb in VERBS.items() for option in opt
 
 
 def parsed(path: str, without: str, *typed: str) -> dict[str, Any]:
-    """What a verb receives: its arguments and required options are typed, apart from `without`."""
+    """What a verb receives: its arguments and required options are typed, except `without`."""
     *groups, last = path.split()
     context: Any = typer.Context(typer.main.get_command(app), info_name="mgi")
     for name in groups:

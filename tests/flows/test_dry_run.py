@@ -1,4 +1,4 @@
-"""`--dry-run`: what is missing, what clashes, how long it takes; and what a start says of the same."""
+"""`--dry-run`: what is missing, what clashes, how long it takes; and a start says the same."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Files that a configuration names.
 
-Found from wherever the command starts, kept whole in run.json, refused if missing, and noticed if replaced.
+Found wherever the command starts, kept as absolute paths in run.json, refused if missing, noticed if replaced.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def test_a_moved_checkpoint_is_another_path(folder: Path) -> None:
     ended = translate(folder, "--set", "generator=models/other.pth")
     assert ended.exit_code == 2
     assert f'generator: "{folder.resolve()}/models/' in ended.stderr and "other.pth" in ended.stderr
-    assert mgi("resume", folder / "run", "--workers", "0").exit_code == 0  # nothing is left that would need it
+    assert mgi("resume", folder / "run", "--workers", "0").exit_code == 0  # nothing is left that needs it
 
 
 def replaced_checkpoint(folder: Path) -> None:
@@ -233,7 +233,7 @@ def test_samples_and_directions_take_the_same_paths(folder: Path) -> None:
 
 
 def test_pages_of_samples_are_those_of_the_checkpoint(folder: Path) -> None:
-    """Without styles, latents of two checkpoints under one name are the same; their images are not."""
+    """Without styles, the latents of two checkpoints under one name are the same; their images are not."""
     given = ("directions", "sample", f"models/{NAME}", "-n", "2", "--out", folder / "d")
     mgi(*given)
     page, latents = folder / "d" / "samples_00000.png", (folder / "d" / "latents.npz").read_bytes()

@@ -1,4 +1,4 @@
-"""The table of stages: its order, keys and costs, and a further stage that is one row and nothing else."""
+"""The table of stages: its order, keys and costs, and a new stage that is one row and nothing else."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def measure(job: Job, pair_id: str, what: list[str]) -> list[Outcome]:
 
 
 def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
-    """Its counterpart where the workers died."""
+    """Its counterpart if the workers died."""
     pair_id, keys = call
     index = job.open().index(pair_id)
     for key in keys:

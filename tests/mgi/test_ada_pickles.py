@@ -120,7 +120,7 @@ def test_tensors_saved_from_gpus_and_with_channels_last(stored: dict[str, Any], 
 
 
 def test_names_of_other_snapshots(tmp_path: Path) -> None:
-    """What forks keep beside the network: harmless containers, read and dropped."""
+    """What forks keep next to the network: harmless containers, which are read and dropped."""
     content = snapshot(generator(random_tensors())) | {
         "device": Call("torch.device", "cuda", 0),
         "dtype": [torch.float32, torch.float16],

@@ -1,4 +1,4 @@
-"""docs/architecture.md names nothing that is not there, leaves no equation out, and its diffs apply and work."""
+"""docs/architecture.md names only what exists, leaves no equation out, and its diffs apply and work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HAS_PATH = re.compile(rf"(?:{'|'.join(PACKAGES)}|tests|docs|benchmarks)/[\w./-]*
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Cells of the last table under a heading, without its own head."""
+    """Cells of the last table under a heading, without the table's head."""
     section = PROSE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = re.findall(r"(?:^\|.*\|\n)+", section, flags=re.MULTILINE)[-1].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]

@@ -1,4 +1,4 @@
-"""At which sizes and through which filters results are compared with pictures."""
+"""The sizes and filters through which results are compared with pictures."""
 
 from __future__ import annotations
 

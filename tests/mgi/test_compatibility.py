@@ -1,4 +1,4 @@
-"""What cannot work together is found before anything is computed, and only that."""
+"""Settings that cannot work together are found before anything is computed, and no others are refused."""
 
 from __future__ import annotations
 

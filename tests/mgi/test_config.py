@@ -1,4 +1,4 @@
-"""Profiles load, overrides apply, and every mistake is one line that names field and value."""
+"""Profiles load, overrides apply, and every mistake gives one line that names field and value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/configuration.md is what docs/make_configuration.py makes of mgi/config.py, and leaves no key out."""
+"""docs/configuration.md is what docs/make_configuration.py makes of mgi/config/, and leaves no key out."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Degradations: every operator by hand, from one seed the same, and in agreement at every size."""
+"""Degradations: every operator by hand, the same from the same seed, and in agreement at every size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_none_changes_nothing() -> None:
 def test_down_is_the_mean_of_cells_at_any_size(factor: int) -> None:
     operator = build(f"down{factor}", 64, [1, 2])
     torch.testing.assert_close(operator(IMAGES), down(IMAGES, factor))
-    # A generator whose images are half as large has half as far to go.
+    # A generator whose images are half as large scales down half as much.
     torch.testing.assert_close(operator(down(IMAGES, 2)), down(IMAGES, factor))
     assert operator(down(IMAGES, factor)).shape[-1] == 64 // factor
 

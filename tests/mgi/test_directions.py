@@ -113,7 +113,7 @@ def test_fitting_the_generator() -> None:
 
 
 def labelled(count: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latents [n, 12] of unequal spread, a unit normal, and on which side of it they are (a fifth is positive)."""
+    """Latents [n, 12] of unequal spread, a unit normal, and the side each is on (a fifth is positive)."""
     random = np.random.default_rng(3)
     latents = random.standard_normal((count, 12)) * np.linspace(0.2, 2, 12) + 5
     normal = random.standard_normal(12)

@@ -134,7 +134,7 @@ def test_inception_equals_pytorch_fid(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from mgi.features.inception import InceptionFID
 
-    # The published weights are not in the repository: the same random ones in both networks stand in for them.
+    # The published weights are not in the repository: both networks get the same random ones instead.
     torch.manual_seed(0)
     monkeypatch.setattr(reference, "load_state_dict_from_url", lambda *_, **__: {})
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *_: None)
@@ -214,7 +214,7 @@ def efficientnet_file() -> Path:
 
 @pytest.mark.slow
 def test_lpips_equals_the_package() -> None:
-    """With random convolutions, for the learnt ones are a download; the learnt heads come with the package."""
+    """With random convolutions, because the learnt ones are a download; the learnt heads come with the package."""
     import warnings
 
     from mgi.features.lpips import LAYERS, LPIPS, named, read_heads

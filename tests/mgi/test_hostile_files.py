@@ -1,4 +1,4 @@
-"""Files that try to run code, to fill the memory, or to read beyond their own: each is refused in one line."""
+"""Files that try to run code, fill the memory or read beyond themselves: each is refused in one line."""
 
 from __future__ import annotations
 

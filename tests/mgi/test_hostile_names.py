@@ -95,7 +95,7 @@ def test_abused_names_are_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_code_inside_a_storage_does_not_run(tmp_path: Path) -> None:
-    """The old format is five pickles: the object itself, and what surrounds it, may each ask for more."""
+    """The old format is five pickles: the object itself and the parts around it may each ask for more."""
     order = Call(os.system, f"touch {tmp_path / 'owned'}")
     attack, magic, version = dumps(order, 2), pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2)
     for parts in ((magic, attack), (magic, version, attack), (magic, version, dumps({}, 2), attack)):
@@ -107,7 +107,7 @@ def test_code_inside_a_storage_does_not_run(tmp_path: Path) -> None:
 
 
 def test_the_reader_cannot_be_changed(tmp_path: Path) -> None:
-    """Opcode BUILD sets attributes of whatever it finds: of a stand-in it would outlive the file."""
+    """Opcode BUILD sets attributes on whatever it finds; on a stand-in they would outlive the file."""
     state = dumps({"__doc__": "owned", "__defaults__": ("owned",)}, 2)[2:-1]
     known = (REBUILD, "dnnlib.util.EasyDict", "collections.OrderedDict", "builtins.list", "numpy.dtype")
     for name in (*known, Network.written_as):
@@ -131,7 +131,7 @@ def test_what_reading_would_not_survive(tmp_path: Path) -> None:
 
 
 def test_networks_that_contain_themselves(tmp_path: Path) -> None:
-    """One object in two places could also be 2 ** 40 names."""
+    """One object in two places could also mean 2 ** 40 names."""
     module = Module("Generator")
     module.state["_modules"]["synthesis"] = Module("Layer")
     module.state["_modules"]["mapping"] = module.state["_modules"]["synthesis"]

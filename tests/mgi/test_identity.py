@@ -1,4 +1,4 @@
-"""What is measured of weights and pictures is kept under their content, and cheaply so."""
+"""Measurements of weights and pictures are kept under the content, and cheaply."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, reads: list[str]) -> None:
     old = path.stat()
     time.sleep(0.05)  # a tick of the file system's clock
     path.write_bytes(b"\1" + bytes(identity.WORTH_REMEMBERING - 1))
-    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))  # size and time of the old one hide nothing
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))  # the old size and time hide nothing
     assert content_hashes([path], path) != first and len(reads) == 2
 
 
@@ -136,7 +136,7 @@ def config(generator: Path | str, **changes: Any) -> RunConfig:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What statistics are measured of, in order."""
+    """What statistics are measured on, in order."""
     found: list[str] = []
     build = judging.build_statistics
     monkeypatch.setattr(

@@ -167,7 +167,7 @@ def test_pixel_norm_equals_its_plain_twin() -> None:
 
 @pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 0.0])
 def test_activated_pixel_norm_equals_its_plain_twin(size: float) -> None:
-    """Positions where epsilon counts, and positions of zeros, lie among ordinary ones; any memory layout."""
+    """Positions where epsilon counts and positions of zeros among ordinary ones, in any memory layout."""
     random = torch.Generator().manual_seed(0)
     x = torch.randn(2, 5, 3, 4, dtype=torch.float64, generator=random)
     x[0, :, 1] *= size
@@ -179,7 +179,7 @@ def test_activated_pixel_norm_equals_its_plain_twin(size: float) -> None:
         (activated_pixel_norm, torch.contiguous_format),
     ):
         leaf = x.clone(memory_format=layout).requires_grad_()
-        y = norm(leaf * 1)  # the fast one writes over what it gets
+        y = norm(leaf * 1)  # the fast one overwrites its input
         found.append((y.detach(), *torch.autograd.grad((y * weight).sum(), leaf)))
     for fast in found[1:]:
         torch.testing.assert_close(fast[0], found[0][0], rtol=1e-5, atol=1e-8)

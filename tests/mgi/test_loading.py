@@ -20,7 +20,7 @@ def test_a_generator_without_bf16_says_so() -> None:
     with pytest.raises(ConfigError, match=r"computes in fp32 only; set inversion\.precision to fp32"):
         prepared_generator(load_config("quick", styled), "cpu")
     pggan = {"generator": str(GOLDEN / "pggan_mganprior.pth"), "inversion.precision": "bf16"}
-    pggan["selection.layer"] = "relu2_2"  # of 32 rows the profile's layer leaves too few locations
+    pggan["selection.layer"] = "relu2_2"  # at 32 rows the profile's layer has too few locations
     assert prepared_generator(load_config("quick", pggan), "cpu").weight0.dtype == torch.bfloat16
 
 

@@ -102,7 +102,7 @@ def test_sampled_anchors_of_info_nce_meet_all_negatives() -> None:
 
 def test_info_nce_of_unlike_and_like() -> None:
     eye = torch.eye(16, dtype=torch.float64).view(1, 16, 4, 4)
-    assert losses.info_nce(eye, eye).item() < 1e-4  # every position is like itself only
+    assert losses.info_nce(eye, eye).item() < 1e-4  # every position is only like itself
     assert losses.info_nce(torch.zeros_like(eye), eye).item() == pytest.approx(np.log(16))  # a blind guess
 
 

@@ -18,7 +18,7 @@ METRICS = {name: metric(name) for name in OURS}
 PAIRS = [found for found in METRICS.values() if isinstance(found, PairMetric)]
 SETS = [found for found in METRICS.values() if isinstance(found, SetMetric)]
 OF_DOMAIN = ("spatial-fd", "paper")
-"""What is best there is a picture of the domain, not one that equals another."""
+"""The best result there is a picture of the domain, not one that equals another picture."""
 
 of_pairs = pytest.mark.parametrize("found", PAIRS, ids=lambda found: found.name)
 of_all = pytest.mark.parametrize("found", METRICS.values(), ids=lambda found: found.name)

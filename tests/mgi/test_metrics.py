@@ -55,7 +55,7 @@ def numpy_gaussian(vectors: Tensor) -> Gaussian:
 
 
 def grid(image: Tensor) -> Tensor:
-    """The domain's features of an image over 16 x 16 cells, [256, K], without the product's own code."""
+    """The domain's features of an image over 16 x 16 cells, [256, K], without our own code."""
     cells = F.avg_pool2d(narrow_vgg()(image, [LAYER])[LAYER], 8)
     assert cells.shape[-1] == 16
     centred = cells[0].flatten(1).T - torch.from_numpy(domain().basis.origin)
@@ -141,7 +141,7 @@ def test_lpips_equals_the_package(pair) -> None:
 
 @pytest.mark.parametrize("rows", [256, 128, 64, 32, 16])
 def test_vgg_is_what_the_objective_measured_before_there_were_metrics(pair, rows: int) -> None:
-    """`perceptual_size = 128` was the profiles'; numbers of stored runs are of it."""
+    """The profiles had `perceptual_size = 128`; stored runs have numbers measured with it."""
     x, y = (F.avg_pool2d(image, 256 // rows) for image in pair)
     settings = Inversion(
         perceptual_norm="relative", perceptual_layers=("relu1_2", "relu2_2", "relu3_3"), perceptual_size=128
@@ -168,7 +168,7 @@ def test_style_equals_gram_matrices_by_hand(pair) -> None:
         distances.append(np.square(gram_a - gram_b).sum() / np.square(gram_b).sum())
     assert STYLE(Views(pair[0], exemplar=pair[1]), networks) == pytest.approx(np.mean(distances), rel=1e-3)
     assert style_distance(pair[1], pair[1], narrow_vgg()) == 0
-    flipped = pair[1].flip(-1)  # a style has no places
+    flipped = pair[1].flip(-1)  # style does not depend on places
     assert style_distance(flipped, pair[1], narrow_vgg()) < 0.1 * np.mean(distances)
 
 

@@ -1,4 +1,4 @@
-"""Which networks a configuration needs, and what is said of those that are missing: all at once."""
+"""Which networks a configuration needs, and what is said about missing ones: all at once."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def latent(generator: Any, batch: int, seed: int = 0) -> Tensor:
 
 
 def small(generator: Any) -> int:
-    """A layer from which the rest is quick to render."""
+    """A layer from which the rest renders quickly."""
     return max(1, generator.layers - 4)
 
 
@@ -52,7 +52,7 @@ def test_shapes_belong_to_layers(generator: Any) -> None:
 
 
 def test_every_map_matters_and_gets_its_gradient(generator: Any) -> None:
-    """Golden strengths are none of them zero: each layer's map moves the image, and nothing else does."""
+    """None of the golden strengths is zero: each layer's map moves the image, and nothing else does."""
     layer = small(generator)
     w = latent(generator, 2)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_every_map_matters_and_gets_its_gradient(generator: Any) -> None:
     gradients = torch.autograd.grad(image.square().sum(), list(noise.values()))
     for gradient in gradients:
         assert (gradient.flatten(1).abs().sum(dim=1) > 0).all()
-    # along the gradient, the objective rises
+    # along the gradient the objective rises
     number = generator.layers - 1
     gradient = gradients[list(noise).index(number)]
     with torch.no_grad():

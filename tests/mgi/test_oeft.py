@@ -128,7 +128,7 @@ def test_every_weight_gets_a_gradient_and_the_trunk_none(vgg: VGG, pairs: tuple[
 def test_a_loss_that_explodes_restarts_and_then_keeps_the_plain_warp(
     vgg: VGG, pairs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pair 0 fails always, pair 1 at the full step only, pair 2 never: each ends as it should beside the others."""
+    """Pair 0 always fails, pair 1 only at the full step, pair 2 never: each ends as it should next to the others."""
     rates: list[float] = []
     start, plain_step = FineTuner.__init__, FineTuner.step
 
@@ -158,7 +158,7 @@ def test_a_loss_that_explodes_restarts_and_then_keeps_the_plain_warp(
 
 
 def test_a_step_that_is_far_too_large_ends_in_the_plain_warp(vgg: VGG, pairs: tuple[Tensor, Tensor]) -> None:
-    """Without any stub: weights overflow, every loss after the first is NaN, and nothing of it reaches the result."""
+    """Without any stub: weights overflow, every loss after the first is NaN, and none of it reaches the result."""
     source, exemplar = (images[:1] for images in pairs)
     found = fine_tuned_warp(source, exemplar, vgg, WARP, changed(learning_rate=1e30), [0])
     assert found.how == [oeft.PLAIN]

@@ -1,4 +1,4 @@
-"""OEFT as the papers' profiles have it, at full size: VGG-19 (a stand-in), 256 pixels, every one of 64 x 64 anchors."""
+"""OEFT as in the papers' profiles, at full size: VGG-19 (a stand-in), 256 pixels, every one of 64 x 64 anchors."""
 
 from __future__ import annotations
 

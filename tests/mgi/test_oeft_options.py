@@ -1,4 +1,4 @@
-"""What OEFT offers beside its defaults: the equations to the letter, regularization, another phi, and old runs."""
+"""What OEFT offers besides its defaults: the equations to the letter, regularization, another phi, and old runs."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def test_the_contrastive_forms(vgg: VGG, pairs: tuple[Tensor, Tensor]) -> None:
 
 
 def test_raw_features_are_those_of_unit_variance_pixels(pairs: tuple[Tensor, Tensor]) -> None:
-    """A network that expects pixels in 0..255 has larger features: that is its convention, not the loss's business."""
+    """A network that expects pixels in 0..255 has larger features: that is its convention, not the loss's concern."""
     network = tiny_vgg(convention="caffe-bgr")
     pyramids = [[*network(images, ["relu1_2"]).values()] for images in (pairs[0], pairs[0])]
     assert network.unit == pytest.approx(57.63) and float(pyramids[0][0].mean()) > 5
     warp = WARP.model_copy(update={"layers": ("relu1_2",), "temperature": 1e5})
-    same = (pairs[0], pairs[0])  # warps to itself, more or less: only the scale is looked at
+    same = (pairs[0], pairs[0])  # warps to itself, more or less: only the scale matters here
     found = first_losses(network, same, warp, contrastive_features="raw", tau=1e3)[:, 0]
     assert ((found - math.log(256)).abs() < 0.01).all()  # logits of 57.63^2 / 1e3 would not be near a blind guess
 
@@ -253,7 +253,7 @@ def test_regularization_without_effect_is_refused(overrides: dict[str, Any]) -> 
         load_config("embedded", overrides)
 
 
-# ------------------------------------------------------------------ what was there before
+# ------------------------------------------------------------------ what earlier versions had
 
 BEFORE = {
     "iterations": 25, "learning_rate": 2e-4, "betas": [0.5, 0.999], "contrastive_weight": 1.0,
@@ -261,14 +261,14 @@ BEFORE = {
     "perceptual_layers": ["relu1_2", "relu2_2", "relu3_3"], "context_layers": ["relu3_3"], "context_band_width": 0.5,
     "train_from": "conv4_1", "shared": False, "augment": True, "image_size": 256, "feature_size": 32,
 }  # fmt: skip
-"""The section as a run of the version before wrote it into run.json."""
+"""The section as the previous version wrote it into run.json."""
 
 
 def test_a_run_of_the_version_before_announces_the_arrays_it_has() -> None:
     old = RunConfig.model_validate({"warp": {"method": "oeft"}, "oeft": BEFORE})
     assert old.warp_arrays() == {"oeft_loss": ((25, 4), "float32")}
     assert OEFT_TERMS == ("contrastive", "perceptual", "contextual", "total") == old.oeft.terms()
-    for name in ("embedded", "quick"):  # and what it computed is what these profiles still compute
+    for name in ("embedded", "quick"):  # and these profiles still compute what it computed
         kept = load_config(name).oeft.model_dump(mode="json")
         assert {key: kept[key] for key in BEFORE if "size" not in key} == {
             key: value for key, value in BEFORE.items() if "size" not in key

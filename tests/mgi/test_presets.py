@@ -1,4 +1,4 @@
-"""Every method is settings over a profile: what it decides, what it leaves, and what its paper adds."""
+"""Every method is a set of settings over a profile: what it decides, what it leaves, and what its paper adds."""
 
 from __future__ import annotations
 

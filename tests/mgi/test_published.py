@@ -44,7 +44,7 @@ def test_mganpriors_trajectory_is_that_of_its_public_code() -> None:
     lane = run(space, objective, settings, {**start, "tail": torch.zeros(0, start["codes"].shape[1])}, hypothesis)
     np.testing.assert_allclose(lane.losses, golden["loss"], atol=1e-5)
     for name in ("codes", "alpha"):
-        # Signs of L1 turn rounding into steps: the plain code in float64 ends 1.2e-4 from these float32 numbers, too.
+        # Signs of L1 turn rounding into steps: the plain code in float64 also ends 1.2e-4 from these float32 numbers.
         np.testing.assert_allclose(lane.best[name].numpy(), golden[f"{name}_end"], atol=3e-4)
 
 

@@ -1,4 +1,4 @@
-"""Rows of metrics and methods: found by name, loaded late, added to by packages, and refused in one line."""
+"""Rows of metrics and methods: found by name, loaded late, added by packages, and refused in one line."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_row_has_to_be_what_its_registry_holds(monkeypatch: pytest.MonkeyPatch
         method("inverse")
 
 
-# What a person asks for
+# What the user asks for
 
 
 def test_the_standard_metrics_of_a_task() -> None:

@@ -1,4 +1,4 @@
-"""The trainer: the same run however often it stops, whoever else shares it."""
+"""The trainer: the same run however often it stops and however many processes share it."""
 
 from __future__ import annotations
 

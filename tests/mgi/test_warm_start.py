@@ -75,7 +75,7 @@ def test_others_begin_where_the_scout_stood(generator, pictures: Tensor) -> None
 
 @pytest.mark.slow
 def test_it_saves_steps(generator, pictures: Tensor) -> None:
-    """After the same steps the others are nearer, over several pictures."""
+    """After the same number of steps the others are closer to their targets, over several pictures."""
 
     def reached(warm: int) -> float:
         lanes = invert(generator, pictures, settings(warm_start=warm))

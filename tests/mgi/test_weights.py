@@ -1,4 +1,4 @@
-"""The zoo: fetching from a mirror, checking hashes, and what a person reads when something is wrong."""
+"""The zoo: fetching from a mirror, checking hashes, and what the user reads when something is wrong."""
 
 import contextlib
 import hashlib
@@ -61,7 +61,7 @@ def use(monkeypatch, item: weights.Entry) -> weights.Entry:
 
 @contextlib.contextmanager
 def serving(server: socketserver.BaseServer):
-    """The server, answering from a thread of its own until the block ends."""
+    """The server, answering from its own thread until the block ends."""
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

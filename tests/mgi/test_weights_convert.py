@@ -1,4 +1,4 @@
-"""Converters: synthetic files for the layouts, and the real wheels against the golden vectors where they are here."""
+"""Converters: synthetic files for the layouts, and the real wheels against the golden vectors, if they are here."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""Downloads over HTTP from a small server on this machine: progress, continuing, and answers that are wrong."""
+"""Downloads over HTTP from a small server on this machine: progress, continuing, and wrong answers."""
 
 import hashlib
 import http.server

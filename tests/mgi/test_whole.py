@@ -1,4 +1,4 @@
-"""A whole search in one call equals its steps done by hand, and translators are asked for what they can do."""
+"""A whole search in one call equals its steps done by hand, and translators are asked only for what they can do."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_rule_of_sets_takes_the_pair_for_the_set() -> None:
 def test_lanes_know_what_was_observed(
     monkeypatch: pytest.MonkeyPatch, task: str, degradation: str, observed: str, whole: bool
 ) -> None:
-    """The seed that drew the rain, and the whole picture where the rain was ours."""
+    """The seed that drew the rain, and the whole picture if the rain was ours."""
     (picture,), lanes, seeds = noise(1), [], []
     translator = stub(task=task, inversion__degradation=degradation, inversion__observed=observed)
     invert, observe = translator.invert, translator.observe

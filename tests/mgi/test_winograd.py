@@ -1,4 +1,4 @@
-"""The tiled convolution against the direct one: values, gradients, and when it is taken."""
+"""The tiled convolution against the direct one: values, gradients, and when it is used."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_few_channels_that_learn_take_the_direct_way() -> None:
 
 
 def test_it_is_exact_in_principle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float64 nothing is left of the difference, so what there is in float32 is rounding."""
+    """In float64 the difference vanishes, so the difference in float32 is rounding."""
     x, weight = draw(1, 3, 8, 8).double(), draw(2, 3, 3, 3, seed=1)
     monkeypatch.setattr(winograd, "_INPUT", winograd._INPUT.double())
     # A^T x A of the output in float64: entries of float32 are exact, they are whole numbers.

@@ -1,4 +1,4 @@
-"""Chunks as files: the same bytes as zarr's own, both ways."""
+"""Chunks as files: the same bytes as zarr's own, in both directions."""
 
 import numpy as np
 import pytest

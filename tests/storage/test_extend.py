@@ -49,7 +49,7 @@ def check_old(store: RunStore) -> None:
 
 
 def check_grown(store: RunStore) -> None:
-    """It has five pairs, arrays for them, and an array more."""
+    """It has five pairs, arrays for them, and one more array."""
     check_old(store)
     assert list(store.pairs["id"]) == ["p0", "p1", "p2", "p3", "p4"]
     assert list(store.pairs["index"]) == [0, 1, 2, 3, 4]
@@ -153,7 +153,7 @@ def test_a_growth_that_is_killed_between_any_two_writes_leaves_one_of_both_runs(
     check_old(found)
     assert len(found.pairs) == 3 and found.header["changes"] == []
     assert not list(store.path.rglob("*.part"))
-    fewer = [{**CHANGES[0], "added": ["p4"]}]  # somebody thinks better of it
+    fewer = [{**CHANGES[0], "added": ["p4"]}]  # the user has changed their mind
     again = extend(found, rows(4), {}, fewer)
     assert list(again.pairs["id"]) == ["p0", "p1", "p2", "p4"] and again.header["changes"] == fewer
     assert not again.read("latents/L05N10", 3).any()

@@ -1,4 +1,4 @@
-"""Reading policies, refusals and whole-or-absent PNGs."""
+"""Rules for reading, refusals and whole-or-absent PNGs."""
 
 import io
 import warnings

@@ -1,4 +1,4 @@
-"""Formats of run.json: older ones are migrated as they are read, newer ones refused; changes give what holds now."""
+"""Formats of run.json: older ones are migrated as they are read, newer ones refused; changes give the present one."""
 
 from __future__ import annotations
 

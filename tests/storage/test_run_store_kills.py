@@ -76,7 +76,8 @@ def test_kill_at_any_moment_leaves_whole_files_only(tmp_path):
         process.stdout.close()
         done = {key: store.done("invert", key) for key in store.keys_done("invert")}
         assert done and all(payload is not None for payload in done.values())
-        # The writer goes over the same chunks again; a chunk is of its last marker, or of the unit that was killed.
+        # The writer goes over the same chunks again; a chunk belongs to its last marker, or to the unit that was
+        # killed.
         for index in range(3):
             turns = sorted(int(key.partition(".")[2]) for key in done if key.startswith(f"p{index}."))
             stale = [turn for turn in turns[-4:] if not store.verify("invert", f"p{index}.{turn}")]

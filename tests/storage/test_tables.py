@@ -1,4 +1,4 @@
-"""Tables keep their columns and types whatever a run measured, and their files are whole and reproducible."""
+"""Tables keep their columns and types, whatever a run measured, and their files are whole and reproducible."""
 
 import math
 

@@ -15,7 +15,7 @@ from tasks.unit import Job, OpenRun
 
 
 def asked(inputs: Path, **settings: Any) -> Request:
-    """What `mgi translate` of these inputs with these settings asks for; in `settings`, `__` stands for a dot."""
+    """The request of `mgi translate` for these inputs with these settings; in `settings`, `__` stands for a dot."""
     folders = [str(inputs / side) for side in ("sources", "exemplars")]
     overrides = {key.replace("__", "."): value for key, value in settings.items()}
     return request_of(*folders, profile=str(inputs / "stub.toml"), overrides=overrides)
@@ -30,7 +30,7 @@ def decided(run: Path, request: Request, extending: bool = False) -> Growth:
 
 
 def write(run: Path, found: Growth, request: Request | None = None) -> None:
-    """Write a growth, and take nothing back yet; a request is needed where it adds hypotheses."""
+    """Write a growth, and take nothing back yet; a request is needed if it adds hypotheses."""
     store = RunStore.open(run)
     with store.lock():
         grow(store, found, layout_of(request.config.model_dump_json()) if request else None)
@@ -41,6 +41,6 @@ def opened(run: Path) -> OpenRun:
 
 
 def settled(run: Path) -> list[str]:
-    """Take back what is void; kinds of the changes that were not applied."""
+    """Take back what is void; returns the kinds of the changes that were not applied."""
     with RunStore.open(run).lock():
         return [change["what"] for change in settle(opened(run))]

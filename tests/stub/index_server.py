@@ -1,4 +1,4 @@
-"""A package index on this machine: pages by path, in both forms that indexes answer in."""
+"""A package index on this machine: pages by path, in both forms that indexes use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views and networks for the tests of metrics: smooth pictures, a narrow random VGG, and a domain of its own."""
+"""Views and networks for the tests of metrics: smooth pictures, a narrow random VGG, and its own domain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYER = "relu2_2"
 
 
 class Renamed:
-    """A VGG whose layer relu4_3 is called as EfficientNet-Lite0's."""
+    """A VGG whose layer relu4_3 has the name of EfficientNet-Lite0's."""
 
     name, unit = "renamed", 1.0
     layers = ("stride16",)
@@ -39,7 +39,7 @@ def narrow_vgg() -> VGG:
 
 @cache
 def narrow_lpips() -> LPIPS:
-    """Five narrow blocks and positive channel weights, random both."""
+    """Five narrow blocks and positive channel weights, both random."""
     random, tensors, heads, inputs = torch.Generator().manual_seed(2), {}, {}, 3
     for block, count in enumerate((2, 2, 3, 3, 3), start=1):
         for index in range(1, count + 1):
@@ -73,6 +73,6 @@ def whole_views(result: Tensor, target: Tensor) -> Views:
 
 
 def noisier(image: Tensor, amount: float) -> Tensor:
-    """With the same noise, so much of it; in [-1, 1]."""
+    """With this much of the same noise; in [-1, 1]."""
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(5))
     return (image + amount * noise).clamp(-1, 1)

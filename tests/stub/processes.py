@@ -1,4 +1,4 @@
-"""The real command in a process of its own, on a folder of good pictures; only the networks are replaced by a stub."""
+"""The real command in a separate process, on a folder of good pictures; only the networks are replaced by a stub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published methods cut to a few steps, for tests that hold them to their formulas."""
+"""Published methods cut to a few steps, for tests that check them against their formulas."""
 
 from __future__ import annotations
 

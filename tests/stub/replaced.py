@@ -1,4 +1,4 @@
-"""Runs in this process whose pictures are replaced, and what of them was computed again."""
+"""Runs in this process whose pictures are replaced, and what is computed again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def markers(run: Path) -> dict[str, int]:
 
 
 def recomputed(before: dict[str, int], after: dict[str, int]) -> set[str]:
-    """Ids of pairs with a marker that was written since, all of whose markers then must be."""
+    """Ids of pairs with a marker that was written since; all their markers must have been."""
     changed = {name for name, time in after.items() if before.get(name) != time}
     ids = {name.partition("/")[2].partition(".")[0] for name in changed}
     assert changed == {name for name in after if name.partition("/")[2].partition(".")[0] in ids}
@@ -59,7 +59,7 @@ def recomputed(before: dict[str, int], after: dict[str, int]) -> set[str]:
 
 
 def content(run: Path, pair_id: str) -> dict[str, Any]:
-    """All that a run keeps of a pair."""
+    """Everything that a run keeps for a pair."""
     store = RunStore.open(run)
     index = list(store.pairs["id"]).index(pair_id)
     lanes = [f"{name}/{id}" for name in ("latents", "loss") for id in LANES]

@@ -20,7 +20,7 @@ FLOAT = "torch.FloatStorage"
 FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 
 
-# ---------------------------------------------------------------------- pickling under names of one's choice
+# ---------------------------------------------------------------------- pickling under any name
 
 
 class Name:
@@ -129,7 +129,7 @@ class Module:
         }
 
     def child(self, name: str) -> Module:
-        """The module of a dotted name, made where it is missing."""
+        """The module with a dotted name, made if it is missing."""
         first, _, rest = name.partition(".")
         child = self.state["_modules"].setdefault(first, Module("Layer", self.source))
         return child.child(rest) if rest else child

@@ -1,6 +1,6 @@
-"""Stand-ins: networks of true architecture and size with seeded random weights, for runs where no real weights are.
+"""Stand-ins: networks of true architecture and size with seeded random weights, for runs without real weights.
 
-They show that a profile runs to its end, never what it gives: every file says in its metadata that it is a stand-in,
+They show that a profile runs to its end, not what it gives: every file says in its metadata that it is a stand-in,
 and `mgi weights list`, run.json and the report repeat that. Made once and kept in the user's cache.
 
     with weights_folder(tmp_path, "vgg19-imagenet", "inception-fid"): ...
@@ -26,14 +26,14 @@ from mgi.weights.canonical import write_safetensors
 from mgi.weights.zoo import sha256_of
 
 VERSION = 1
-"""Counts up when a stand-in changes, so that nobody uses an old one from the cache."""
+"""Goes up when a stand-in changes, so that nobody uses an old one from the cache."""
 LABEL = "random weights, seed 0"
 
 State = dict[str, Tensor]
 
 
 class _Random:
-    """Normal tensors from one seed, on the scale that keeps activations at theirs."""
+    """Normal tensors from one seed, on a scale that keeps the scale of activations."""
 
     def __init__(self) -> None:
         self._generator = torch.Generator().manual_seed(0)
@@ -147,7 +147,7 @@ MAKERS: dict[str, Callable[[], tuple[State, dict[str, str]]]] = {
     "pggan-celebahq-1024": _pggan_1024,
     "stylegan-ffhq-1024": _stylegan_1024,
 }
-"""Zoo names of what can be stood in for."""
+"""Zoo names of the networks that have stand-ins."""
 
 
 def standin(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""A tiny deterministic method with the shape of the real one, so that pipeline tests take milliseconds per lane.
+"""A tiny deterministic method with the shape of the real one, so pipeline tests take milliseconds per lane.
 
 Selected by MGI_METHOD_FACTORY=stub_method:load. Environment variables make it slow or faulty on purpose:
 STUB_SECONDS (per lane), STUB_NAN (comma-separated hypotheses that fail everywhere), STUB_FAIL (text: pairs whose id

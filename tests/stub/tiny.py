@@ -25,7 +25,7 @@ HYPOTHESIS = Hypothesis(3, 4)
 
 
 def tiny_pggan() -> Any:
-    """In float64: batched and single kernels round differently, and Adam amplifies what it divides by."""
+    """In float64: batched and single kernels round differently, and Adam amplifies the differences."""
     return load_file(GOLDEN / "pggan_mganprior.pth").double()  # type: ignore[attr-defined]
 
 
@@ -37,7 +37,7 @@ class InFloat64(StyleGAN2):
 
 
 def tiny_stylegan2() -> StyleGAN2:
-    """8 x 8 to 16 x 16, with weights large enough that latents show: the golden ones hardly do."""
+    """8 x 8 to 16 x 16, with weights large enough that latents show, which the golden ones hardly are."""
     random = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:

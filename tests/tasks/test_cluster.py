@@ -1,4 +1,4 @@
-"""Pools: bounded work in any order, workers that die, failures that stay with their lane."""
+"""Pools: limited work in any order, workers that die, failures that stay with their lane."""
 
 from __future__ import annotations
 

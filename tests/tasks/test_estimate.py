@@ -1,4 +1,4 @@
-"""The dry run's estimate: what is measured, and what that comes to."""
+"""The dry run's estimate: what is measured, and what that adds up to."""
 
 from __future__ import annotations
 

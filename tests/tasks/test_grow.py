@@ -62,7 +62,7 @@ def inputs(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(made: Path, tmp_path: Path, inputs: Path) -> Path:
-    """That run, moved to a place of its own."""
+    """That run, moved to its own folder."""
     shutil.copytree(made / "run", tmp_path / "run")
     header = tmp_path / "run" / "run.json"
     header.write_text(header.read_text().replace(str(made), str(tmp_path)))
@@ -70,7 +70,7 @@ def run(made: Path, tmp_path: Path, inputs: Path) -> Path:
 
 
 def add_images(inputs: Path) -> None:
-    """One to each folder, after those there are."""
+    """Adds one picture to each folder, after the others."""
     for side in ("sources", "exemplars"):
         Image.new("RGB", (40, 36), "teal").save(inputs / side / f"{side[0]}02.png")
 

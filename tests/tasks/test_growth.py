@@ -1,4 +1,4 @@
-"""What a request is to a run that is there: the same, growth of one kind or several, or another run and why."""
+"""What a request means for an existing run: the same, growth of one kind or several, or another run and why."""
 
 from __future__ import annotations
 
