@@ -1,4 +1,4 @@
-"""Every generator has what the protocols declare, called as they declare it; `is_styled` and the like tell which it is."""
+"""Every generator has what the protocols declare, called as they declare it; `is_styled` and so on tell which."""
 
 import inspect
 from pathlib import Path

@@ -223,7 +223,7 @@ def test_image2stylegan(styled: Any) -> None:
     layers = ["relu1_1", "relu1_2", "relu3_2", "relu4_2"]
 
     def features(image: Tensor) -> dict[str, Tensor]:
-        return vgg(F.interpolate(image, size=(64, 64), mode="nearest"), layers)  # the smallest that it sees anything in
+        return vgg(F.interpolate(image, size=(64, 64), mode="nearest"), layers)  # it sees nothing in smaller ones
 
     with torch.no_grad():
         wanted = features(target)
