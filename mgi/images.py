@@ -41,7 +41,7 @@ def resize(images: Tensor, size: int | tuple[int, int], mode: Literal["bilinear"
     """[B, C, H, W] -> [B, C, *size].
 
     `bilinear` is antialiased when it shrinks, so a large photo does not alias; `area` is the mean over each target
-    cell, exact where the sizes divide.
+    cell, exact if the sizes divide.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if images.shape[-2:] == (height, width):

@@ -58,7 +58,7 @@ def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
 
 
 def write_chunk(path: Path, value: np.ndarray) -> None:
-    """Write one pair's value. Raises OSError where it cannot be written; an older chunk is then untouched."""
+    """Write one pair's value. Raises OSError if it cannot be written; an older chunk is then untouched."""
     little_endian = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
     write_bytes(path, bytes(_ZSTD.encode(little_endian.tobytes())), flush=boot_id() is None)
 

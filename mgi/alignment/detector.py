@@ -41,7 +41,7 @@ class FaceDetector:
 
     Args:
         path: safetensors file of the zoo entry `mtcnn-faces`.
-        min_face: smallest face looked for, as a fraction of the image's shorter side.
+        min_face: smallest face to look for, as a fraction of the image's shorter side.
     """
 
     def __init__(self, path: Path | str, min_face: float = 0.12) -> None:

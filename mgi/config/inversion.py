@@ -24,7 +24,7 @@ class Inversion(Section):
     """What `--method` loads. profile: space, objective and optimiser, with the profile's number of steps; published:
     also the number of steps that its paper states."""
     space: Literal["multi", "multi-z", "z", "w", "w+", "sphere"] = "multi"
-    """What is optimised. multi: N codes fused at layer L, in z or, where there are styles, in whitened w; multi-z: the
+    """What is optimised. multi: N codes fused at layer L, in z or, if there are styles, in whitened w; multi-z: the
     same with codes in z; z, w, w+: one code, one style, one style per layer; sphere: points on the sphere (PULSE)."""
     noise: Literal["stored", "fresh", "optimised"] = "stored"
     """Noise maps of style-based generators: the checkpoint's, drawn for each lane, or optimised from there."""
@@ -55,7 +55,7 @@ class Inversion(Section):
     steps: int = Field(2000, ge=1)
     """Optimisation steps of every hypothesis (mGANprior: 2000 for super-resolution)."""
     coarse_steps: int = Field(0, ge=0)
-    """How many of the steps use the generator's coarse head, where it has one: a readout at low resolution that
+    """How many of the steps use the generator's coarse head, if it has one: a readout at low resolution that
     costs a fraction of the full image. 0: every step renders the full image, as published."""
     optimizer: Literal["adam", "sgd"] = "adam"
     beta2: float = Field(0.999, gt=0, lt=1)

@@ -46,7 +46,7 @@ class RunConfig(Section):
     be replaced under a run."""
     upsampling: int = Field(4, ge=1)
     """Factor between the warp and the result; the result has warp.image_size x upsampling rows, or the generator's
-    resolution where that is smaller."""
+    resolution if that is smaller."""
     align: Align = Align()
     warp: Warp = Warp()
     oeft: Oeft = Oeft()

@@ -13,7 +13,7 @@ class Align(Section):
     """Aligning photos of faces to the generator's template, before anything else."""
 
     mode: Literal["auto", "require", "never"] = "auto"
-    """auto: align where a face is found, else centre-crop; require: quarantine the pair if none is found; never."""
+    """auto: align if a face is found, else centre-crop; require: quarantine the pair if none is found; never."""
     min_confidence: float = Field(0.9, ge=0.0, le=1.0)
     """Detections below this probability do not count as a face."""
 
@@ -85,7 +85,7 @@ class Oeft(Section):
     tau: float = Field(0.07, gt=0)
     """Temperature of equation 7."""
     positions: int = Field(2048, ge=1)
-    """Anchors of the contrastive loss per iteration, drawn anew each time where there are more (feature_size^2); every
+    """Anchors of the contrastive loss per iteration, drawn again each time if there are more (feature_size^2); every
     position is still a negative."""
     style_backbone: Literal["warp", "vgg16-imagenet", "vgg19-imagenet"] = "warp"
     """phi of equations 9-10, a VGG in the paper. warp: the network of warp.backbone as it was."""

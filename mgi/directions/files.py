@@ -1,6 +1,6 @@
 """A direction as a file: `NAME.npy`, perhaps with a `NAME.json` next to it that names its space and generator.
 
-A direction is a vector of the latent space in which the generator's own samples are edited: w where it has styles,
+A direction is a vector of the latent space in which the generator's own samples are edited: w if it has styles,
 else z. InterfaceGAN's public boundaries are such files, of shape [1, 512] and length 1. Amounts are multiples of the
 vector in the file. `mgi directions fit` writes vectors of length 1, `mgi directions ganspace` vectors as long as one
 standard deviation of the samples along them.
@@ -94,8 +94,8 @@ def require_fit(direction: Direction, dimension: int, styles: int, space: Latent
     Args:
         direction: as read.
         dimension: D of the generator.
-        styles: rows of its W+; 0 where it has none.
-        space: where the latents are moved.
+        styles: rows of its W+; 0 if it has none.
+        space: the space the latents are moved in.
     """
     name, vector = direction.name, direction.vector
     if direction.space not in (None, space):

@@ -60,7 +60,7 @@ def components(
         device: where the generator is.
 
     Raises:
-        ConfigError: too few samples, more components than dimensions, or a layer where there are styles.
+        ConfigError: too few samples, more components than dimensions, or a layer for a generator with styles.
     """
     if not 1 <= count <= generator.z_dim:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """ResNet (He et al., CVPR 2016) as a frozen feature network.
 
-Layers: `stem` at half the image's size, `layer1` to `layer4` at a quarter to a 32nd. OEFT names it beside VGG (section
+Layers: `stem` at half the image's size, `layer1` to `layer4` at a quarter to a 32nd. OEFT names it next to VGG (section
 3.2, before equation 1). Batch normalisation is folded into the convolutions, with the statistics of ImageNet: a single
 pair cannot give meaningful ones.
 """
@@ -42,7 +42,7 @@ class Stem:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """1 x 1, 3 x 3 and 1 x 1 convolutions beside a shortcut; the very first one pools before."""
+    """1 x 1, 3 x 3 and 1 x 1 convolutions next to a shortcut; the very first one pools before."""
 
     stage: int
     index: int

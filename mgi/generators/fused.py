@@ -1,4 +1,4 @@
-"""Fused building blocks of the fast path, each equal to the plain composition beside it in `mobile_stylegan.py`.
+"""Fused building blocks of the fast path, each equal to the plain code for it in `mobile_stylegan.py`.
 
 All of them work on channels-last features and on frozen weights: gradients flow to features and styles only, which is
 all that inversion needs, and the backward pass reuses what the forward pass had to write anyway. The gain is in memory

@@ -20,7 +20,7 @@ from mgi.images import resize
 from mgi.metrics.domain import DomainStatistics
 
 Need = Literal["source", "exemplar", "warp", "domain", "reference"]
-"""What a metric looks at besides the result. `warp`: the warped exemplar or, where a picture was inverted as it is,
+"""What a metric looks at besides the result. `warp`: the warped exemplar or, if a picture was inverted on its own,
 what was observed of it; `domain`: statistics of a domain; `reference`: a set of images to compare with."""
 
 Networks = Callable[[str], Backbone]

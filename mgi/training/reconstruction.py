@@ -16,7 +16,7 @@ from mgi.features import Backbone
 from mgi.losses import l1, perceptual_relative
 
 UNIFORMITY = 0.1
-"""Weight of the spreading beside the reconstruction."""
+"""Weight of the spreading, relative to the reconstruction."""
 
 
 def reconstruction_loss(images: Tensor, real: Tensor, backbone: Backbone, layers: Sequence[str]) -> Tensor:

@@ -40,7 +40,7 @@ class Result:
 
     Args:
         image: uint8 [R, R, 3]; R is the translator's own choice.
-        warp: uint8 [S, S, 3], the warped exemplar where there is one, for metrics that compare with it.
+        warp: uint8 [S, S, 3], the warped exemplar if there is one, for metrics that compare with it.
         measures: numbers that only the translator knows, such as its loss, for the tables.
         info: words and numbers about how it was made.
         arrays: other arrays to keep; the pipeline keeps only those of `Searches`.

@@ -16,7 +16,7 @@ def load_translator(config: RunConfig, device: str = "auto", threads: int | None
 
     Args:
         config: which method, generator, networks and settings.
-        device: a torch device, or `auto`: a GPU where there is one.
+        device: a torch device, or `auto`: a GPU if there is one.
         threads: CPU threads of PyTorch; None leaves its default.
 
     Raises:

@@ -120,7 +120,7 @@ def check(item: Entry) -> Path:
     found = sha256_of(item.path)
     if not expected:
         raise WeightsCorrupt(
-            f"{item.path} has no record of its hash ({item.record_path.name} is missing beside it); "
+            f"{item.path} has no record of its hash ({item.record_path.name} is missing next to it); "
             f"run `mgi weights fetch {item.name}`"
         )
     if found != expected:

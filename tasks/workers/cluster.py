@@ -165,7 +165,7 @@ def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterat
     """The pool for `workers` local processes (0: this process) or for the scheduler at an address.
 
     Args:
-        workers: local worker processes; ignored where a scheduler is given.
+        workers: local worker processes; ignored if a scheduler is given.
         scheduler: address of a running Dask scheduler, such as `tcp://10.0.0.5:8786`.
         listener: gets the progress of running units.
 

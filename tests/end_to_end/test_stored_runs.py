@@ -19,7 +19,7 @@ from storage.run_store import RunStore
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
 GROWN = ROOT / "tests" / "stored" / "grown-format-2.tar.gz"
-"""Made by `make_grown.py` beside it."""
+"""Made by `make_grown.py` in the same folder."""
 MADE_AT = "/data/mgi"
 
 

@@ -1,4 +1,4 @@
-"""Reading an OpenVINO IR (an `.xml` graph beside a `.bin` of constants) without OpenVINO.
+"""Reading an OpenVINO IR (an `.xml` graph with a `.bin` of constants) without OpenVINO.
 
 Only what a converter needs: layers by id, their connections, and constants as numpy arrays. Nothing is executed.
 """

@@ -1,6 +1,6 @@
 """Inversion of a single latent code, the baseline of both papers' tables (Lipton and Tripathi 2017; Ma et al. 2018).
 
-One z ~ N(0, I), through the mapping network where there is one, under mGANprior's loss: the papers compare with
+One z ~ N(0, I), through the mapping network if there is one, under mGANprior's loss: the papers compare with
 mGANprior's own baseline of this name, whose code offers SGD and Adam. Here it is Adam of step size 0.1 for every
 generator and profile, because SGD of step size 1 hardly moves one code. The rest is mGANprior's, as docs/methods.md
 lists it.
