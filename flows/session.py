@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from tasks.grow import settle, split_groups
 from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
@@ -51,7 +53,7 @@ class Session:
     def layout(self) -> Layout:
         """How the method wants to be called on this pool's devices; loads its networks there, once per command."""
         layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
-        return layout
+        return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
 
     def close(self) -> None:
         """Stop the workers, if any were started."""
@@ -140,6 +142,8 @@ def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str 
         lost = store.recheck()
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
+        for change in settle(Ledger(job.open())):
+            log.info("grown", what=change["what"], added=change["added"], set=change["set"])
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,19 +56,27 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     """
     from flows.pipeline import request_of
     from flows.session import count_workers
+    from storage.run_changes import HYPOTHESES, PAIRS, told
     from tasks.forecast import forecast
-    from tasks.stages.plan import make_plan
+    from tasks.growth import plan_for
 
-    plan = make_plan(request_of(asked))
+    store, plan, growth = plan_for(request_of(asked), str(run), asked.extend)
+    added = {what: growth.added(what) if growth else () for what in (PAIRS, HYPOTHESES)}
+    part = plan  # of added pairs it is known what they cost; what is left of a run is not, and added hypotheses share
+    if added[PAIRS] and not added[HYPOTHESES]:
+        part = replace(plan, pairs=[pair for pair in plan.pairs if pair.id in added[PAIRS]])
     workers, scheduler = where
     if not as_json:
         _print_plan(plan)
-    found = forecast(plan, 0 if scheduler else count_workers(workers))
+    found = forecast(part, 0 if scheduler else count_workers(workers))
     if as_json:
-        typer.echo(json.dumps({**_plan_as_dict(plan, run), **found.as_dict()}, indent=1))
+        more = {"added": added, "estimated": "all" if part is plan else "added"}
+        typer.echo(json.dumps({**_plan_as_dict(plan, run), **more, **found.as_dict()}, indent=1))
     else:
         _print_forecast(found, scheduler)
-        state = "exists: would be continued; the estimate is for all of it" if run.exists() else "new"
+        grows = "".join(f", {told(asdict(change))}" for change in growth.changes) if growth else ""
+        of = "all of it" if part is plan else "what is added"
+        state = f"exists: would be continued{grows}; the estimate is for {of}" if store else "new"
         out.print(f"run         {run} ({state}); nothing was written", markup=False)
     for warning in plan.warnings:
         err.print(f"note: {warning}", markup=False)

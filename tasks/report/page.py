@@ -18,10 +18,12 @@ from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
+from storage.run_changes import grown
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, pairs_table, summary_table, write_tables
 from tasks.report.charts import loss_chart, mean_losses
 from tasks.report.contact_sheet import contact_sheet
+from tasks.report.history import growth_lines, inputs_of
 from tasks.report.lettering import format_distance
 from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.rows import read_rows
@@ -53,7 +55,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         Path of the page.
     """
     config = stored_config(store.header, str(store.path))
-    rows = read_rows(store, config)
+    rows, growth = read_rows(store, config), growth_lines(store.header, config)
     lanes = hypotheses_table(rows.lanes)
     summary = summary_table(lanes)
     write_tables(Path(store.path) / "tables", hypotheses=lanes, pairs=pairs_table(rows.pairs), summary=summary)
@@ -67,7 +69,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     if cards:
         sheet = (_sheet_row(pictures, card) for card in cards)
         warning = STAND_IN if store.header.get("stand_ins") else None
-        contact_sheet(sheet, Path(store.path) / "contact_sheet.png", rule=config.selection.rule, warning=warning)
+        path, note = Path(store.path) / "contact_sheet.png", "; ".join(growth)
+        contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
 
     template = _environment().get_template("report.html.j2")
     page = template.render(
@@ -79,7 +82,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         header=store.header,
         stand_ins=store.header.get("stand_ins") or {},
         domain=_domain(config),
-        inputs=store.header.get("inputs", {}),
+        inputs=grown(store.header).get("inputs", {}),
+        growth=growth,
         weights=_weights(config, store.header.get("weights") or {}),
         rows=rows,
         seconds=seconds,
@@ -205,7 +209,8 @@ def _weights(config: RunConfig, hashes: Mapping[str, str]) -> list[dict[str, Any
 
 def _commands(store: RunStore, config: RunConfig) -> dict[str, str]:
     """Shell commands that go on with this run, and that make it anew elsewhere."""
-    inputs, run = store.header.get("inputs", {}), str(store.path)
+    run = str(store.path)
+    inputs = inputs_of(store.header, run)
     folders = [str(inputs.get("sources", ""))]
     if config.task == "translate":
         folders.append(str(inputs.get("exemplars", "")))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flows.arguments import Arguments
 from flows.pipeline import request_of
 from storage.run_store import RunStore
 from tasks.grow import grow, settle
-from tasks.growth import Growth, growth
+from tasks.growth import Growth, growth, kept_pairs
 from tasks.method import layout_of
+from tasks.stages.ledger import Ledger
 from tasks.stages.plan import Request, make_plan
 from tasks.unit import Job, OpenRun
 
@@ -18,13 +20,14 @@ def asked(inputs: Path, **settings: Any) -> Request:
     """What `mgi translate` of these inputs with these settings asks for; in `settings`, `__` stands for a dot."""
     folders = [str(inputs / side) for side in ("sources", "exemplars")]
     overrides = {key.replace("__", "."): value for key, value in settings.items()}
-    return request_of(*folders, profile=str(inputs / "stub.toml"), overrides=overrides)
+    return request_of(Arguments("translate", *folders, profile=str(inputs / "stub.toml"), overrides=overrides))
 
 
 def decided(run: Path, request: Request, extending: bool = False) -> Growth:
     """How the run has to grow."""
     store = RunStore.open(run)
-    found = growth(str(run), store.header, store.pairs, make_plan(request), extending)
+    plan = make_plan(request, kept_pairs(store.header, store.pairs, extending))
+    found = growth(str(run), store.header, store.pairs, plan, extending)
     assert found is not None
     return found
 
@@ -43,4 +46,4 @@ def opened(run: Path) -> OpenRun:
 def settled(run: Path) -> list[str]:
     """Take back what is void; kinds of the changes that were not applied."""
     with RunStore.open(run).lock():
-        return [change["what"] for change in settle(opened(run))]
+        return [change["what"] for change in settle(Ledger(opened(run)))]
