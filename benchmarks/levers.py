@@ -1,8 +1,8 @@
 """What each lever of the embedded profile does to one pair: `python -m benchmarks.levers [--out strip.png]`.
 
-Inverts one warp of `examples/` under the profile, then with one setting changed at a time, and prints distances to
-the warp (before and after), the spatial Frechet distance to the domain and the time. One pair shows directions, not
-significances: look at the strip.
+Translates one pair of `examples/` under the profile, then with one setting changed at a time, and prints distances to
+the warp (before and after), the spatial Frechet distance to the domain and the time of the inversion. One pair shows
+directions, not significances: look at the strip.
 """
 
 from __future__ import annotations
@@ -40,38 +40,40 @@ def main() -> None:
     arguments = parser.parse_args()
     from mgi.alignment.aligner import Aligner
     from mgi.profiles import load_config
-    from mgi.translators import Lane, ScoreInput, load_translator
+    from mgi.translators import TranslatorError, load_translator
 
-    source, exemplar = (np.asarray(Image.open(path).convert("RGB")) for path in (arguments.source, arguments.exemplar))
     pictures: list[np.ndarray] = []
     print(f"{'variant':<26}{'L2 before':>10}{'after':>8}{'VGG before':>12}{'after':>8}{'spatial-fd':>12}{'seconds':>9}")
     for name in arguments.only or VARIANTS:
-        overrides = {"inversion.hypotheses": [arguments.hypothesis], **VARIANTS[name]}
-        method = load_translator(load_config("embedded", overrides))
-        align = Aligner(method.config.align, method.picture_size)
-        pair = align(source, "source")[0], align(exemplar, "exemplar")[0]
-        warped = method.warp(*pair)
-        hypothesis = method.config.inversion.all_hypotheses()[0]
-        result = method.invert([Lane("pair", warped.warp, hypothesis, seed=0)])[0]
-        if result.failed:
-            print(f"{name:<26} {result.failed}")
+        config = load_config("embedded", {"inversion.hypotheses": [arguments.hypothesis], **VARIANTS[name]})
+        translator: Any = load_translator(config)
+        align = Aligner(config.align, translator.picture_size)
+        pair = [align(_read(path), path.name)[0] for path in (arguments.source, arguments.exemplar)]
+        try:
+            result = translator.translate(*pair)
+        except TranslatorError as error:
+            print(f"{name:<26} {error}")
             continue
-        m = result.measures
-        reference = method.reference_features(warped.warp, pair[1])
-        score = method.score([ScoreInput(hypothesis, result.arrays["features"], m, reference)])[0]["spatial-fd"]
+        m, distance = result.measures, translator.judge.domain_distance(result.arrays["features"], "spatial-fd")
         print(
             f"{name:<26}{m['l2_before']:>10.4f}{m['l2_after']:>8.4f}{m['vgg_before']:>12.3f}{m['vgg_after']:>8.3f}"
-            f"{score:>12.2f}{m['seconds']:>9.1f}",
+            f"{distance:>12.2f}{m['seconds']:>9.1f}",
             flush=True,
         )
-        pictures = pictures or [warped.warp]
-        pictures.append(method.preview(result.arrays, hypothesis))
+        size = translator.picture_size
+        pictures = pictures or [result.warp]
+        pictures.append(np.asarray(Image.fromarray(result.image).resize((size, size))))
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         blank = np.full_like(pictures[0], 255)
         pictures += [blank] * (-len(pictures) % 5)
         rows = [np.concatenate(pictures[i : i + 5], axis=1) for i in range(0, len(pictures), 5)]
         Image.fromarray(np.concatenate(rows)).save(arguments.out, quality=90)
+
+
+def _read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 """What fine-tuning on each pair does to the warp: `python -m benchmarks.oeft RESULTS.jsonl --kind NAME=FOLDER ...`.
 
 Pairs are neighbours in each folder's order (the last picture goes with the first). For every variant and pair the warp
-is measured before the first iteration (the plain warp) and after some, by networks as they were before; what is
-fine-tuned is the variant's own `warp.backbone`:
+is measured before the first iteration (the plain warp) and after some, by metrics of `mgi.metrics`, which see it with
+256 rows and by networks that stay as they were; what is fine-tuned is the variant's own `warp.backbone`:
 
-- structure: 1 - mean cosine between centred features of source and warp at the same place, by VGG-16 relu4_3 and by
-  EfficientNet-Lite0 at stride 16, which takes no part in the fine-tuning;
-- style: relative Gram distance to the exemplar over relu1_2, 2_2, 3_3, 4_3 (part of it is what is optimised);
-- spatial-fd of the warp to its domain (relu4_3): generated faces to the generator's statistics, others to
-  `--domain-images` further pictures of the folder.
+- structure, and structure-lite0, whose network takes no part in the fine-tuning;
+- style, part of which is what is optimised;
+- spatial-fd to the kind's domain: of generated faces the generator's statistics, of others those of `--domain-images`
+  further pictures of the folder.
 
-One line of RESULTS.jsonl per variant and pair; those that are there are skipped, so a killed run goes on. `--faces N`
-first writes N generated faces into the folder of the kind `generated`. `--table` only prints what is there. `--strip`
-draws warps by iteration, a pair a row; `--speed` only times. Variants are `NAME` or `NAME:key=value,...` with keys
-of `oeft`, or of another section written whole (`warp.layers=["relu4_3"]`).
+One line of RESULTS.jsonl per variant and pair; those that are there are skipped, so a killed benchmark continues.
+`--faces N` first writes N generated faces into the folder of the kind `generated`. `--table` only prints what is there.
+`--strip` draws warps by iteration, a pair a row; `--speed` only times. Variants are `NAME` or `NAME:key=value,...` with
+keys of `oeft`, or of another section written whole (`warp.layers=["relu4_3"]`).
 """
 
 from __future__ import annotations
@@ -28,64 +27,31 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.settings import ENDINGS, lines_of, peak_gib, variant
+from benchmarks.settings import lines_of, peak_gib, variant
 from mgi.config import RunConfig
-from mgi.correspondence.matching import normalise
 from mgi.correspondence.oeft import FineTuner
 from mgi.features import Backbone, Chain, load_backbone
 from mgi.images import fit_square, to_float, to_uint8
-from mgi.losses import gram_relative
 from mgi.memory import keep_freed_memory
+from mgi.metrics.base import PairMetric, Views
 from mgi.metrics.domain import DomainStatistics, build_statistics, cached_statistics, load_statistics
-from mgi.metrics.locations import GRID
 from mgi.metrics.samples import folder_images, generated_images
-from mgi.metrics.spatial_fd import spatial_fd
+from mgi.metrics.spatial_fd import SPATIAL_FD
+from mgi.metrics.structure import STRUCTURE, STRUCTURE_LITE0
+from mgi.metrics.style import STYLE
 from mgi.own_files import folder_sha256
 from mgi.pairs import Pair, lane_seed
 from mgi.statistics import shipped
 from mgi.weights import load_generator
+from storage.folders import list_images
 
 GENERATED, GENERATOR, GENERATED_SEED = "generated", "mobile-stylegan-ffhq", 4_000
-STRUCTURE, STRIDE, STYLE = "relu4_3", "stride16", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-MEASURES = ("structure", "structure_lite0", "style", "spatial_fd")
+DOMAIN_NETWORK, DOMAIN_LAYER = "vgg16-imagenet", "relu4_3"
+METRICS: tuple[PairMetric, ...] = (STRUCTURE, STRUCTURE_LITE0, STYLE, SPATIAL_FD)
 OEFT = {"warp.method": "oeft"}
-
-
-class Ruler:
-    """Measures warps of one pair; all images [1, 3, S, S] in [-1, 1]."""
-
-    def __init__(
-        self, source: Tensor, exemplar: Tensor, domain: DomainStatistics, vgg: Backbone, lite0: Backbone
-    ) -> None:
-        self._domain, self._vgg, self._lite0 = domain, vgg, lite0
-        with torch.no_grad():
-            self._structure, self._structure_lite0 = (
-                vgg(source, [STRUCTURE])[STRUCTURE],
-                lite0(source, [STRIDE])[STRIDE],
-            )
-            self._style = vgg(exemplar, STYLE)
-
-    @torch.no_grad()
-    def measure(self, warp: Tensor) -> dict[str, float]:
-        """`MEASURES` of one warp."""
-        found = self._vgg(warp, STYLE)
-        # What `mgi.metrics.locations.lane_features` does, on the features that are here already.
-        grid = self._domain.basis.project(F.adaptive_avg_pool2d(found[STRUCTURE], GRID))[0]
-        values = (
-            _difference(found[STRUCTURE], self._structure),
-            _difference(self._lite0(warp, [STRIDE])[STRIDE], self._structure_lite0),
-            float(gram_relative(found, self._style)),
-            spatial_fd(grid, self._domain.locations),
-        )
-        return dict(zip(MEASURES, values, strict=True))
-
-
-def _difference(x: Tensor, y: Tensor) -> float:
-    return float(1 - (normalise(x) * normalise(y)).sum(1).mean())
 
 
 def main() -> None:
@@ -120,16 +86,15 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> None:
     done = {(line["variant"], line["kind"], line["pair"]) for line in lines_of(arguments.results)}
-    vgg, lite0 = _network("vgg16-imagenet"), _network("efficientnet-lite0")
     folders = {name: Path(folder) for name, folder in (kind.split("=", 1) for kind in arguments.kind)}
     if arguments.faces:
         write_faces(folders[GENERATED], arguments.faces)
     variants = [variant(spec, arguments.profile, "oeft", OEFT) for spec in arguments.variant or ["profile"]]
     files, domains, rows = {}, {}, []
     for kind, folder in folders.items():
-        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+        found = [folder / name for name in list_images(folder)]
         files[kind] = found[: arguments.pairs]
-        domains[kind] = domain(kind, found[arguments.pairs :], arguments, vgg)
+        domains[kind] = domain_of(kind, found[arguments.pairs :], arguments)
     # Every fourth pair first: what there is of a run that is not finished stands for all of it.
     for number in sorted(arguments.numbers or range(arguments.pairs), key=lambda i: (i % 4 != 0, i % 2, i)):
         for kind, chosen in files.items():
@@ -137,10 +102,8 @@ def _measure(arguments: argparse.Namespace) -> None:
             pair = Pair(source.name, exemplar.name)
             todo = [v for v in variants if (v[0], kind, pair.id) not in done or arguments.strip]
             images = [_read(path, variants[0][1].warp.image_size) for path in (source, exemplar)]
-            ruler = Ruler(*images, domains[kind], vgg, lite0) if todo else None
             for name, config in todo:
-                assert ruler is not None
-                line, warps = run(config, images, pair, ruler, arguments.at)
+                line, warps = run(config, images, pair, domains[kind], arguments.at)
                 rows.append(torch.cat([*images, *warps], dim=3))
                 with arguments.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"variant": name, "kind": kind, "pair": pair.id, **line}) + "\n")
@@ -163,16 +126,17 @@ def _network(name: str) -> Backbone:
 
 
 def run(
-    config: RunConfig, images: list[Tensor], pair: Pair, ruler: Ruler, at: list[int]
+    config: RunConfig, images: list[Tensor], pair: Pair, domain: DomainStatistics, at: list[int]
 ) -> tuple[dict[str, Any], list[Tensor]]:
-    """Fine-tune on one pair, measuring on the way -> (what to keep, the warps that were measured)."""
+    """Fine-tune on one pair and measure after some iterations -> (what to keep, the warps that were measured)."""
     source, exemplar = images
     tuner = tuner_of(config, source, exemplar, [lane_seed(0, pair.id, "oeft")])
     measures, losses, warps, seconds, work = {}, [], [], 0.0, 0.0
     for number in range(max(at) + 1):
         if number in at:
             warps.append(tuner.warp())
-            measures[number] = ruler.measure(warps[-1])
+            views = Views(warps[-1], source, exemplar, domain=domain)
+            measures[number] = {metric.name: metric(views, _network) for metric in METRICS}
         if number < max(at):
             began, worked = time.perf_counter(), time.process_time()
             losses.append(tuner.step()[0].tolist())
@@ -213,16 +177,18 @@ def print_speed(arguments: argparse.Namespace) -> None:
         )
 
 
-def domain(kind: str, others: list[Path], arguments: argparse.Namespace, vgg: Backbone) -> DomainStatistics:
+def domain_of(kind: str, others: list[Path], arguments: argparse.Namespace) -> DomainStatistics:
     """Statistics that warps of a kind are compared with; made once beside the results where none ship."""
-    ready = shipped(GENERATOR, f"{vgg.name}-{STRUCTURE}-512.npz")
+    ready = shipped(GENERATOR, f"{DOMAIN_NETWORK}-{DOMAIN_LAYER}-512.npz")
     if kind == GENERATED and ready is not None:
         return load_statistics(ready)
     others = others[:: max(1, len(others) // arguments.domain_images)][: arguments.domain_images]
     content = folder_sha256(others[0].parent, others)[:12]
     path = arguments.results.with_name(f"{arguments.results.stem}-{kind}-{content}.npz")
-    batches = folder_images(others, 256, "cpu")
-    return cached_statistics(path, lambda: build_statistics(batches, vgg, STRUCTURE, made_from=f"{len(others)} {kind}"))
+    batches, made_from = folder_images(others, 256, "cpu"), f"{len(others)} {kind}"
+    return cached_statistics(
+        path, lambda: build_statistics(batches, _network(DOMAIN_NETWORK), DOMAIN_LAYER, made_from=made_from)
+    )
 
 
 def write_faces(folder: Path, count: int) -> None:
@@ -245,23 +211,24 @@ def print_table(lines: list[dict[str, Any]]) -> None:
     `all` is the geometric mean over pairs and aspects (structure by both networks together, style, spatial-fd) of the
     ratio to the plain warp: below 1 is better on the whole.
     """
-    print("| variant | kind | pairs | iteration | " + " | ".join(MEASURES) + " | all | CPU s per iteration |")
-    print("|" + "---|" * (len(MEASURES) + 6))
+    names = [metric.name for metric in METRICS]
+    print("| variant | kind | pairs | iteration | " + " | ".join(names) + " | all | CPU s per iteration |")
+    print("|" + "---|" * (len(names) + 6))
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in lines:
         for kind in (line["kind"], "both"):
             groups.setdefault((line["variant"], kind), []).append(line)
-    for (name, kind), members in groups.items():
+    for (variant_name, kind), members in groups.items():
         for number in members[0]["measures"]:
-            values = np.array([[line["measures"][number][measure] for measure in MEASURES] for line in members])
-            plain = np.array([[line["measures"]["0"][measure] for measure in MEASURES] for line in members])
+            values = np.array([[line["measures"][number][name] for name in names] for line in members])
+            plain = np.array([[line["measures"]["0"][name] for name in names] for line in members])
             ratio = np.log(values / plain)
             total = np.exp(np.stack([ratio[:, :2].mean(1), ratio[:, 2], ratio[:, 3]]).mean())
             better = [f" ({share:.2f})" if number != "0" else "" for share in (values < plain).mean(0)]
             cells = [f"{value:.3f}{share}" for value, share in zip(values.mean(0), better, strict=True)]
             steps = [max(1, *map(int, line["measures"])) for line in members]
             pace = np.mean([line.get("cpu_seconds", math.nan) / n for line, n in zip(members, steps, strict=True)])
-            cells = [name, kind, str(len(members)), number, *cells, f"{total:.3f}", f"{pace:.2f}"]
+            cells = [variant_name, kind, str(len(members)), number, *cells, f"{total:.3f}", f"{pace:.2f}"]
             print("| " + " | ".join(cells) + " |")
 
 

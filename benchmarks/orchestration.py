@@ -78,7 +78,7 @@ def measure(inputs: Path, run: Path, options: list[str], environment: dict[str, 
     command += [str(inputs / "sources"), str(inputs / "exemplars"), "--out", str(run)]
     command += ["--profile", str(inputs / "stub.toml"), *options]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MGI_", "PREFECT_"))}
-    stub = {"MGI_METHOD_FACTORY": "stub_method:load", "PYTHONPATH": str(STUB)}
+    stub = {"MGI_METHOD_FACTORY": "stub_method:load", "MGI_METRICS": "none", "PYTHONPATH": str(STUB)}
     began = time.time()
     command_s = _timed(command, kept | stub | environment)
     again_s = min(_timed(command, kept | stub | environment) for _ in range(3))

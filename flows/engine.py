@@ -57,6 +57,8 @@ class Execution:
     scheduler: str | None
     observer: Observer
     prefect: bool
+    metrics: str | None = None
+    """What results are measured by, see `mgi metrics`; None: as the run was."""
 
 
 def start(asked: Arguments, run: str, how: Execution) -> Summary:
@@ -68,11 +70,13 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
         how: where and under whose eyes.
     """
     if not how.prefect:
-        return translate_run(request_of(asked), run, how.workers, how.scheduler, how.observer, extend=asked.extend)
+        asked_for = request_of(asked)
+        where = (how.workers, how.scheduler, how.observer)
+        return translate_run(asked_for, run, *where, metrics=how.metrics, extend=asked.extend)
     prepare_environment()
     from flows.translate import start_flow
 
-    return _summary(start_flow(asked, run, how.workers, how.scheduler))
+    return _summary(start_flow(asked, run, how.workers, how.scheduler, how.metrics))
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
@@ -89,11 +93,11 @@ def write_videos(run: str, count: int, how: Execution) -> None:
 def resume(run: str, how: Execution, retry: bool = False) -> Summary:
     """Go on with the run in a folder; `retry` takes quarantined pairs back."""
     if not how.prefect:
-        return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry)
+        return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry, metrics=how.metrics)
     prepare_environment()
     from flows.translate import resume as flow
 
-    return _summary(flow(run, how.workers, how.scheduler, retry))
+    return _summary(flow(run, how.workers, how.scheduler, retry, how.metrics))
 
 
 def select(run: str, rule: str | None, fidelity_bound: float | None, how: Execution) -> Summary:

@@ -78,6 +78,7 @@ def translate_run(
     scheduler: str | None,
     observer: Observer,
     call: StageCall = stage_of_shard,
+    metrics: str | None = None,
     extend: bool = False,
 ) -> Summary:
     """Translate what `request` asks for into the folder `run`; a run that is there already is continued.
@@ -85,7 +86,7 @@ def translate_run(
     Args:
         request: what is asked for. Hypotheses that it has and the run lacks are added to the run.
         run: the run's folder.
-        workers, scheduler, observer, call: as of `resume_run`.
+        workers, scheduler, observer, call, metrics: as of `resume_run`.
         extend: also add pairs that the run lacks; where there is no run yet, it is begun.
 
     Raises:
@@ -102,7 +103,7 @@ def translate_run(
         with open_pool(count, scheduler, observer.beat) as pool:
             layout = pool.call(layout_of, request.config.model_dump_json(), threads)
         create_run(plan, run, layout, threads)
-    return resume_run(run, workers, scheduler, observer, call)
+    return resume_run(run, workers, scheduler, observer, call, metrics=metrics)
 
 
 def resume_run(
@@ -112,6 +113,7 @@ def resume_run(
     observer: Observer,
     call: StageCall = stage_of_shard,
     retry: bool = False,
+    metrics: str | None = None,
 ) -> Summary:
     """Do what is left of a run.
 
@@ -122,6 +124,7 @@ def resume_run(
         observer: shows progress.
         call: runs one stage of one shard; Prefect's task, or the stage itself.
         retry: take quarantined pairs back and try them again.
+        metrics: what the results are measured by from now on, see `mgi metrics`; None: as before.
 
     Raises:
         storage.run_store.NoRun: there is no run in that folder. RunLocked: another process works on it. RunConflict:
@@ -130,7 +133,7 @@ def resume_run(
     start = time.perf_counter()
     store = RunStore.open(run)
     check_own_files(store, stored_config(store.header, run))
-    with open_session(Job.of(store), observer, workers, scheduler) as session:
+    with open_session(Job.of(store), observer, workers, scheduler, metrics) as session:
         if retry:
             session.release_quarantined()
         renew_changed(session)

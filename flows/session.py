@@ -14,6 +14,7 @@ from typing import Any
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from tasks.evaluation import decide
 from tasks.grow import settle, split_groups
 from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
@@ -131,8 +132,13 @@ def current_session() -> Session:
 
 
 @contextmanager
-def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str | None) -> Iterator[Session]:
+def open_session(
+    job: Job, observer: Observer, workers: Workers, scheduler: str | None, metrics: str | None = None
+) -> Iterator[Session]:
     """A session for the run of `job`, which only one process at a time may have.
+
+    Args:
+        metrics: what the run measures from now on, see `mgi metrics`; None: as before.
 
     Raises:
         storage.run_store.RunLocked: another process works on this run.
@@ -144,6 +150,9 @@ def open_session(job: Job, observer: Observer, workers: Workers, scheduler: str 
             log.warning("lost with the machine's last stop, done again", units=lost)
         for change in settle(Ledger(job.open())):
             log.info("grown", what=change["what"], added=change["added"], set=change["set"])
+        settled = job.open()
+        for note in decide(settled.store, settled.config, metrics):
+            observer.say(f"note: {note}")
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)

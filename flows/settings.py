@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mgi.config import ConfigError
 
-SECTIONS = ("align", "warp", "oeft", "inversion", "selection")
+SECTIONS = ("align", "warp", "oeft", "inversion", "selection", "options")
 TOP_LEVEL = ("generator", "upsampling")
 
 Workers = int | Literal["auto"]
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     oeft: dict[str, Any] = {}
     inversion: dict[str, Any] = {}
     selection: dict[str, Any] = {}
+    options: dict[str, Any] = {}
 
     def overrides(self) -> dict[str, Any]:
         """The configuration keys that the environment sets, flat: `{"inversion.steps": "40"}`."""

@@ -24,6 +24,7 @@ def read_status(run: str) -> dict[str, Any]:
     opened = OpenRun(store)
     ledger, quarantined = Ledger(opened), store.quarantined()
     alive = [pair_id for pair_id in opened.pair_ids() if pair_id not in quarantined]
+    stages = {stage.name: _counts(ledger, stage, alive) for stage in ledger.stages}
     report = Path(store.path) / "report.html"
     return {
         "run": run,
@@ -35,8 +36,9 @@ def read_status(run: str) -> dict[str, Any]:
         ],
         "grown": [f"{when}: {what}" for when, what in history(store.header)],
         "pairs": len(alive) + len(quarantined),
+        "method": opened.config.method,
         "hypotheses": len(opened.hypotheses),
-        "stages": {stage.name: _counts(ledger, stage, alive) for stage in ledger.stages},
+        "stages": {name: counts for name, counts in stages.items() if counts["total"] or ledger.stage(name).required},
         "quarantined": {
             pair_id: {"stage": entry.stage, "reason": entry.reason} for pair_id, entry in quarantined.items()
         },

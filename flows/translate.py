@@ -44,6 +44,7 @@ def translate(
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
     extend: bool = False,
+    metrics: str | None = None,
 ) -> dict[str, Any]:
     """Translate a folder of sources by a folder of exemplars into the run folder `out`.
 
@@ -56,16 +57,17 @@ def translate(
         limit: at most this many pairs.
         seed: decides random pairings and where every optimisation starts.
         overrides: configuration keys over the profile, such as {"inversion.steps": 40}.
-        method: how warps are inverted, one of `mgi.config.METHODS`; the profile's if not given.
+        method: how images are made, one of `mgi methods`; the profile's if not given.
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
         extend: add pairs that the folders give and the run lacks.
+        metrics: names with commas between them, standard or none; None: as the run was, or standard.
 
     Returns:
         `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
     """
     asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, overrides or {}, method, extend)
-    return _run(asked, out, workers, scheduler)
+    return _run(asked, out, workers, scheduler, metrics)
 
 
 @flow(name="invert", persist_result=False, validate_parameters=True)
@@ -80,6 +82,7 @@ def invert(
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
     extend: bool = False,
+    metrics: str | None = None,
 ) -> dict[str, Any]:
     """Invert a folder of pictures into the run folder `out`.
 
@@ -87,22 +90,27 @@ def invert(
         images: folder of the pictures.
         out: folder of the run; one that holds this run already is continued.
         profile: name of a shipped profile, or path of a .toml file.
-        method: one of `mgi.config.METHODS`; the profile's if not given.
+        method: one of `mgi methods`; the profile's if not given.
         limit: at most this many pictures.
         seed: decides starts, masks and rain.
         overrides: configuration keys over profile and method, such as {"inversion.degradation": "down4"}.
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
         extend: add pictures that the folder holds and the run lacks.
+        metrics: names with commas between them, standard or none; None: as the run was, or standard.
     """
     settings: dict[str, Any] = {"profile": profile, "limit": limit, "seed": seed, "method": method, "extend": extend}
     asked = Arguments("invert", images, overrides=overrides or {}, **settings)
-    return _run(asked, out, workers, scheduler)
+    return _run(asked, out, workers, scheduler, metrics)
 
 
 @flow(name="resume", persist_result=False, validate_parameters=True)
 def resume(
-    run: str, workers: WorkerCount = "auto", scheduler: str | None = None, retry: bool = False
+    run: str,
+    workers: WorkerCount = "auto",
+    scheduler: str | None = None,
+    retry: bool = False,
+    metrics: str | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was interrupted.
 
@@ -111,8 +119,9 @@ def resume(
         workers: as for `translate`.
         scheduler: as for `translate`.
         retry: take quarantined pairs back and try them again.
+        metrics: as for `translate`.
     """
-    return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry))
+    return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry, metrics))
 
 
 @flow(name="select", persist_result=False, validate_parameters=True)
@@ -136,7 +145,9 @@ def select(
     return _publish(select_run(run, rule, fidelity_bound, workers, scheduler, _observer(), shard_stage))
 
 
-def start_flow(asked: Arguments, out: str, workers: Workers, scheduler: str | None) -> dict[str, Any]:
+def start_flow(
+    asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None
+) -> dict[str, Any]:
     """Call the flow of what is asked for, which then shows it as its parameters."""
     shared: dict[str, Any] = {
         "out": out,
@@ -148,15 +159,17 @@ def start_flow(asked: Arguments, out: str, workers: Workers, scheduler: str | No
         "workers": workers,
         "scheduler": scheduler,
         "extend": asked.extend,
+        "metrics": metrics,
     }
     if asked.task == "invert":
         return invert(images=asked.sources, **shared)
     return translate(sources=asked.sources, exemplars=asked.exemplars, pairing=asked.pairing, **shared)
 
 
-def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None) -> dict[str, Any]:
+def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None) -> dict[str, Any]:
     request = request_of(asked)
-    return _publish(translate_run(request, out, workers, scheduler, _observer(), shard_stage, asked.extend))
+    where = (workers, scheduler, _observer())
+    return _publish(translate_run(request, out, *where, shard_stage, metrics, asked.extend))
 
 
 def _observer() -> Observer:

@@ -70,12 +70,24 @@ class Registry:
         row = self.rows.get(name)
         if row is None:
             raise RegistryError(f"unknown {self.kind} {name!r}; use one of {', '.join(self.rows)}")
-        module, _, attribute = row.target.partition(":")
-        try:
-            return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            reason = " ".join(str(error).split())
-            raise RegistryError(f"{self.kind} {name} of {row.package} cannot be loaded ({reason})") from None
+        return imported(row.target, f"{self.kind} {name} of {row.package}")
+
+
+def imported(target: str, what: str) -> Any:
+    """The object at "module:attribute".
+
+    Args:
+        what: what it is, as the message says it.
+
+    Raises:
+        RegistryError: it is not there, or its module raises something.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RegistryError(f"{what} cannot be loaded ({reason}); reinstall or uninstall its package") from None
 
 
 def _package(point: EntryPoint) -> str:

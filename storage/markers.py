@@ -16,7 +16,7 @@ from typing import Any
 from storage.atomic import write_bytes
 from storage.boot import boot_id
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}")
 
 
 class Markers:
@@ -81,7 +81,7 @@ class Markers:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"expected a name of letters, digits, '.', '_' and '-', at most 200 of them, found {name!r}")
+        raise ValueError(f"expected a name of letters, digits and any of . _ - @, at most 200 of them, found {name!r}")
     return name
 
 

@@ -1,14 +1,15 @@
-"""The three tables of a run (hypotheses, pairs, summary) from plain rows, as Parquet for programs and CSV for people.
+"""The tables of a run (hypotheses, pairs, summary, metrics) from plain rows: Parquet for programs, CSV for people.
 
 Columns keep their place and their type whatever a run measured: the known ones first, in reading order, then any other
 measure by name. A value that a row lacks is missing (NaN, <NA>), never an absent column, so the tables of two runs can
-always be concatenated.
+always be concatenated. Which metrics there are, the caller says.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,21 +17,58 @@ import pandas as pd
 
 from storage.atomic import write_bytes
 
-RULES = ("spatial-fd", "sifid", "set-fid", "paper")
-"""Columns that hold a distance: lower is better."""
 
-HYPOTHESIS_COLUMNS: dict[str, str] = {
-    "pair_id": "string",
-    "hypothesis": "string",
-    "composing_layer": "Int64",
-    "num_codes": "Int64",
-    "selected": "boolean",
-    "guarded": "boolean",
-    "halved": "boolean",
-    "failed": "string",
-    **dict.fromkeys(RULES, "float64"),
-    **dict.fromkeys(("steps", "loss", "l2_before", "l2_after", "vgg_before", "vgg_after", "seconds"), "float64"),
-}
+@dataclass(frozen=True)
+class Measured:
+    """Names of what is measured, each in reading order.
+
+    Args:
+        rules: distances that choose among hypotheses.
+        lanes: metrics of a hypothesis, before its optimisation and after it.
+        results: metrics of a pair's finished image.
+    """
+
+    rules: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+
+    @property
+    def hypothesis_columns(self) -> dict[str, str]:
+        """{column: type} of the table of hypotheses."""
+        lanes = [f"{name}_{when}" for name in self.lanes for when in ("before", "after")]
+        return {
+            "pair_id": "string",
+            "hypothesis": "string",
+            "composing_layer": "Int64",
+            "num_codes": "Int64",
+            "selected": "boolean",
+            "guarded": "boolean",
+            "halved": "boolean",
+            "failed": "string",
+            **dict.fromkeys((*self.rules, "steps", "loss", *lanes, "seconds"), "float64"),
+        }
+
+    @property
+    def pair_columns(self) -> dict[str, str]:
+        """{column: type} of the table of pairs."""
+        return {**PAIR_COLUMNS, **dict.fromkeys(self.results, "float64")}
+
+    @property
+    def summary_columns(self) -> dict[str, str]:
+        """{column: type} of the table of hypotheses over all pairs."""
+        counts = ("composing_layer", "num_codes", "lanes", "wins", "guarded", "failed")
+        means = [f"mean {name}" for name in self.means]
+        return {
+            "hypothesis": "string",
+            **dict.fromkeys(counts, "Int64"),
+            **dict.fromkeys([*means, "total seconds"], "float64"),
+        }
+
+    @property
+    def means(self) -> list[str]:
+        """Columns of hypotheses whose means are summarised."""
+        return [*self.rules, "loss", *(f"{name}_after" for name in self.lanes), "seconds"]
+
 
 PAIR_COLUMNS: dict[str, str] = {
     "index": "Int64",
@@ -38,6 +76,7 @@ PAIR_COLUMNS: dict[str, str] = {
     "source": "string",
     "exemplar": "string",
     "state": "string",
+    "method": "string",
     "hypothesis": "string",
     "rule": "string",
     "value": "float64",
@@ -48,47 +87,52 @@ PAIR_COLUMNS: dict[str, str] = {
     "reason": "string",
 }
 
-SUMMARY_COLUMNS: dict[str, str] = {
-    "hypothesis": "string",
-    "composing_layer": "Int64",
-    "num_codes": "Int64",
-    "lanes": "Int64",
-    "wins": "Int64",
-    "guarded": "Int64",
-    "failed": "Int64",
-    **{f"mean {rule}": "float64" for rule in RULES},
-    "mean loss": "float64",
-    "mean l2_after": "float64",
-    "mean seconds": "float64",
-    "total seconds": "float64",
+METRIC_COLUMNS: dict[str, str] = {
+    "pair_id": "string",
+    "method": "string",
+    "metric": "string",
+    "value": "float64",
+    "unit": "string",
+    "higher_is_better": "boolean",
+    "rows": "Int64",
+    "version": "Int64",
+    "digest": "string",
+    "seconds": "float64",
+    "failed": "string",
 }
 
 
-def hypotheses_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def hypotheses_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> pd.DataFrame:
     """One row per lane (pair and hypothesis), in the order given.
 
     Args:
-        rows: mappings with `pair_id` and `hypothesis` at least; `HYPOTHESIS_COLUMNS` lists the other known keys
-            (`failed` is a reason or None). Further keys become columns of numbers where they are numbers.
+        rows: mappings with `pair_id` and `hypothesis` at least; `Measured.hypothesis_columns` lists the other known
+            keys (`failed` is a reason or None). Further keys become columns of numbers where they are numbers.
+        measured: which metrics have columns.
     """
-    table = _typed(rows, HYPOTHESIS_COLUMNS)
+    table = _typed(rows, measured.hypothesis_columns)
     for flag in ("selected", "guarded", "halved"):
         table[flag] = table[flag].fillna(False)
     return table
 
 
-def pairs_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per pair, in the order given: `state` is done, quarantined or pending, and what was chosen or why not."""
-    return _typed(rows, PAIR_COLUMNS)
+def pairs_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> pd.DataFrame:
+    """One row per pair, in the order given: its state (done, quarantined or pending), its choice, its metrics."""
+    return _typed(rows, measured.pair_columns)
 
 
-def summary_table(hypotheses: pd.DataFrame) -> pd.DataFrame:
+def metrics_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per pair and metric, in the order given: what tables of many runs are made of."""
+    return _typed(rows, METRIC_COLUMNS)
+
+
+def summary_table(hypotheses: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     """One row per hypothesis over all pairs: how often it won, and its mean distances, loss and time.
 
     Means leave out lanes that failed (their values are missing), so read them beside the count in `failed`.
     """
     if hypotheses.empty:
-        return _typed([], SUMMARY_COLUMNS)
+        return _typed([], measured.summary_columns)
     rows = []
     for name, lanes in hypotheses.groupby("hypothesis", sort=False):
         rows.append(
@@ -100,12 +144,12 @@ def summary_table(hypotheses: pd.DataFrame) -> pd.DataFrame:
                 "wins": int(lanes["selected"].sum()),
                 "guarded": int(lanes["guarded"].sum()),
                 "failed": int(lanes["failed"].notna().sum()),
-                **{f"mean {column}": lanes[column].mean() for column in (*RULES, "loss", "l2_after", "seconds")},
+                **{f"mean {column}": lanes[column].mean() for column in measured.means},
                 "total seconds": lanes["seconds"].sum(),
             }
         )
     order = ["composing_layer", "num_codes", "hypothesis"]
-    return _typed(rows, SUMMARY_COLUMNS).sort_values(order, ignore_index=True)
+    return _typed(rows, measured.summary_columns).sort_values(order, ignore_index=True)
 
 
 def write_tables(folder: str | Path, **tables: pd.DataFrame) -> list[Path]:

@@ -66,6 +66,8 @@ def forecast(plan: Plan, workers: int) -> Forecast:
 
     config = plan.request.config
     networks = inspect(config)
+    if not config.searches:
+        return _in_one_go(plan, workers, networks)
     facts, unreadable = _facts(config) if networks[0].state == "here" else (None, [])
     clashes = [*unreadable, *problems(config, facts)]
     missing = [network for network in networks if network.state != "here"]
@@ -77,6 +79,16 @@ def forecast(plan: Plan, workers: int) -> Forecast:
     from tasks.estimate import estimate
 
     return Forecast(networks, estimate=estimate(plan, workers, warping=not missing))
+
+
+def _in_one_go(plan: Plan, workers: int, networks: list[Network]) -> Forecast:
+    """Of a method that tries no hypotheses."""
+    missing = [network.name for network in networks if network.state != "here"]
+    if missing:
+        return Forecast(networks, not_estimated=f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing")
+    from tasks.estimate import estimate_in_one_go
+
+    return Forecast(networks, estimate=estimate_in_one_go(plan, workers))
 
 
 def _facts(config: RunConfig) -> tuple[GeneratorFacts | None, list[str]]:

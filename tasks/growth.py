@@ -197,7 +197,7 @@ def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple
 
     None of either where the run once had just those of `config`.
     """
-    wanted, *had = ([h.id for h in c.inversion.all_hypotheses()] for c in (config, *stages))
+    wanted, *had = ([h.id for h in c.hypotheses()] for c in (config, *stages))
     if any(set(wanted) == set(ids) for ids in had):
         return (), ()
     return tuple(id for id in wanted if id not in had[-1]), tuple(id for id in had[-1] if id not in wanted)

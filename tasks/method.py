@@ -14,7 +14,7 @@ from mgi.pairs import Hypothesis
 from storage.run_store import ArraySpec
 
 if TYPE_CHECKING:
-    from mgi.translators import Searches, Translator
+    from mgi.translators import Inverts, Searches, Translator
 
 FACTORY = "MGI_METHOD_FACTORY"
 """Names a replacement `module:function(config) -> Translator`; used by tests and benchmarks of the pipeline only."""
@@ -49,6 +49,13 @@ def _replaced(factory: str, config: RunConfig) -> Translator:
     return build(config)
 
 
+def device_of() -> str:
+    """Where this process computes: a GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def searching(translator: Translator) -> Searches:
     """The translator, which tries hypotheses.
 
@@ -59,6 +66,22 @@ def searching(translator: Translator) -> Searches:
 
     if not isinstance(translator, Searches):
         raise ConfigError(f"{translator.config.method} tries no hypotheses; use a method of the inversion family")
+    return translator
+
+
+def inverting(translator: Translator) -> Inverts:
+    """The translator, which inverts pictures as they are.
+
+    Raises:
+        ConfigError: it only translates pairs.
+    """
+    from mgi.translators import Inverts
+
+    if not isinstance(translator, Inverts):
+        raise ConfigError(
+            f"{translator.config.method} translates pairs and inverts no picture by itself; use `mgi translate`, or "
+            "another method"
+        )
     return translator
 
 
@@ -88,7 +111,12 @@ def layout_of(config_json: str, threads: int | None = None) -> Layout:
         from mgi.translators.networks import fetch_all
 
         fetch_all(config)  # also what only later stages load: nothing is computed before everything is here
-    method = searching(translator_of(config, threads))
+    translator = translator_of(config, threads)
+    if not config.searches:
+        if config.task == "invert":
+            inverting(translator)
+        return Layout(translator.picture_size, {}, 1, [])
+    method = searching(translator)
     arrays = {hypothesis.id: _specs(method, hypothesis) for hypothesis in config.inversion.all_hypotheses()}
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]
     return Layout(method.picture_size, arrays, max(1, int(method.lanes_per_batch)), groups)

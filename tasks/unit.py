@@ -21,6 +21,7 @@ from mgi.config import ConfigError, RunConfig
 from mgi.pairs import Pair
 from storage.run_header import check_weights
 from storage.run_store import RunStore
+from tasks.evaluation import keys_of
 from tasks.method import searching, translator_of
 from tasks.stored import stored_config
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 WARP, INVERT, SCORE, SELECT = "warp", "invert", "score", "select"
+TRANSLATE, EVALUATE = "translate", "evaluate"
 """Stages that others read the markers of. Which stages there are, and in which order, says `tasks.stages.table`."""
 REPORT = "report"
 """Stage and marker of the report."""
@@ -100,7 +102,12 @@ class OpenRun:
     @cached_property
     def hypotheses(self) -> list[str]:
         """Ids of all hypotheses in the order they are reported."""
-        return [hypothesis.id for hypothesis in self.config.inversion.all_hypotheses()]
+        return [hypothesis.id for hypothesis in self.config.hypotheses()]
+
+    @cached_property
+    def metric_keys(self) -> list[str]:
+        """`<metric>@<digest>` of the metrics that are measured of every pair."""
+        return keys_of(self.store.header)
 
     def pair_ids(self) -> list[str]:
         """Ids of all pairs in the plan's order."""
@@ -167,6 +174,11 @@ def check_own_files(store: RunStore, config: RunConfig) -> None:
     from mgi.own_files import own_hashes  # reads the zoo, which `mgi status` need not
 
     check_weights(store.path, store.header.get("weights") or {}, own_hashes(config))
+
+
+def searches(config: RunConfig) -> bool:
+    """Whether the method tries hypotheses and chooses; others make a pair's image in one go."""
+    return config.searches
 
 
 def pair_of(key: str) -> str:

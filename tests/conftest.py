@@ -26,3 +26,9 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 def stub(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process compute with `tests/stub/stub_method.py`, in milliseconds."""
     monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+
+
+@pytest.fixture(autouse=True)
+def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs measure nothing unless a test asks for it: metrics load networks, which the stub method's pictures waste."""
+    monkeypatch.setattr("tasks.evaluation.STANDARD", "none")

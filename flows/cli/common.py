@@ -40,6 +40,15 @@ ExtendOption = Annotated[
     bool,
     typer.Option("--extend", help="Add what the folders hold and an existing run lacks; what it has stays."),
 ]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="NAMES|standard|none",
+        help="What results are measured by, names with commas between; `mgi metrics` lists them.  "
+        "[default: as the run was, or standard]",
+    ),
+]
 
 
 def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:

@@ -85,7 +85,8 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
 
 def _print_plan(plan: Plan) -> None:
     config = plan.request.config
-    how = f"{config.generator}, {config.inversion.method}, {config.inversion.steps} steps"
+    steps = f"{config.generator}, {config.method}, {config.inversion.steps} steps"
+    how = steps if config.searches else f"only its sections align, warp and oeft; method {config.method}"
     out.print(f"profile     {config.profile} ({how})", markup=False)
     if config.task == "invert":
         out.print(f"pictures    {len(plan.pairs)} (degradation: {config.inversion.degradation})", markup=False)
@@ -95,8 +96,11 @@ def _print_plan(plan: Plan) -> None:
         out.print(f"            {pair.source}{f' + {pair.exemplar}' if pair.exemplar else ''}", markup=False)
     if len(plan.pairs) > SHOWN:
         out.print(f"            ... and {len(plan.pairs) - SHOWN} more")
-    out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
-    out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
+    if config.searches:
+        out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
+        out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
+    else:
+        out.print(f"work        {len(plan.pairs)} images")
 
 
 def _print_forecast(found: Forecast, scheduler: str | None) -> None:
@@ -107,7 +111,7 @@ def _print_forecast(found: Forecast, scheduler: str | None) -> None:
         out.print(line, markup=False)
     for number, problem in enumerate(found.problems):
         out.print(f"{'clashes' if number == 0 else '':<12}{problem}", markup=False)
-    if found.networks and found.networks[0].state != "here":
+    if any("generator" in network.roles for network in found.missing):
         out.print("            the generator is not here: what depends on it was not checked")
     if found.estimate is None:
         out.print(f"estimate    none: {found.not_estimated}", markup=False)
@@ -116,7 +120,7 @@ def _print_forecast(found: Forecast, scheduler: str | None) -> None:
 
 
 def _print_estimate(found: Estimate, scheduler: str | None) -> None:
-    from tasks.report.page import duration
+    from tasks.report.template import duration
 
     threads = f", {found.threads} threads" if found.threads and found.device == "cpu" else ""
     out.print(f"measured    on {found.device}{threads}:")
@@ -134,7 +138,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
 
 def _measured(what: str, pieces: list[Piece]) -> str:
     """One line of one kind of work: what was measured, and what that comes to."""
-    from tasks.report.page import duration
+    from tasks.report.template import duration
 
     known = [piece for piece in pieces if piece.measured]
     each = [f"{piece.seconds:.3g} s per {what}{f' at {piece.at}' if piece.at else ''}" for piece in known[:1]]
@@ -151,7 +155,7 @@ def _plan_as_dict(plan: Plan, run: Path) -> dict[str, Any]:
         "exists": run.exists(),
         "profile": config.profile,
         "generator": config.generator,
-        "method": config.inversion.method,
+        "method": config.method,
         "pairs": [{"source": pair.source, "exemplar": pair.exemplar} for pair in plan.pairs],
         "hypotheses": plan.hypotheses,
         "inversions": plan.lanes,

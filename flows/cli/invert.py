@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from flows.arguments import Arguments
-from flows.cli.common import ExtendOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    ExtendOption,
+    MetricsOption,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -23,7 +31,7 @@ def invert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="mgi, mganprior, single-code, image2stylegan, pulse or stylegan2-projector.  [default: the profile's]",
+            help="How pictures are inverted; `mgi methods` lists the names.  [default: the profile's]",
         ),
     ] = None,
     degrade: Annotated[
@@ -55,6 +63,7 @@ def invert(
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -88,7 +97,7 @@ def invert(
     if dry_run:
         return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.start(asked, str(out_dir), how)
         if video is not None:
             engine.write_videos(str(out_dir), video, how)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import MetricsOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.settings import load_settings
 
 
@@ -16,6 +16,7 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    metrics: MetricsOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try quarantined pairs again, too.")] = False,
 ) -> int:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
@@ -26,6 +27,6 @@ def resume(
     from flows.progress import show_progress
 
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.resume(str(run), how, retry)
     return print_summary(summary)

@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from flows.arguments import Arguments
-from flows.cli.common import ExtendOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    ExtendOption,
+    MetricsOption,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -28,8 +36,7 @@ def translate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How warps are inverted: mgi, mganprior, single-code, image2stylegan, pulse or stylegan2-projector.  "
-            "[default: the profile's]",
+            help="How images are made; `mgi methods` lists the names.  [default: the profile's]",
         ),
     ] = None,
     warp: Annotated[
@@ -54,6 +61,7 @@ def translate(
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -86,7 +94,7 @@ def translate(
     if dry_run:
         return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.start(asked, str(out_dir), how)
     return print_summary(summary)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -16,6 +16,14 @@ from mgi.config.base import Section
 from mgi.config.inversion import Inversion
 from mgi.config.selection import Selection
 from mgi.config.warp import Align, Oeft, Warp
+from mgi.pairs import Hypothesis
+
+INVERSION = "inversion"
+"""`translator` of the methods whose settings are the section `inversion`."""
+
+
+LATER: dict[str, Any] = {"translator": INVERSION, "options": {}}
+"""Fields that came after 0.1.0, with their defaults."""
 
 
 class Options(Section):
@@ -31,7 +39,7 @@ class RunConfig(Section):
     """Name of the profile this configuration came from."""
     task: Literal["translate", "invert"] = "translate"
     """translate: sources by exemplars; invert: each picture as it is (`mgi invert`)."""
-    translator: str = "inversion"
+    translator: str = INVERSION
     """inversion: the methods whose settings are the section `inversion`; else one of the others of `mgi methods`."""
     generator: str = "mobile-stylegan-ffhq"
     """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
@@ -49,7 +57,16 @@ class RunConfig(Section):
     @property
     def method(self) -> str:
         """The name that `--method` takes."""
-        return self.inversion.method if self.translator == "inversion" else self.translator
+        return self.inversion.method if self.searches else self.translator
+
+    @property
+    def searches(self) -> bool:
+        """Whether the method tries hypotheses and chooses among them; others make an image in one go."""
+        return self.translator == INVERSION
+
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the method tries on every pair, in the order that is reported; empty where it tries nothing."""
+        return self.inversion.all_hypotheses() if self.searches else ()
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """What the stage warp keeps of a pair beside pictures: {name: (shape, dtype)}."""
@@ -58,5 +75,13 @@ class RunConfig(Section):
         return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
 
     def digest(self) -> str:
-        """sha256 of the canonical JSON of this configuration."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """sha256 of the canonical JSON of this configuration.
+
+        A field that came later counts only where it is not at its default: what was asked for before it existed keeps
+        its digest, and pictures that carry it their bytes.
+        """
+        data = self.model_dump(mode="json")
+        for name, default in LATER.items():
+            if data[name] == default:
+                del data[name]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

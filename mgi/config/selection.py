@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from mgi.config.base import Section
 
+Rule = Literal["spatial-fd", "sifid", "set-fid", "paper"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+"""Names of metrics that can choose among hypotheses: lower is better."""
+
 
 class Selection(Section):
     """Which hypothesis wins (MGI section 3.2, last paragraph)."""
 
-    rule: Literal["spatial-fd", "sifid", "set-fid", "paper"] = "spatial-fd"
+    rule: Rule = "spatial-fd"
     """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
     sifid_reference: Literal["warp", "exemplar"] = "warp"
     fidelity_bound: float = Field(1.5, ge=1.0)

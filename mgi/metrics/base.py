@@ -59,6 +59,10 @@ class SetViews:
     reference: Iterable[Tensor] | None = None
     domain: DomainStatistics | None = None
 
+    def has(self, need: Need) -> bool:
+        """Whether what a metric needs is there."""
+        return getattr(self, need, None) is not None
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -106,6 +110,12 @@ class Metric:
         said = [self.name, self.version, self.rows, [networks.get(name, "") for name in self.weights]]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
+    def require(self, views: Views | SetViews, whose: str) -> None:
+        """Raise ValueError, one line, where something that the metric needs is missing."""
+        missing = [need for need in self.needs if not views.has(need)]
+        if missing:
+            raise ValueError(f"metric {self.name} needs {' and '.join(missing)}, which this {whose} does not have")
+
 
 @dataclass(frozen=True)
 class PairMetric(Metric):
@@ -123,9 +133,7 @@ class PairMetric(Metric):
         Raises:
             ValueError: something that the metric needs is missing; one line.
         """
-        missing = [need for need in self.needs if not views.has(need)]
-        if missing:
-            raise ValueError(f"metric {self.name} needs {' and '.join(missing)}, which this pair does not have")
+        self.require(views, "pair")
         return float(self.measure(views.fitted(self.rows), networks))
 
 
@@ -140,7 +148,12 @@ class SetMetric(Metric):
     measure: Callable[[SetViews, Networks], float] = lambda views, networks: math.nan
 
     def __call__(self, views: SetViews, networks: Networks) -> float:
-        """The number of the set."""
+        """The number of the set.
+
+        Raises:
+            ValueError: something that the metric needs is missing; one line.
+        """
+        self.require(views, "set")
         return float(self.measure(views, networks))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mgi.registry import OURS as OUR_PACKAGE
 from mgi.registry import Registry, RegistryError
 
 if TYPE_CHECKING:
@@ -50,36 +51,46 @@ def metric(name: str) -> Metric:
     return found
 
 
-def chosen(wanted: str, task: Task) -> list[PairMetric]:
+def chosen(wanted: str, task: Task, broken: list[str] | None = None) -> list[PairMetric]:
     """The pair metrics that a person asks for, in the order of the registry.
 
     Args:
         wanted: `standard` (what `Metric.standard` says, and every metric of other packages), `none`, or names with
             commas between them; `standard` may be one of them.
         task: metrics that say nothing for it are left out of `standard`.
+        broken: takes a line for every metric that nobody named and that cannot be loaded; None: raise.
 
     Raises:
         RegistryError: no such metric, or one of whole sets.
     """
-    from mgi.metrics.base import PairMetric
-
     names = [name.strip() for name in wanted.split(",") if name.strip() and name.strip() != "none"]
     for name in names:
         if name != "standard" and name not in REGISTRY.rows:
             metric(name)  # says which there are
     found: list[PairMetric] = []
-    for name, row in REGISTRY.rows.items():
-        asked = name in names
-        if not asked and "standard" not in names:
+    for name in REGISTRY.rows if "standard" in names else [name for name in REGISTRY.rows if name in names]:
+        try:
+            one = _chosen(name, name in names, task)
+        except RegistryError as error:
+            if broken is None or name in names:
+                raise
+            broken.append(str(error))
             continue
-        one = metric(name)
-        if isinstance(one, PairMetric):
-            ours = row.package == "mgi"
-            if asked or ((one.standard or not ours) and task in one.tasks):
-                found.append(one)
-        elif asked:
-            raise RegistryError(f"metric {name} is of whole sets; choose metrics of pairs: {', '.join(_pairs())}")
+        if one is not None:
+            found.append(one)
     return found
+
+
+def _chosen(name: str, asked: bool, task: Task) -> PairMetric | None:
+    """The metric, where it was asked for by name or is a standard one."""
+    from mgi.metrics.base import PairMetric
+
+    one, ours = metric(name), REGISTRY.rows[name].package == OUR_PACKAGE
+    if not isinstance(one, PairMetric):
+        if asked:
+            raise RegistryError(f"metric {name} is of whole sets; choose metrics of pairs: {', '.join(_pairs())}")
+        return None
+    return one if asked or ((one.standard or not ours) and task in one.tasks) else None
 
 
 def _pairs() -> Sequence[str]:

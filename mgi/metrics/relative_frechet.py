@@ -30,13 +30,18 @@ def relative_frechet(images: Gaussian, held_out: Gaussian) -> float:
     """The Frechet distance in units of the held-out images' total variance, so that its scale is nobody's pixel scale.
 
     0 is perfect; 1 is a generator that always makes the mean of the real features.
+
+    Raises:
+        ValueError: the held-out images do not differ.
     """
-    return frechet_distance(images, held_out) / float(np.trace(held_out.covariance))
+    variance = float(np.trace(held_out.covariance))
+    if not variance:
+        raise ValueError(f"expected held-out images that differ, found {held_out.n} with no variance; use more")
+    return frechet_distance(images, held_out) / variance
 
 
 def _measure(views: SetViews, networks: Networks) -> float:
-    if views.reference is None:
-        raise ValueError("metric relative-frechet needs a reference: images to compare with")
+    assert views.reference is not None
     network, rows = networks(NETWORK), RELATIVE_FRECHET.rows
     results, reference = (
         statistics((fit(image, rows) for image in images), network) for images in (views.results, views.reference)

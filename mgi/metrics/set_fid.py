@@ -26,8 +26,7 @@ def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:
 
 def _measure(views: SetViews, networks: Networks) -> float:
     domain = views.domain
-    if domain is None:
-        raise ValueError("metric set-fid needs a domain")
+    assert domain is not None
     network = networks(domain.network)
     pooled = [
         pooled_vector(lane_features(fit(image, SET_FID.rows), network, domain.layer, domain.basis)[0])

@@ -8,10 +8,13 @@ from mgi.metrics.base import Networks, PairMetric, Views
 
 
 def structural_similarity(image: Tensor, target: Tensor) -> float:
-    """SSIM of images [1, 3, H, W] in [-1, 1]: Gaussian window of 11 pixels and deviation 1.5, channel by channel."""
+    """SSIM of images [1, 3, H, W] in [-1, 1]: Gaussian window of 11 pixels and deviation 1.5, channel by channel.
+
+    Measured on pixels in [0, 1]: its luminance term compares means of intensities, which are not negative.
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    found = structural_similarity_index_measure(image.clamp(-1, 1), target, data_range=2.0)
+    found = structural_similarity_index_measure((image.clamp(-1, 1) + 1) / 2, (target + 1) / 2, data_range=1.0)
     assert isinstance(found, Tensor)
     return float(found)
 

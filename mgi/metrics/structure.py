@@ -18,7 +18,7 @@ LITE0, LITE0_LAYER = "efficientnet-lite0", "stride16"
 
 def difference(x: Tensor, y: Tensor) -> float:
     """1 - mean over positions of the cosine between features [1, C, h, w], centred (MGI equations 4-5)."""
-    return float(1 - (normalise(x) * normalise(y)).sum(1).mean())
+    return float((1 - (normalise(x) * normalise(y)).sum(1).mean()).clamp(0, 2))  # rounding leaves the range by 5e-7
 
 
 def _of(network: str, layer: str, views: Views, networks: Networks) -> float:

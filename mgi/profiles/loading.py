@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mgi.config import ConfigError, RunConfig, validation_line
+from mgi.config import INVERSION, ConfigError, RunConfig, validation_line
 from mgi.profiles.paths import whole_paths
-from mgi.translators.registry import INVERSION, preset
+from mgi.translators.registry import preset
 
 
 def profile_names() -> list[str]:

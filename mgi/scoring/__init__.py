@@ -2,6 +2,6 @@
 
 from mgi.scoring.domains import load_domain
 from mgi.scoring.judge import Judge
-from mgi.scoring.selection import RULES, Choice, SelectionError, select, select_set
+from mgi.scoring.selection import Choice, SelectionError, select, select_set
 
-__all__ = ["RULES", "Choice", "Judge", "SelectionError", "load_domain", "select", "select_set"]
+__all__ = ["Choice", "Judge", "SelectionError", "load_domain", "select", "select_set"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-RULES = ("spatial-fd", "sifid", "set-fid", "paper")
+from mgi.config import RULES
 
 Row = Mapping[str, Any]
 """`hypothesis` (id), `error` (distance to the warp; smaller is more faithful), one number per rule, and `finished`,

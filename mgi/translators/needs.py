@@ -7,6 +7,9 @@ from mgi.config import RunConfig
 MEASURED_BY = "vgg16-imagenet"
 """What every lane is measured with (the metric `vgg`), whatever it was optimised under."""
 
+LANE_METRICS = ("l2", "vgg")
+"""Metrics of a hypothesis to what it was to reach, `_before` and `_after` its optimisation."""
+
 Roles = list[tuple[str, str]]
 """(what for, zoo name or file)."""
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from mgi.config import METHODS, RunConfig
-from mgi.registry import Registry, RegistryError
-
-INVERSION = "inversion"
-"""`RunConfig.translator` of the methods whose settings are the section `inversion`."""
+from mgi.registry import Registry, RegistryError, imported
 
 Settings = Callable[[str], dict[str, Any]]
 """Degradation -> keys of the section `inversion`."""
@@ -55,11 +51,7 @@ class Method:
         Raises:
             RegistryError: it cannot be imported.
         """
-        module, _, name = self.translator.partition(":")
-        try:
-            found: type = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise RegistryError(f"method {self.name}: {self.translator} cannot be loaded ({error})") from None
+        found: type = imported(self.translator, f"method {self.name}: {self.translator}")
         return found
 
 
@@ -80,6 +72,8 @@ def method(name: str) -> Method:
     if not isinstance(found, Method):
         package = REGISTRY.rows[name].package
         raise RegistryError(f"method {name} of {package}: expected an mgi.translators.Method, found {found!r:.80}")
+    if found.name != name:
+        raise RegistryError(f"method {name} calls itself {found.name}; both names have to be the same")
     return found
 
 

@@ -77,7 +77,7 @@ def draw_page(
         draw_row(page, draw, row, layout, top)
         top += layout.row_height + layout.between
     halved = any(SheetHypothesis(*entry).halved for row in rows for entry in row.hypotheses)
-    _draw_footer(draw, layout, page.size, rule, number, halved)
+    _draw_footer(draw, layout, page.size, rule if layout.columns else None, number, halved)
     return page
 
 
@@ -89,11 +89,14 @@ def _draw_headings(draw: ImageDraw.ImageDraw, layout: SheetLayout) -> None:
 
 
 def _draw_footer(
-    draw: ImageDraw.ImageDraw, layout: SheetLayout, size: tuple[int, int], rule: str, number: int, halved: bool
+    draw: ImageDraw.ImageDraw, layout: SheetLayout, size: tuple[int, int], rule: str | None, number: int, halved: bool
 ) -> None:
     width, height = size
     y = height - layout.footer + 26
     font = font_for(15)
+    draw.text((width - layout.margin, y), f"page {number}", fill=FAINT, font=font, anchor="ra")
+    if rule is None:  # a method that tries no hypotheses
+        return
     x = float(layout.margin)
     draw.rectangle((x, y + 1, x + 14, y + 15), outline=CHOSEN, width=3)
     x = _after(draw, (x + 22, y), "chosen", font) + 26
@@ -102,7 +105,6 @@ def _draw_footer(
     x = _after(draw, (x + 22, y), "outside the fidelity bound, cannot win", font) + 26
     x = _after(draw, (x, y), "faded: ended early by a rung", font) + 26 if halved else x
     _after(draw, (x, y), f"number under a hypothesis: {rule}, lower is better", font)
-    draw.text((width - layout.margin, y), f"page {number}", fill=FAINT, font=font, anchor="ra")
 
 
 def _after(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font: Font) -> float:

@@ -11,7 +11,7 @@ from mgi.pairs import Hypothesis
 from storage.run_store import Quarantined, RunStore
 from tasks.stages.invert import lane_key
 from tasks.stages.table import last_required, stages_of
-from tasks.unit import INVERT, SCORE, SELECT, WARP, OpenRun, payload_rows
+from tasks.unit import EVALUATE, INVERT, SCORE, SELECT, TRANSLATE, WARP, OpenRun, payload_rows
 
 Payloads = dict[str, dict[str, dict[str, Any]]]
 """{stage: {key: payload}} of one pair."""
@@ -19,10 +19,13 @@ Payloads = dict[str, dict[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class RunRows:
-    """Rows of the pairs table and of the hypotheses table, and the seconds of work per stage (all workers added)."""
+    """Rows of the tables of pairs, hypotheses and metrics, and the seconds of work per stage (all workers added)."""
 
     pairs: list[dict[str, Any]] = field(default_factory=list)
     lanes: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    unwarped: set[str] = field(default_factory=set)
+    """Pairs whose method made no warp."""
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def by_state(self, state: str) -> list[dict[str, Any]]:
@@ -38,7 +41,7 @@ def read_rows(store: RunStore, config: RunConfig) -> RunRows:
     run, stages = OpenRun(store), stages_of(config)
     rows = RunRows(stage_seconds={stage.name: 0.0 for stage in stages})
     quarantined, result = store.quarantined(), last_required(stages).name
-    hypotheses = config.inversion.all_hypotheses()
+    hypotheses = config.hypotheses()
     for record in store.pairs[["index", "id", "source", "exemplar"]].to_dict("records"):
         pair: dict[str, Any] = {
             "index": int(record["index"]),
@@ -50,8 +53,14 @@ def read_rows(store: RunStore, config: RunConfig) -> RunRows:
         for stage, found in payloads.items():
             rows.stage_seconds[stage] += sum(map(_seconds, found.values()))
         lanes = list(_lane_rows(pair_id, hypotheses, payloads))
+        metrics = _metric_rows(pair_id, config.method, payloads)
         rows.lanes.extend(lanes)
-        rows.pairs.append(pair | _outcome(pair_id, payloads, result, quarantined))
+        rows.metrics.extend(metrics)
+        if not _of_pair(payloads, TRANSLATE, pair_id).get("warped", True):
+            rows.unwarped.add(pair_id)
+        numbers = {row["metric"]: row["value"] for row in metrics}
+        outcome = _outcome(pair_id, payloads, result, quarantined)
+        rows.pairs.append(pair | {"method": config.method} | outcome | numbers)
     return rows
 
 
@@ -77,12 +86,25 @@ def _lane_rows(pair_id: str, hypotheses: tuple[Hypothesis, ...], payloads: Paylo
         }
 
 
+def _metric_rows(pair_id: str, method: str, payloads: Payloads) -> list[dict[str, Any]]:
+    """Rows of the table of metrics; a metric that does not apply to the pair has none."""
+    rows = []
+    for key, payload in payloads.get(EVALUATE, {}).items():
+        if payload.get("value") is None and not payload.get("failed"):
+            continue
+        kept = {name: value for name, value in payload.items() if name != "networks"}
+        digest = key.rpartition("@")[2]
+        rows.append({"pair_id": pair_id, "method": method, "digest": digest, "value": None, **kept})
+    return rows
+
+
 def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[str, Quarantined]) -> dict[str, Any]:
     """What a pair came to; `result` is the stage that completes it."""
     seconds = sum(_seconds(payload) for found in payloads.values() for payload in found.values())
-    warp = _of_pair(payloads, WARP, pair_id)
-    info = {key: value for key, value in warp.get("info", {}).items() if key != "seconds"}
-    shared = {"seconds": seconds, "notes": "; ".join(warp.get("notes", ())) or None, **info}
+    first = _of_pair(payloads, WARP, pair_id) or _of_pair(payloads, TRANSLATE, pair_id)
+    info = {key: value for key, value in first.get("info", {}).items() if key != "seconds"}
+    shared = {"seconds": seconds, "notes": "; ".join(first.get("notes", ())) or None, **info}
+    shared |= {key: value for key, value in first.get("measures", {}).items() if key != "seconds"}
     if choice := _of_pair(payloads, result, pair_id):
         chosen = {key: choice.get(key) for key in ("hypothesis", "rule", "value")}
         return {"state": "done", **chosen, **shared}

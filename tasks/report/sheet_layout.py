@@ -29,13 +29,14 @@ class SheetHypothesis(NamedTuple):
 class SheetRow:
     """One pair. `source`, `exemplar`, `warp`: uint8 [S,S,3]; `result`: uint8 [R,R,3]; `caption`: one line above it.
 
-    A picture that was inverted as it is has no exemplar; `warp` is what was observed of it.
+    A picture that was inverted as it is has no exemplar; `warp` is what was observed of it, or None where the method
+    made none.
     """
 
     pair_id: str
     source: np.ndarray
     exemplar: np.ndarray | None
-    warp: np.ndarray
+    warp: np.ndarray | None
     hypotheses: Sequence[SheetHypothesis | tuple[str, np.ndarray | None, float, bool, bool]]
     result: np.ndarray
     caption: str = ""
@@ -44,8 +45,10 @@ class SheetRow:
     def inputs(self) -> dict[str, np.ndarray]:
         """What went in, by heading."""
         if self.exemplar is None:
-            return {"Picture": self.source, "Observed": self.warp}
-        return {"Source": self.source, "Exemplar": self.exemplar, "Warp": self.warp}
+            pictures = {"Picture": self.source, "Observed": self.warp}
+        else:
+            pictures = {"Source": self.source, "Exemplar": self.exemplar, "Warp": self.warp}
+        return {heading: picture for heading, picture in pictures.items() if picture is not None}
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ class SheetLayout:
 
     @classmethod
     def for_counts(cls, most: int, inputs: Sequence[str] = ("Source", "Exemplar", "Warp")) -> SheetLayout:
-        """The layout for rows of at most `most` hypotheses: one line of large tiles, or two lines of small ones."""
+        """The layout for rows of at most `most` hypotheses: none, one line of large tiles, or two of small ones."""
         if most <= 3:
-            return cls(columns=max(1, most), lines=1, tile=256, headings_of_inputs=tuple(inputs))
+            return cls(columns=most, lines=1, tile=256, headings_of_inputs=tuple(inputs))
         columns = min(5, math.ceil(most / 2))
         return cls(columns=columns, lines=2, tile=160, headings_of_inputs=tuple(inputs))
 
@@ -82,8 +85,10 @@ class SheetLayout:
 
     @property
     def hypotheses_width(self) -> int:
-        """Of one line of tiles."""
-        return self.columns * self.tile + (self.columns - 1) * self.gap
+        """Of one line of tiles, with the gutter after it; 0 where the method tries no hypotheses."""
+        if not self.columns:
+            return 0
+        return self.gutter + self.columns * self.tile + (self.columns - 1) * self.gap
 
     @property
     def column_x(self) -> dict[str, int]:
@@ -92,8 +97,8 @@ class SheetLayout:
         tiles = self.margin + len(self.headings_of_inputs) * step - self.gap + self.gutter
         return {
             **{heading: self.margin + place * step for place, heading in enumerate(self.headings_of_inputs)},
-            "Hypotheses": tiles,
-            "Result": tiles + self.hypotheses_width + self.gutter,
+            **({"Hypotheses": tiles} if self.columns else {}),
+            "Result": tiles + self.hypotheses_width,
         }
 
     def page_size(self, rows: int) -> tuple[int, int]:

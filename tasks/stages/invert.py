@@ -10,7 +10,7 @@ from mgi.pairs import Hypothesis, lane_seed, observation_seed
 from tasks.preview import write_preview
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
-from tasks.unit import INVERT, WARP, Job, OpenRun, Outcome, done_already, plain, reason_of
+from tasks.unit import INVERT, WARP, Job, OpenRun, Outcome, done_already, plain, reason_of, searches
 from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ STAGE = Stage(
     unit="hypotheses",
     compute=invert_lanes,
     after=(WARP,),
+    used_by=searches,
     keys=_keys,
     calls=_calls,
     publish_lost=publish_lost,

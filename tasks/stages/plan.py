@@ -61,7 +61,7 @@ class Plan:
     @cached_property
     def hypotheses(self) -> list[str]:
         """Ids of the hypotheses of every pair."""
-        return [hypothesis.id for hypothesis in self.request.config.inversion.all_hypotheses()]
+        return [hypothesis.id for hypothesis in self.request.config.hypotheses()]
 
     @property
     def lanes(self) -> int:
@@ -71,7 +71,8 @@ class Plan:
     @property
     def lane_steps(self) -> int:
         """Optimisation steps of all lanes together."""
-        return len(self.pairs) * planned_steps(self.request.config.inversion)
+        config = self.request.config
+        return len(self.pairs) * planned_steps(config.inversion) if config.searches else 0
 
     def table(self) -> pd.DataFrame:
         """The pairs as the store keeps them: index, id, source, exemplar."""

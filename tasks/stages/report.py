@@ -15,4 +15,5 @@ def report_run(job: Job, pictures: bool = True) -> str:
     from tasks.report.page import build_report  # imports matplotlib
 
     run = job.open()
-    return str(build_report(run.store, run.method() if pictures else None))
+    method = run.method() if pictures and run.config.searches else None  # others have no hypotheses to render
+    return str(build_report(run.store, method))

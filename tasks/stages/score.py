@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mgi.pairs import Hypothesis
 from tasks.stages.base import Stage
 from tasks.stages.invert import array_name, lane_key
-from tasks.unit import INVERT, SCORE, Job, OpenRun, Outcome, done_already, payload_rows, plain, reason_of
+from tasks.unit import INVERT, SCORE, Job, OpenRun, Outcome, done_already, payload_rows, plain, reason_of, searches
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -67,4 +67,4 @@ def lane_payloads(run: OpenRun, pair_id: str) -> dict[str, dict[str, Any]]:
     return {id: rows[key] for id, key in keys.items() if key in rows}
 
 
-STAGE = Stage(name=SCORE, unit="pairs", compute=score_pair, after=(INVERT,))
+STAGE = Stage(name=SCORE, unit="pairs", compute=score_pair, after=(INVERT,), used_by=searches)

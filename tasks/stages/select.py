@@ -13,7 +13,7 @@ from mgi.pairs import Hypothesis
 from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
 from tasks.stages.invert import array_name
 from tasks.stages.score import FEATURES, lane_payloads
-from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, plain, reason_of
+from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, plain, reason_of, searches
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -105,6 +105,7 @@ STAGE = Stage(
     unit="pairs",
     compute=select_pair,
     after=(SCORE,),
+    used_by=searches,
     calls=_calls,
     result=RESULT,  # one that somebody moved away is rendered again from its latents
     whole_set=_whole_set,

@@ -7,7 +7,7 @@ neither this nor a stage's file imports PyTorch, Pillow or Dask before a unit ru
 from __future__ import annotations
 
 from mgi.config import RunConfig
-from tasks.stages import invert, score, select, warp
+from tasks.stages import evaluate, invert, score, select, translate, warp
 from tasks.stages.base import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -15,6 +15,8 @@ STAGES: tuple[Stage, ...] = (
     invert.STAGE,
     score.STAGE,
     select.STAGE,
+    translate.STAGE,
+    evaluate.STAGE,
 )
 """All stages, in order. What is taken back of one is taken back of all that come after it."""
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from places import EXAMPLES
 from typer.testing import CliRunner
 
 from flows.cli import app
 from mgi.weights import WeightsMissing, load_generator, path
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +39,7 @@ def test_a_direction_learnt_from_bright_and_dark_samples_brightens_an_inversion(
     assert float(said.split("held-out accuracy ")[1].split(",")[0]) > 0.65
 
     (tmp_path / "pictures").mkdir()
-    shutil.copy(ROOT / "examples" / "sources" / "kaokore-00003651.jpg", tmp_path / "pictures")
+    shutil.copy(EXAMPLES / "sources" / "kaokore-00003651.jpg", tmp_path / "pictures")
     few = ("--set", 'inversion.hypotheses=["L04N08"]', "--set", "inversion.steps=8")
     mgi("invert", tmp_path / "pictures", "--out", run, "--profile", "quick", "--workers", "0", *few)
     mgi("edit", run, "--direction", direction, "--scale", "-4..4", "--steps", "3", "--full")

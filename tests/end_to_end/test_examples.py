@@ -4,10 +4,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from places import EXAMPLES
 
 from storage.images import read_image
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PICTURES = sorted(path for kind in ("sources", "exemplars") for path in (EXAMPLES / kind).iterdir())
 
 

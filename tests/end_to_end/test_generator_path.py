@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import EXAMPLES, ROOT
 
 from mgi.weights import WeightsMissing, path, zoo
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +61,7 @@ def test_a_worker_in_another_folder_finds_the_checkpoint(tmp_path: Path) -> None
         (here / side).mkdir(parents=True)
     generator = here / "my models" / "k [1].safetensors"
     shutil.copy(zoo.entry("kaokore").path, generator)
-    for number, painting in enumerate(sorted((ROOT / "examples").glob("*/kaokore-*.jpg"))[:2]):
+    for number, painting in enumerate(sorted(EXAMPLES.glob("*/kaokore-*.jpg"))[:2]):
         shutil.copy(painting, here / ("sources", "exemplars")[number])
     arguments = ["translate", "sources", "exemplars", "--out", "run", "--profile", "quick"]
     arguments += ["--set", "inversion.steps=4", "--set", "inversion.warm_start=0"]

@@ -164,3 +164,25 @@ def test_a_dry_run_says_what_would_be_added_and_writes_nothing(
     assert len(found["added"]["pairs"]) == 2 and found["added"]["hypotheses"] == [] and found["estimated"] == "added"
     assert "inputs.seed: 0 -> 1" in translate(inputs, run, "--seed", "1", "--dry-run", code=2).stderr
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+def test_numbers_of_results_follow_the_choice(inputs: Path, tmp_path: Path) -> None:
+    run, metrics = tmp_path / "run", ("--metrics", "l2")
+    translate(inputs, run, "--limit", "2", *metrics)
+    before = units(run)
+    assert before["evaluate"] == 2
+    mgi("select", run, "--rule", "set-fid", "--workers", "0")
+    assert units(run) - before == {"select": 2, "evaluate": 2}, "the run remembers what it measures"
+    mgi("select", run, "--rule", "spatial-fd", "--workers", "0")
+    before = units(run)
+    translate(inputs, run, "--limit", "3", "--extend", *metrics)
+    assert units(run) - before == {"warp": 1, "invert": 3, "score": 1, "select": 1, "evaluate": 1}
+
+
+def test_a_run_without_hypotheses_has_nothing_to_choose_among(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    translate(inputs, run, "--limit", "1")
+    monkeypatch.setattr("tasks.stages.ledger.stages_of", lambda _: ())
+    assert "has no hypotheses to choose among" in mgi("select", run, "--rule", "sifid", code=2).stderr

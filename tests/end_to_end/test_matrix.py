@@ -32,8 +32,6 @@ from mgi.translators.inversion.compatibility import facts_of, problems
 from mgi.translators.networks import fetch_all
 from mgi.weights import WeightsMissing, path
 
-ROOT = Path(__file__).resolve().parents[2]
-
 pytestmark = pytest.mark.slow
 
 PROFILES = ("quick", "embedded", "paper-celebahq", "paper-ffhq")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import EXAMPLES
 
 from mgi.alignment.aligner import Aligner
 from mgi.config import METHODS
@@ -17,9 +18,8 @@ from mgi.profiles import load_config
 from mgi.translators import Lane, Searches, load_translator
 from mgi.weights import WeightsMissing, path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAINTING = ROOT / "examples" / "exemplars" / "kaokore-00007733.jpg"
-FACE = ROOT / "examples" / "sources" / "generated-a.jpg"
+PAINTING = EXAMPLES / "exemplars" / "kaokore-00007733.jpg"
+FACE = EXAMPLES / "sources" / "generated-a.jpg"
 
 pytestmark = pytest.mark.slow
 

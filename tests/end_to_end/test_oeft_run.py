@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from places import EXAMPLES
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
@@ -16,8 +17,7 @@ from mgi.config import OEFT_TERMS
 from mgi.weights import WeightsMissing, path
 from storage.run_store import RunStore
 
-ROOT = Path(__file__).resolve().parents[2]
-PAINTINGS = sorted((ROOT / "examples").glob("*/kaokore-*.jpg"))[:2]
+PAINTINGS = sorted(EXAMPLES.glob("*/kaokore-*.jpg"))[:2]
 SMALL = {
     "inversion.hypotheses": '["L06N02"]',
     "inversion.steps": "2",

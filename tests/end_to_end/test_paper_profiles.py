@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from places import EXAMPLES
 from runs import command, environment
 from standins import LABEL, weights_folder
 
 from mgi.weights import WeightsMissing, path
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +35,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp(request.param)
     weights = weights_folder(folder / "weights", *STANDINS[request.param])
-    arguments = ["translate", ROOT / "examples" / "sources", ROOT / "examples" / "exemplars", "--limit", "1"]
+    arguments = ["translate", EXAMPLES / "sources", EXAMPLES / "exemplars", "--limit", "1"]
     arguments += ["--out", folder / "run", "--profile", request.param, "--workers", "0"]
     for setting in FEW:
         arguments += ["--set", setting]

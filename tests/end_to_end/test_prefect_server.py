@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 from runs import environment, make_inputs, results, translate_command
 
-ROOT = Path(__file__).resolve().parents[2]
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 
 

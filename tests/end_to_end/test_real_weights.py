@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import EXAMPLES
 from typer.testing import CliRunner
 
 from flows.cli import app
 from mgi.weights import WeightsMissing, path
 
-ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("mobile-stylegan-ffhq", "vgg16-imagenet", "mtcnn-faces")
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = {name: value for name, value in os.environ.items() if name in ("MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR")}
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MGI_", "PREFECT_"))}
     command = [sys.executable, "-c", "from flows.cli import main; main()", "translate"]
-    command += [str(ROOT / "examples" / "sources"), str(ROOT / "examples" / "exemplars")]
+    command += [str(EXAMPLES / "sources"), str(EXAMPLES / "exemplars")]
     command += ["--out", str(folder), "--limit", "1", "--workers", "0"]
     for setting in ('hypotheses=["L05N04", "L07N04"]', "steps=16", "coarse_steps=14", "learning_rate=0.15"):
         command += ["--set", f"inversion.{setting}"]
@@ -75,7 +75,7 @@ def test_the_quick_profile_on_paintings(tmp_path: Path) -> None:
         pytest.skip(str(error))
     for side in ("sources", "exemplars"):
         (tmp_path / side).mkdir()
-    paintings = sorted((ROOT / "examples").glob("*/kaokore-*.jpg"))
+    paintings = sorted(EXAMPLES.glob("*/kaokore-*.jpg"))
     for number, painting in enumerate(paintings[:4]):
         shutil.copy(painting, tmp_path / ("sources", "exemplars")[number % 2])
     run = tmp_path / "run"

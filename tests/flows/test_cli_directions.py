@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
 
-GENERATOR = Path(__file__).parents[1] / "golden" / "pggan_mganprior.pth"
+GENERATOR = GOLDEN / "pggan_mganprior.pth"
 
 
 def mgi(*arguments: str | Path) -> Result:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from places import GOLDEN
 from runs import PROFILE, make_inputs
 from typer.testing import CliRunner, Result
 
@@ -20,7 +21,6 @@ from flows.cli import app
 from mgi.config import RunConfig
 from mgi.profiles import load_config
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "my m\N{LATIN SMALL LETTER O WITH DIAERESIS}del [v1] *?.pth"
 
 

@@ -5,18 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from places import ROOT
 from small_run import HEADER, LATENTS, plan
 
 from storage.run_store import ArraySpec, RunLocked, RunStore
 
 
 def child(script: str, *args: str) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", script, *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(store):

@@ -5,7 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from storage.tables import HYPOTHESIS_COLUMNS, RULES, hypotheses_table, pairs_table, summary_table, write_tables
+from storage.tables import Measured, hypotheses_table, pairs_table, summary_table, write_tables
+
+MEASURED = Measured(("spatial-fd", "sifid"), ("l2", "vgg"), ("structure",))
 
 
 def rows() -> list[dict[str, object]]:
@@ -24,8 +26,8 @@ def lane(pair: str, hypothesis: str, loss: float, **more: object) -> dict[str, o
 
 
 def test_columns_have_their_place_and_type_even_when_nothing_was_measured() -> None:
-    full, empty = hypotheses_table(rows()), hypotheses_table([])
-    known = list(HYPOTHESIS_COLUMNS)
+    full, empty = hypotheses_table(rows(), MEASURED), hypotheses_table([], MEASURED)
+    known = list(MEASURED.hypothesis_columns)
     assert list(full.columns) == [*known, "lpips"]
     assert list(empty.columns) == known
     assert full[known].dtypes.to_dict() == empty.dtypes.to_dict()
@@ -34,17 +36,17 @@ def test_columns_have_their_place_and_type_even_when_nothing_was_measured() -> N
 
 
 def test_rows_keep_their_order() -> None:
-    assert hypotheses_table(rows())["pair_id"].tolist() == ["a", "a", "b", "b"]
+    assert hypotheses_table(rows(), MEASURED)["pair_id"].tolist() == ["a", "a", "b", "b"]
 
 
 def test_text_measures_stay_text() -> None:
-    table = hypotheses_table([lane("a", "L05N10", 0.5, aligned="face"), lane("b", "L05N10", 0.5)])
+    table = hypotheses_table([lane("a", "L05N10", 0.5, aligned="face"), lane("b", "L05N10", 0.5)], MEASURED)
     assert table["aligned"].tolist()[0] == "face"
     assert table["aligned"].isna().tolist() == [False, True]
 
 
 def test_summary_counts_wins_and_leaves_failures_out_of_the_means() -> None:
-    summary = summary_table(hypotheses_table(rows())).set_index("hypothesis")
+    summary = summary_table(hypotheses_table(rows(), MEASURED), MEASURED).set_index("hypothesis")
     assert summary.index.tolist() == ["L05N10", "L06N20"]
     assert summary.loc["L05N10", "wins"] == 1
     assert summary.loc["L05N10", "mean spatial-fd"] == pytest.approx(2.0)
@@ -54,35 +56,44 @@ def test_summary_counts_wins_and_leaves_failures_out_of_the_means() -> None:
 
 
 def test_summary_of_nothing_is_a_table_without_rows() -> None:
-    summary = summary_table(hypotheses_table([]))
-    assert len(summary) == 0 and {f"mean {rule}" for rule in RULES} <= set(summary.columns)
+    summary = summary_table(hypotheses_table([], MEASURED), MEASURED)
+    assert len(summary) == 0 and {f"mean {rule}" for rule in MEASURED.rules} <= set(summary.columns)
 
 
 def test_pairs_have_a_state_and_a_reason() -> None:
     table = pairs_table(
         [
             {"index": 0, "pair_id": "a", "source": "s.png", "exemplar": "e.png", "state": "done", "value": 1.5},
-            {"index": 1, "pair_id": "b", "source": "=1+1,\n.png", "state": "quarantined", "reason": "x"},
-        ]
+            {
+                "index": 1,
+                "pair_id": "b",
+                "source": "=1+1,\n.png",
+                "state": "quarantined",
+                "reason": "x",
+                "structure": 0.5,
+            },
+        ],
+        MEASURED,
     )
+    assert table["structure"].tolist()[1] == 0.5
     assert table["state"].tolist() == ["done", "quarantined"]
     assert table["reason"].isna().tolist() == [True, False]
 
 
 def test_files_can_be_read_back_are_reproducible_and_leave_nothing_behind(tmp_path) -> None:
-    table = hypotheses_table(rows())
-    written = write_tables(tmp_path, hypotheses=table, summary=summary_table(table))
+    table = hypotheses_table(rows(), MEASURED)
+    written = write_tables(tmp_path, hypotheses=table, summary=summary_table(table, MEASURED))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "hypotheses.parquet"), table)
     assert pd.read_csv(tmp_path / "hypotheses.csv")["loss"].tolist()[:3] == [0.5, 0.7, 0.9]
 
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written}
-    write_tables(tmp_path, hypotheses=hypotheses_table(rows()), summary=summary_table(table))
+    write_tables(tmp_path, hypotheses=hypotheses_table(rows(), MEASURED), summary=summary_table(table, MEASURED))
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written} == before
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
-    table = hypotheses_table(rows())
+    table = hypotheses_table(rows(), MEASURED)
     write_tables(tmp_path, hypotheses=table)
     old = (tmp_path / "hypotheses.csv").read_bytes()
 

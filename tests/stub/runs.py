@@ -39,7 +39,8 @@ def environment(**more: str) -> dict[str, str]:
     """The caller's environment without its MGI_ and PREFECT_ settings, with the stub method and this checkout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MGI_", "PREFECT_"))}
     found = os.pathsep.join(map(str, (HERE, HERE.parents[1])))
-    stub = {"MGI_METHOD_FACTORY": "stub_method:load", "PYTHONPATH": found, "OMP_NUM_THREADS": "1"}
+    stub = {"MGI_METHOD_FACTORY": "stub_method:load", "MGI_METRICS": "none"}
+    stub |= {"PYTHONPATH": found, "OMP_NUM_THREADS": "1"}
     return kept | stub | more
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
+from places import GOLDEN
 from torch import Tensor
 
 from mgi.config import Inversion
@@ -21,7 +21,6 @@ from mgi.inversion.solver import LaneState, Solver
 from mgi.inversion.spaces import Space, build_space
 from mgi.pairs import Hypothesis
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 HYPOTHESIS = Hypothesis(3, 4)
 
 

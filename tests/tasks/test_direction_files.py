@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import GOLDEN
 
 from mgi.config import ConfigError
 from mgi.directions import read_direction
 from tasks.directions import fit_direction, read_labels, read_latents, two_classes, write_components, write_samples
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 PGGAN, STYLED = str(GOLDEN / "pggan_mganprior.pth"), str(GOLDEN / "stylegan2_rosinality.pth")
 
 

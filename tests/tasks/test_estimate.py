@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import GOLDEN
 
 from mgi.generators import load_file
 from mgi.pairs import Hypothesis
@@ -18,11 +19,10 @@ from mgi.weights import WeightsMissing, path
 from tasks import estimate as module
 from tasks.estimate import Estimate, Piece, estimate, passes_of, work
 from tasks.probe import Probe
-from tasks.report.page import duration
+from tasks.report.template import duration
 from tasks.stages.plan import Plan, Request, make_plan
 
 A, B, C = Hypothesis(4, 8), Hypothesis(6, 8), Hypothesis(4, 16)
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def request(folder: Path, pairs: int, **settings: Any) -> Plan:

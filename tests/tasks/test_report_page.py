@@ -20,7 +20,9 @@ from mgi.config import RunConfig
 from mgi.pairs import Hypothesis, Pair
 from storage.images import write_png
 from storage.run_store import ArraySpec, RunStore
-from tasks.report.page import build_report, duration, toml_of
+from tasks.report.commands import toml_of
+from tasks.report.page import build_report
+from tasks.report.template import duration
 
 HYPOTHESES = ("L04N10", "L05N20", "L06N30")
 ODD = "<script>alert('1')</script> & \"é#1?%20\".png"

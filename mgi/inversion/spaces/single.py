@@ -110,7 +110,8 @@ class W(SingleCode):
     generator: StyledGenerator
 
     def __init__(self, generator: Generator, settings: Inversion, head: CoarseHead | None = None) -> None:
-        super().__init__(require_styles(generator, settings.space), settings, head)
+        super().__init__(generator, settings, head)
+        self.generator = require_styles(generator, settings.space)
 
     def _start(self, seed: int, device: str) -> Tensor:
         rows, dimension = self._rows(), self.generator.z_dim

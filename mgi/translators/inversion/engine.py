@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import RunConfig
-from mgi.features import Backbone, load_backbone
+from mgi.features import Backbone, Precision, load_backbone
 from mgi.generators import Generator
 from mgi.images import down as average
 from mgi.inversion.latents import Latents
@@ -34,7 +34,7 @@ class Engine:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self.device = config, device
-        self._backbones: dict[str, Backbone] = {}
+        self._backbones: dict[tuple[str, Precision], Backbone] = {}
         self.generator: Generator = prepared_generator(config, device)
         self.size = working_size(config, self.generator.resolution)
         """Rows at which results are compared."""
@@ -50,10 +50,17 @@ class Engine:
         return other
 
     def backbone(self, name: str) -> Backbone:
-        """A feature network of the zoo, loaded once."""
-        if name not in self._backbones:
-            self._backbones[name] = load_backbone(name, self.device, self.config.inversion.precision)
-        return self._backbones[name]
+        """A feature network of the zoo in the configured precision, loaded once."""
+        return self._network(name, self.config.inversion.precision)
+
+    def metric_network(self, name: str) -> Backbone:
+        """The same in fp32: no setting of a method changes what it is measured by."""
+        return self._network(name, "fp32")
+
+    def _network(self, name: str, precision: Precision) -> Backbone:
+        if (name, precision) not in self._backbones:
+            self._backbones[name, precision] = load_backbone(name, self.device, precision)
+        return self._backbones[name, precision]
 
     @torch.no_grad()
     def image(self, latents: Latents, layer: int) -> Tensor:

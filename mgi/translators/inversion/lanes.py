@@ -50,7 +50,7 @@ class Targets:
         seeds = [self._first[p].observation_seed for p in self.pictures]
         self.observer: Degradation = engine.compare.observer(seeds)
         self.operator: Degradation = engine.compare.operator(seeds)
-        self._network = engine.backbone(NETWORK)
+        self._network = engine.metric_network(NETWORK)
 
     def place(self, lane: Lane) -> int:
         """The lane's row among the pictures."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mgi.pairs import Hypothesis, lane_seed, observation_seed
+from mgi.pairs import Hypothesis, lane_seed
 from mgi.translators.base import Lane, LaneResult, Progress, Result, ScoreInput, Searches, TranslatorError, Warped
 
 PAIR = "pair"
@@ -16,17 +16,20 @@ def translate_whole(
 ) -> Result:
     """Invert a warp (or an observed picture) under every hypothesis, score, choose and render.
 
+    Args:
+        warped: what to invert.
+        exemplar: uint8 [S, S, 3], the pair's; where a picture is inverted, the whole picture.
+        seed: of everything random, and the one that `warped` was observed with: its mask is drawn again from it.
+
     Raises:
         TranslatorError: every hypothesis failed.
     """
+    config = translator.config
+    degraded = config.inversion.degradation != "none" and config.inversion.observed == "simulated"
+    truth = exemplar if degraded and config.task == "invert" else None
     results: dict[Hypothesis, LaneResult] = {}
     for group in translator.groups:
-        lanes = [
-            Lane(
-                PAIR, warped.warp, hypothesis, lane_seed(seed, PAIR, hypothesis.id), None, observation_seed(seed, PAIR)
-            )
-            for hypothesis in group
-        ]
+        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed) for h in group]
         results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
     good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
     if not good:
@@ -38,7 +41,11 @@ def translate_whole(
         {"hypothesis": hypothesis.id, **result.measures, **scores}
         for (hypothesis, result), scores in zip(good.items(), translator.score(inputs), strict=True)
     ]
-    choice = translator.select(table)
+    if config.selection.rule == "set-fid":  # the pair is the whole set
+        features = {hypothesis.id: result.arrays["features"] for hypothesis, result in good.items()}
+        (choice,) = translator.select_set([table], lambda _, hypothesis: features[hypothesis])
+    else:
+        choice = translator.select(table)
     chosen = next(hypothesis for hypothesis in good if hypothesis.id == choice["hypothesis"])
     arrays = good[chosen].arrays
     image = translator.render(arrays, chosen, seen=warped.warp)

@@ -1,0 +1,73 @@
+"""Shell commands that continue a run or make it again, and its configuration as a profile."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from mgi.config import ConfigError, RunConfig
+from mgi.profiles import load_config
+from storage.run_store import RunStore
+from tasks.report.history import inputs_of
+
+
+def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
+    """Shell commands that go on with this run, and that make it anew elsewhere."""
+    run = str(store.path)
+    inputs = inputs_of(store.header, run)
+    folders = [str(inputs.get("sources", ""))]
+    if config.task == "translate":
+        folders.append(str(inputs.get("exemplars", "")))
+    again = ["mgi", config.task, *folders, "--out", "NEW_RUN", "--profile", config.profile]
+    again += ["--method", config.method]
+    for key in ("pairing", "limit", "seed"):
+        if inputs.get(key) is not None and not (key == "pairing" and config.task == "invert"):
+            again += [f"--{key}", str(inputs[key])]
+    for key, value in sorted(_overrides(config).items()):
+        again += ["--set", f"{key}={_toml_value(value)}"]
+    return {"resume": shlex.join(["mgi", "resume", run]), "again": shlex.join(again)}
+
+
+def _overrides(config: RunConfig) -> dict[str, Any]:
+    """Keys in which a configuration differs from its profile; none where the profile is not at hand."""
+    try:
+        profile = _flat(load_config(config.profile, method=config.method).model_dump(mode="json"))
+        profile["task"] = config.task
+    except (ConfigError, OSError):
+        return {}
+    return {key: value for key, value in _flat(config.model_dump(mode="json")).items() if profile.get(key) != value}
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def toml_of(config: RunConfig) -> str:
+    """The whole configuration as a profile file that `--profile` accepts."""
+    data = config.model_dump(mode="json")
+    lines = _toml_lines(data)
+    for section, values in data.items():
+        if isinstance(values, dict):
+            lines += ["", f"[{section}]", *_toml_lines(values)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_lines(data: Mapping[str, Any]) -> list[str]:
+    # TOML has no null: a key that is None by default is left out, and None again when it is read.
+    flat = {key: value for key, value in data.items() if value is not None and not isinstance(value, dict)}
+    return [f"{key} = {_toml_value(value)}" for key, value in flat.items()]
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # JSON's escapes are a part of TOML's
+    return repr(value)

@@ -1,0 +1,161 @@
+"""Stage `evaluate`: metrics of a pair's finished image (one unit per metric and pair; a call takes a pair's metrics).
+
+Keys are `<pair>.<metric>@<digest>`: the digest is of what the metric's numbers depend on, so a metric that changes is
+measured again, and only that one. Which metrics a run measures is in its header (`tasks.evaluation`), outside of its
+configuration: nothing is translated again for another number.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tasks.evaluation import name_of
+from tasks.method import device_of
+from tasks.stages.base import Call, Shard, Stage
+from tasks.stages.select import final_path
+from tasks.unit import EVALUATE, SELECT, TRANSLATE, Job, OpenRun, Outcome, done_already, plain, reason_of
+
+if TYPE_CHECKING:
+    from mgi.features import Backbone
+    from mgi.generators import Generator
+    from mgi.metrics.base import PairMetric, Views
+    from mgi.metrics.domain import DomainStatistics
+
+
+def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
+    """Measure some metrics of one pair and publish each number.
+
+    A metric that fails on the pair is published as failed; one that needs what the pair lacks, without a number.
+
+    Args:
+        job: the run.
+        pair_id: the pair; its final image is there.
+        keys: of the units.
+    """
+    from mgi.metrics.base import PairMetric
+    from mgi.metrics.registry import metric
+
+    run = job.open()
+    outcomes = done_already(run, EVALUATE, keys)
+    done = {outcome.key for outcome in outcomes}
+    views: Views | None = None
+    for key in (key for key in keys if key not in done):
+        start, found = time.perf_counter(), metric(name_of(key))
+        assert isinstance(found, PairMetric)
+        views = views or _views(run, pair_id)
+        value, failed = _measure(run, found, views)
+        seconds = time.perf_counter() - start
+        publish(run, key, {**plain({"value": value}), **_about(found), "seconds": seconds, "failed": failed})
+        outcomes.append(Outcome(EVALUATE, key, pair_id, seconds, failed))
+    return outcomes
+
+
+def publish(run: OpenRun, key: str, payload: dict[str, Any]) -> None:
+    """Publish one number, or why there is none."""
+    pair_id = key.partition(".")[0]
+    run.store.publish(EVALUATE, key, pair_index=run.index(pair_id), payload={"metric": name_of(key), **payload})
+
+
+def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
+    """Record metrics whose worker died again and again as failed; called by the flow, not by a worker."""
+    run = job.open()
+    pair_id, keys = call
+    for key in keys:
+        publish(run, key, {"seconds": 0.0, "failed": reason})
+    return [Outcome(EVALUATE, key, pair_id, 0.0, reason) for key in keys]
+
+
+def _measure(run: OpenRun, found: PairMetric, views: Views) -> tuple[float | None, str | None]:
+    """(the number, why it failed); neither where the pair lacks what the metric needs."""
+    if "domain" in found.needs:
+        views = _with_domain(run, views)
+    if not all(views.has(need) for need in found.needs):
+        return None, None
+    try:
+        return found(views, network), None
+    except Exception as error:
+        return None, reason_of(error)
+
+
+def _about(found: PairMetric) -> dict[str, Any]:
+    """What a report says of a number; kept with it, since the metric's package may be gone then."""
+    return {
+        "summary": found.summary,
+        "unit": found.unit,
+        "higher_is_better": found.higher_is_better,
+        "rows": found.rows,
+        "version": found.version,
+        "networks": list(found.weights),
+    }
+
+
+def _views(run: OpenRun, pair_id: str) -> Views:
+    """The pair's pictures as the method saw them, and its final image."""
+    from mgi.images import to_float
+    from mgi.metrics.base import Views
+    from storage.images import read_image
+
+    def seen(name: str) -> Any:
+        return to_float(run.store.read(f"warp/{name}", run.index(pair_id)), device_of())
+
+    translated = run.store.done(TRANSLATE, pair_id)
+    warped = True if translated is None else bool(translated["warped"])
+    pairs = run.config.task == "translate"
+    return Views(
+        result=to_float(read_image(str(final_path(run.store.path, pair_id))).pixels, device_of()),
+        source=seen("source"),
+        exemplar=seen("exemplar") if pairs else None,
+        warp=seen("warp") if warped else None,
+    )
+
+
+def _with_domain(run: OpenRun, views: Views) -> Views:
+    from dataclasses import replace
+
+    return replace(views, domain=_domain(run))
+
+
+@lru_cache(maxsize=2)
+def _domain(run: OpenRun) -> DomainStatistics:
+    """The domain that the run selects by, of images of the metrics' size."""
+    from mgi.scoring import load_domain
+    from mgi.weights import load_generator
+
+    config, rows = run.config, 256
+
+    def generator() -> Generator:
+        return load_generator(config.generator, device_of())
+
+    return load_domain(config, network(config.selection.backbone), device_of(), rows, generator)
+
+
+@lru_cache
+def network(name: str) -> Backbone:
+    """The frozen network of a name on this process's device."""
+    from mgi.features import load_backbone
+
+    return load_backbone(name, device_of())
+
+
+def _keys(run: OpenRun, pair_id: str) -> list[str]:
+    return [f"{pair_id}.{key}" for key in run.metric_keys]
+
+
+def _calls(shard: Shard) -> list[Call]:
+    """One per pair, with its metrics: its pictures are read once."""
+    return [(pair_id, tuple(keys)) for pair_id, keys in shard.left.items()]
+
+
+STAGE = Stage(
+    name=EVALUATE,
+    unit="metrics",
+    compute=evaluate_pair,
+    after=(SELECT, TRANSLATE),
+    keys=_keys,
+    calls=_calls,
+    publish_lost=publish_lost,
+    required=False,
+)
