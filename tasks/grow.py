@@ -14,10 +14,10 @@ from storage.extend import extend, mark_applied
 from storage.run_changes import unapplied
 from storage.run_store import ArraySpec, RunStore
 from tasks.growth import HYPOTHESES, PAIRS, SELECTION, Growth
+from tasks.report.video import video_path
 from tasks.stages.plan import versions
 from tasks.stages.select import SET_RULE, final_path
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, OpenRun
-from tasks.video import video_path
 
 
 def grow(store: RunStore, growth: Growth, layout: Mapping[str, Any] | None = None) -> RunStore:

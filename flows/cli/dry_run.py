@@ -16,8 +16,8 @@ from flows.settings import Workers
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.estimate import Estimate, Piece
-    from tasks.forecast import Forecast
+    from tasks.estimates.estimate import Estimate, Piece
+    from tasks.estimates.forecast import Forecast
     from tasks.stages.plan import Plan
 
 SHOWN = 20
@@ -55,7 +55,7 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     """
     from flows.pipeline import request_of
     from flows.session import count_workers
-    from tasks.forecast import forecast
+    from tasks.estimates.forecast import forecast
     from tasks.stages.plan import make_plan
 
     plan = make_plan(request_of(asked))
