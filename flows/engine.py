@@ -81,7 +81,7 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
 
 def write_videos(run: str, count: int, how: Execution) -> None:
     """Videos of the first pictures of a run that is done."""
-    from tasks.video import write_video
+    from tasks.report.video import write_video
 
     job = Job.of(RunStore.open(run))
     for pair_id in job.open().pair_ids()[:count]:

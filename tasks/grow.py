@@ -16,12 +16,12 @@ from storage.run_changes import HYPOTHESES, SELECTION, unapplied
 from storage.run_store import RunStore
 from tasks.growth import Growth
 from tasks.method import Layout
+from tasks.report.video import video_path
 from tasks.stages.base import Stage
 from tasks.stages.invert import array_name
 from tasks.stages.ledger import Ledger
 from tasks.stages.plan import versions
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, OpenRun
-from tasks.video import video_path
 
 VOID = {HYPOTHESES: SCORE, SELECTION: SELECT}
 """{kind of change: the first stage that it makes void}. New pairs only touch stages that choose for the whole set."""

@@ -17,8 +17,8 @@ from flows.settings import Workers
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.estimate import Estimate, Piece
-    from tasks.forecast import Forecast
+    from tasks.estimates.estimate import Estimate, Piece
+    from tasks.estimates.forecast import Forecast
     from tasks.stages.plan import Plan
 
 SHOWN = 20
@@ -57,7 +57,7 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     from flows.pipeline import request_of
     from flows.session import count_workers
     from storage.run_changes import HYPOTHESES, PAIRS, told
-    from tasks.forecast import forecast
+    from tasks.estimates.forecast import forecast
     from tasks.growth import plan_for
 
     store, plan, growth = plan_for(request_of(asked), str(run), asked.extend)

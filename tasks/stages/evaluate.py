@@ -19,6 +19,8 @@ from tasks.stages.select import final_path
 from tasks.unit import EVALUATE, SELECT, TRANSLATE, Job, OpenRun, Outcome, done_already, plain, reason_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mgi.features import Backbone
     from mgi.generators import Generator
     from mgi.metrics.base import PairMetric, Views
@@ -94,21 +96,21 @@ def _about(found: PairMetric) -> dict[str, Any]:
 
 def _views(run: OpenRun, pair_id: str) -> Views:
     """The pair's pictures as the method saw them, and its final image."""
-    from mgi.images import to_float
     from mgi.metrics.base import Views
     from storage.images import read_image
 
-    def seen(name: str) -> Any:
-        return to_float(run.store.read(f"warp/{name}", run.index(pair_id)), device_of())
+    def seen(name: str) -> np.ndarray:
+        return run.store.read(f"warp/{name}", run.index(pair_id))
 
     translated = run.store.done(TRANSLATE, pair_id)
     warped = True if translated is None else bool(translated["warped"])
     pairs = run.config.task == "translate"
-    return Views(
-        result=to_float(read_image(str(final_path(run.store.path, pair_id))).pixels, device_of()),
+    return Views.of(
+        result=read_image(str(final_path(run.store.path, pair_id))).pixels,
         source=seen("source"),
         exemplar=seen("exemplar") if pairs else None,
         warp=seen("warp") if warped else None,
+        device=device_of(),
     )
 
 

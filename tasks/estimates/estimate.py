@@ -1,4 +1,4 @@
-"""How long a run will take: pieces of it, measured on this machine (`tasks.probe`), multiplied out."""
+"""How long a run will take: pieces of it, measured on this machine (`tasks.estimates.probe`), multiplied out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mgi.config import Inversion, RunConfig, planned_steps
 from mgi.own_files import domain_files
 from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
-from tasks.probe import Probe, second
+from tasks.estimates.probe import Probe, second
 from tasks.stages.plan import Plan
 from tasks.workers.sizing import threads_per_worker
 
