@@ -11,7 +11,7 @@ Task = Literal["translate", "invert"]
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments of `mgi translate` or `mgi invert` that decide the result."""
+    """The arguments of `mgi translate` or `mgi invert` that decide the result, or what is added to one."""
 
     task: Task
     sources: str
@@ -29,3 +29,5 @@ class Arguments:
     """Configuration keys that override profile and method, such as {"inversion.steps": 40}."""
     method: str | None = None
     """One of `mgi.config.METHODS`; the profile's if not given."""
+    extend: bool = False
+    """Add pairs that the folders give and a run that is there lacks."""

@@ -16,7 +16,7 @@ from typing import Any
 from platformdirs import user_cache_dir
 
 from flows.arguments import Arguments
-from flows.pipeline import Summary, request_of, resume_run, translate_run
+from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
 from flows.progress import Observer
 from flows.settings import Settings, Workers
 from storage.run_store import RunStore
@@ -70,7 +70,9 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
         how: where to run it, and what watches.
     """
     if not how.prefect:
-        return translate_run(request_of(asked), run, how.workers, how.scheduler, how.observer, metrics=how.metrics)
+        asked_for = request_of(asked)
+        where = (how.workers, how.scheduler, how.observer)
+        return translate_run(asked_for, run, *where, metrics=how.metrics, extend=asked.extend)
     prepare_environment()
     from flows.translate import start_flow
 
@@ -78,8 +80,8 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
-    """Write videos of the first pictures of a finished run."""
-    from tasks.video import write_video
+    """Videos of the first pictures of a run that is done."""
+    from tasks.report.video import write_video
 
     job = Job.of(RunStore.open(run))
     for pair_id in job.open().pair_ids()[:count]:
@@ -96,6 +98,16 @@ def resume(run: str, how: Execution, retry: bool = False) -> Summary:
     from flows.translate import resume as flow
 
     return _summary(flow(run, how.workers, how.scheduler, retry, how.metrics))
+
+
+def select(run: str, rule: str | None, fidelity_bound: float | None, how: Execution) -> Summary:
+    """Choose again among the hypotheses of a run, by another rule, another bound or both."""
+    if not how.prefect:
+        return select_run(run, rule, fidelity_bound, how.workers, how.scheduler, how.observer)
+    prepare_environment()
+    from flows.translate import select as flow
+
+    return _summary(flow(run, rule, fidelity_bound, how.workers, how.scheduler))
 
 
 def _summary(data: dict[str, Any]) -> Summary:

@@ -15,6 +15,7 @@ from typing import Any
 from flows.arguments import Arguments
 from flows.changed import look_back, renew_changed
 from flows.errors import Exit
+from flows.growing import grow_run
 from flows.progress import Observer
 from flows.session import Session, count_workers, open_session
 from flows.settings import Workers
@@ -22,8 +23,10 @@ from flows.stages import StageCall, run_stages, stage_of_shard
 from mgi.config import RunConfig
 from mgi.profiles import load_config, whole_paths
 from storage.run_store import RunStore
+from tasks.grow import require_scores
+from tasks.growth import plan_for, reselection
 from tasks.method import layout_of
-from tasks.stages.plan import Request, check_same_run, create_run, make_plan
+from tasks.stages.plan import Request, create_run
 from tasks.stages.report import report_run
 from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files
@@ -76,18 +79,25 @@ def translate_run(
     observer: Observer,
     call: StageCall = stage_of_shard,
     metrics: str | None = None,
+    extend: bool = False,
 ) -> Summary:
-    """Translate what `request` asks for into the folder `run`; a run that is there already is gone on with.
+    """Translate what `request` asks for into the folder `run`; a run that is there already is continued.
+
+    Args:
+        request: what is asked for. Hypotheses that it has and the run lacks are added to the run.
+        run: the run's folder.
+        workers, scheduler, observer, call, metrics: as of `resume_run`.
+        extend: also add pairs that the run lacks; where there is no run yet, it is begun.
 
     Raises:
         storage.run_store.RunConflict: the folder holds another run; the message lists the differences.
     """
-    plan = make_plan(request)
+    store, plan, found = plan_for(request, run, extend)
     for warning in plan.warnings:
         observer.say(f"note: {warning}")
-    if (Path(run) / "run.json").exists():
-        check_same_run(plan, run)
-    else:
+    if store and found:
+        grow_run(store, found, workers, scheduler, observer)
+    elif store is None:
         count = count_workers(workers)
         threads = None if scheduler else threads_per_worker(count)
         with open_pool(count, scheduler, observer.beat) as pool:
@@ -130,6 +140,41 @@ def resume_run(
         run_stages(session, call)
         if session.computed:
             look_back(session)
+        report = _report(session)
+        return _summary(session, run, time.perf_counter() - start, report)
+
+
+def select_run(
+    run: str,
+    rule: str | None,
+    fidelity_bound: float | None,
+    workers: Workers,
+    scheduler: str | None,
+    observer: Observer,
+    call: StageCall = stage_of_shard,
+) -> Summary:
+    """Choose again among the hypotheses of a run, and render what was chosen; nothing is inverted.
+
+    Args:
+        run: the run's folder.
+        rule: name of a selection rule; None keeps the one it has.
+        fidelity_bound: `selection.fidelity_bound`; None keeps the one it has.
+        workers, scheduler, observer, call: as of `resume_run`.
+
+    Raises:
+        ConfigError: no such rule or bound, or pairs that have no scores yet. storage.run_store.RunConflict: the run's
+            search kept too few hypotheses for that rule.
+    """
+    start = time.perf_counter()
+    store = RunStore.open(run)
+    opened = Job.of(store).open()
+    check_own_files(store, opened.config)
+    found = reselection(run, store.header, rule, fidelity_bound)
+    require_scores(opened)
+    if found:
+        grow_run(store, found, workers, scheduler, observer)
+    with open_session(opened.job, observer, workers, scheduler) as session:
+        run_stages(session, call)
         report = _report(session)
         return _summary(session, run, time.perf_counter() - start, report)
 

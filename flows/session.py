@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
 from tasks.evaluation import decide
+from tasks.grow import settle, split_groups
 from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
@@ -52,7 +54,7 @@ class Session:
     def layout(self) -> Layout:
         """How the method wants to be called on this pool's devices; loads its networks there, once per command."""
         layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
-        return layout
+        return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
 
     def close(self) -> None:
         """Stop the workers, if any were started."""
@@ -146,7 +148,10 @@ def open_session(
         lost = store.recheck()
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
-        for note in decide(store, job.open().config, metrics):
+        for change in settle(Ledger(job.open())):
+            log.info("grown", what=change["what"], added=change["added"], set=change["set"])
+        settled = job.open()
+        for note in decide(settled.store, settled.config, metrics):
             observer.say(f"note: {note}")
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from flows.session import Session, current_session
 from mgi.config import RunConfig
-from tasks.preview import preview_path
+from tasks.report.preview import preview_path
 from tasks.stages.base import Stage
 
 SHARD = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from storage.run_changes import history
 from storage.run_store import RunStore
 from tasks.stages.base import Stage
 from tasks.stages.ledger import Ledger
@@ -30,6 +31,10 @@ def read_status(run: str) -> dict[str, Any]:
         "profile": opened.config.profile,
         "digest": store.header["digest"],
         "created": store.header.get("created"),
+        "changes": [
+            {key: change[key] for key in ("when", "what", "set", "added")} for change in store.header["changes"]
+        ],
+        "grown": [f"{when}: {what}" for when, what in history(store.header)],
         "pairs": len(alive) + len(quarantined),
         "method": opened.config.method,
         "hypotheses": len(opened.hypotheses),

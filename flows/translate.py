@@ -1,4 +1,4 @@
-"""The flows `translate`, `invert` and `resume` as Prefect sees them.
+"""The flows `translate`, `invert`, `resume` and `select` as Prefect sees them.
 
 One task per stage of a shard, typed parameters, a summary as their artifact. Prefect only watches. Nothing here decides
 what is done (the store's markers do), so `mgi resume` can continue a run that Prefect started and the other way round,
@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from flows.arguments import Arguments
-from flows.pipeline import Summary, request_of, resume_run, translate_run
+from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
 from flows.progress import Lines, Observer, shown_observer
 from flows.settings import Workers
 from flows.stages import stage_of_shard
@@ -43,6 +43,7 @@ def translate(
     method: str | None = None,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
+    extend: bool = False,
     metrics: str | None = None,
 ) -> dict[str, Any]:
     """Translate a folder of sources by a folder of exemplars into the run folder `out`.
@@ -50,7 +51,7 @@ def translate(
     Args:
         sources: folder of the images whose structure is kept.
         exemplars: folder of the images whose style is taken.
-        out: folder of the run; one that holds this run already is gone on with.
+        out: folder of the run; one that holds this run already is continued.
         profile: name of a shipped profile, or path of a .toml file.
         pairing: zip, product, random, or path of a .csv file with columns source and exemplar.
         limit: at most this many pairs.
@@ -59,12 +60,13 @@ def translate(
         method: how images are made, one of `mgi methods`; the profile's if not given.
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
+        extend: add pairs that the folders give and the run lacks.
         metrics: names with commas between them, standard or none; None: as the run was, or standard.
 
     Returns:
         `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
     """
-    asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, overrides or {}, method)
+    asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, overrides or {}, method, extend)
     return _run(asked, out, workers, scheduler, metrics)
 
 
@@ -79,13 +81,14 @@ def invert(
     overrides: dict[str, Any] | None = None,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
+    extend: bool = False,
     metrics: str | None = None,
 ) -> dict[str, Any]:
     """Invert a folder of pictures into the run folder `out`.
 
     Args:
         images: folder of the pictures.
-        out: folder of the run; one that holds this run already is gone on with.
+        out: folder of the run; one that holds this run already is continued.
         profile: name of a shipped profile, or path of a .toml file.
         method: one of `mgi methods`; the profile's if not given.
         limit: at most this many pictures.
@@ -93,11 +96,11 @@ def invert(
         overrides: configuration keys over profile and method, such as {"inversion.degradation": "down4"}.
         workers: local worker processes; 0 computes in the flow's process.
         scheduler: address of a running Dask scheduler to use instead.
+        extend: add pictures that the folder holds and the run lacks.
         metrics: names with commas between them, standard or none; None: as the run was, or standard.
     """
-    asked = Arguments(
-        "invert", images, profile=profile, limit=limit, seed=seed, overrides=overrides or {}, method=method
-    )
+    settings: dict[str, Any] = {"profile": profile, "limit": limit, "seed": seed, "method": method, "extend": extend}
+    asked = Arguments("invert", images, overrides=overrides or {}, **settings)
     return _run(asked, out, workers, scheduler, metrics)
 
 
@@ -121,6 +124,27 @@ def resume(
     return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry, metrics))
 
 
+@flow(name="select", persist_result=False, validate_parameters=True)
+def select(
+    run: str,
+    rule: str | None = None,
+    fidelity_bound: Annotated[float, Field(ge=1)] | None = None,
+    workers: WorkerCount = "auto",
+    scheduler: str | None = None,
+) -> dict[str, Any]:
+    """Choose again among the hypotheses of a run; nothing is inverted.
+
+    Args:
+        run: the run's folder.
+        rule: name of a selection rule; the run's own if not given.
+        fidelity_bound: a hypothesis whose reconstruction error exceeds the best one's by more cannot be chosen; the
+            run's own if not given.
+        workers: as for `translate`.
+        scheduler: as for `translate`.
+    """
+    return _publish(select_run(run, rule, fidelity_bound, workers, scheduler, _observer(), shard_stage))
+
+
 def start_flow(
     asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None
 ) -> dict[str, Any]:
@@ -134,6 +158,7 @@ def start_flow(
         "overrides": dict(asked.overrides),
         "workers": workers,
         "scheduler": scheduler,
+        "extend": asked.extend,
         "metrics": metrics,
     }
     if asked.task == "invert":
@@ -142,7 +167,9 @@ def start_flow(
 
 
 def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None) -> dict[str, Any]:
-    return _publish(translate_run(request_of(asked), out, workers, scheduler, _observer(), shard_stage, metrics))
+    request = request_of(asked)
+    where = (workers, scheduler, _observer())
+    return _publish(translate_run(request, out, *where, shard_stage, metrics, asked.extend))
 
 
 def _observer() -> Observer:

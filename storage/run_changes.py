@@ -17,6 +17,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+PAIRS, HYPOTHESES, SELECTION = "pairs", "hypotheses", "selection"
+"""Kinds of changes."""
 INPUTS = "inputs"
 """First part of the keys in `set` that are not configuration."""
 
@@ -33,6 +35,30 @@ def grown(header: Mapping[str, Any], count: int | None = None) -> dict[str, Any]
         for key, value in change["set"].items():
             _put(whole if key.partition(".")[0] == INPUTS else whole["config"], key, value)
     return whole
+
+
+def told(change: Mapping[str, Any]) -> str:
+    """What a change did, in a few words.
+
+    Example:
+        >>> told({"what": "pairs", "set": {}, "added": ["a", "b"]})
+        '2 pairs added'
+        >>> told({"what": "hypotheses", "set": {}, "added": ["L04N20"]})
+        '1 hypothesis added: L04N20'
+        >>> told({"what": "selection", "set": {"selection.rule": "sifid"}, "added": []})
+        'chosen again by selection.rule = sifid'
+    """
+    count = len(change["added"])
+    if change["what"] == PAIRS:
+        return f"{count} {'pair' if count == 1 else 'pairs'} added"
+    if change["what"] == HYPOTHESES:
+        return f"{count} {'hypothesis' if count == 1 else 'hypotheses'} added: {', '.join(change['added'])}"
+    return f"chosen again by {', '.join(f'{key} = {value}' for key, value in change['set'].items())}"
+
+
+def history(header: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(minute, what was done) of every change of a run, such as ("2026-11-25 12:00 UTC", "4 pairs added")."""
+    return [(f"{change['when'][:16].replace('T', ' ')} UTC", told(change)) for change in header["changes"]]
 
 
 def unapplied(header: Mapping[str, Any]) -> list[dict[str, Any]]:

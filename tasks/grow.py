@@ -10,17 +10,24 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mgi.config import ConfigError
 from storage.extend import extend, mark_applied
-from storage.run_changes import unapplied
-from storage.run_store import ArraySpec, RunStore
-from tasks.growth import HYPOTHESES, PAIRS, SELECTION, Growth
+from storage.run_changes import HYPOTHESES, SELECTION, unapplied
+from storage.run_store import RunStore
+from tasks.growth import Growth
+from tasks.method import Layout
+from tasks.report.video import video_path
+from tasks.stages.base import Stage
+from tasks.stages.invert import array_name
+from tasks.stages.ledger import Ledger
 from tasks.stages.plan import versions
-from tasks.stages.select import SET_RULE, final_path
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, OpenRun
-from tasks.video import video_path
+
+VOID = {HYPOTHESES: SCORE, SELECTION: SELECT}
+"""{kind of change: the first stage that it makes void}. New pairs only touch stages that choose for the whole set."""
 
 
-def grow(store: RunStore, growth: Growth, layout: Mapping[str, Any] | None = None) -> RunStore:
+def grow(store: RunStore, growth: Growth, layout: Layout | None = None) -> RunStore:
     """Write a growth into the run's folder, whole or not at all; `tasks.settle` then draws its consequences.
 
     For the process that holds the run's lock.
@@ -33,49 +40,80 @@ def grow(store: RunStore, growth: Growth, layout: Mapping[str, Any] | None = Non
     Raises:
         storage.run_store.RunConflict: another process changed the run since. OSError: it cannot be written.
     """
-    arrays = {
-        f"{name}/{hypothesis}": ArraySpec(tuple(shape), dtype)
-        for hypothesis in growth.added(HYPOTHESES)
-        for name, (shape, dtype) in (layout or {})["arrays"][hypothesis].items()
-    }
+    lanes = layout.arrays if layout else {}
+    arrays = {array_name(name, id): spec for id in growth.added(HYPOTHESES) for name, spec in lanes[id].items()}
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     common = {"when": now, "mgi": versions()["mgi"], "applied": False}
     changes = [common | {"what": c.what, "set": c.set, "added": list(c.added)} for c in growth.changes]
     return extend(store, growth.pairs, arrays, changes)
 
 
-def settle(run: OpenRun) -> list[dict[str, Any]]:
+def settle(ledger: Ledger) -> list[dict[str, Any]]:
     """Take back what the run's latest changes make void, so that the stages make it again, and say that it is done.
 
-    New hypotheses: scores and choices of all pairs; pairs that failed for want of a good hypothesis get another chance.
-    Another choice: all choices and their pictures. New pairs: nothing, unless the rule compares whole sets. Warps and
-    inversions always stay. Pictures of results stay until a better hypothesis replaces them, but none of another rule
-    does.
+    New hypotheses: scores, and what comes after them, of all pairs; pairs that failed for want of a good hypothesis get
+    another chance. Another choice: all choices with their pictures, and what comes after them. New pairs: nothing,
+    unless the rule compares whole sets. Warps and inversions always stay. Pictures of results stay until a better
+    hypothesis replaces them, but none of another rule does.
 
     For the process that holds the run's lock, before it decides what is left to do.
 
     Returns:
         The changes that are applied now and were not, as `storage.run_changes` has them; empty as a rule.
     """
-    store, changes = run.store, unapplied(run.store.header)
+    run, store = ledger.run, ledger.run.store
+    changes = unapplied(store.header)
     if not changes:
         return []
     kinds = {change["what"] for change in changes}
+    void = _void_stages(ledger, kinds)
     store.forget(REPORT, REPORT)
-    if kinds != {PAIRS} or run.config.selection.rule == SET_RULE:
+    if void:
         for pair_id in run.pair_ids():
-            if SELECTION in kinds:
-                final_path(store.path, pair_id).unlink(missing_ok=True)
             video_path(store.path, pair_id).unlink(missing_ok=True)
-            store.forget(SELECT, pair_id)
-            if HYPOTHESES in kinds:
-                store.forget(SCORE, pair_id)
-    failed_in = {INVERT, SCORE, SELECT} if HYPOTHESES in kinds else {SELECT} if SELECTION in kinds else set()
+            for stage in void if SELECTION in kinds else ():
+                _delete_results(run, stage, pair_id)
+        ledger.forget(run.pair_ids(), void[0])
+    tried_again = {stage.name for stage in void} if kinds & VOID.keys() else set()
+    if HYPOTHESES in kinds:
+        tried_again.add(INVERT)  # where all hypotheses of a pair failed
     for pair_id, entry in store.quarantined().items():
-        if entry.stage in failed_in:
+        if entry.stage in tried_again:
             store.release(pair_id)
     mark_applied(store)
     return changes
+
+
+def _void_stages(ledger: Ledger, kinds: set[str]) -> Sequence[Stage]:
+    """The first stage that changes of these kinds make void, and all after it."""
+    named, config = {VOID.get(kind) for kind in kinds}, ledger.run.config
+    for number, stage in enumerate(ledger.stages):
+        if stage.name in named or stage.whole_set(config) is not None:
+            return ledger.stages[number:]
+    return ()
+
+
+def _delete_results(run: OpenRun, stage: Stage, pair_id: str) -> None:
+    if stage.result:
+        for key in stage.keys(run, pair_id):
+            (run.store.path / stage.result.format(key)).unlink(missing_ok=True)
+
+
+def require_scores(run: OpenRun) -> None:
+    """Nothing, where another choice among the run's hypotheses only has to choose and to render.
+
+    Raises:
+        ConfigError: it has no hypotheses, or pairs without scores; one line that says what to do.
+    """
+    ledger, quarantined = Ledger(run), run.store.quarantined()
+    names = [stage.name for stage in ledger.stages]
+    if SELECT not in names:
+        raise ConfigError(f"{run.job.run} was made by {run.config.method}, which has no hypotheses to choose among")
+    alive = [pair_id for pair_id in run.pair_ids() if pair_id not in quarantined]
+    left = {pair_id for stage in ledger.stages[: names.index(SELECT)] for pair_id in ledger.left(stage, alive)}
+    if left:
+        count = "1 pair that is" if len(left) == 1 else f"{len(left)} pairs that are"
+        raise ConfigError(f"{run.job.run} has {count} not scored yet; `mgi resume {run.job.run}`, then choose again")
 
 
 def split_groups(groups: Sequence[Sequence[str]], header: Mapping[str, Any]) -> list[list[str]]:

@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
 from mgi.config import ConfigError, RunConfig, validation_line
+from mgi.pairs import Pair
 from mgi.profiles import whole_paths
-from storage.run_changes import grown
-from storage.run_header import another_run, differences
-from storage.run_store import RunConflict
+from storage.run_changes import HYPOTHESES, PAIRS, SELECTION, grown
+from storage.run_header import another_run, check_weights, differences
+from storage.run_store import RunConflict, RunStore
+from tasks.stages.plan import Plan, Request, make_plan, weight_hashes
 from tasks.stored import stored_config, stored_configs
 
-if TYPE_CHECKING:
-    from tasks.stages.plan import Plan
-
-PAIRS, HYPOTHESES, SELECTION = "pairs", "hypotheses", "selection"
-"""Kinds of changes."""
 SEARCH_KEYS = ("inversion.hypotheses", "inversion.composing_layers", "inversion.num_codes")
 """Keys that list hypotheses."""
 CHOICE_KEYS = ("selection.rule", "selection.fidelity_bound")
@@ -58,6 +55,50 @@ class Growth:
         """Ids of the pairs or hypotheses that are added."""
         return tuple(id for change in self.changes if change.what == what for id in change.added)
 
+    def config(self, header: Mapping[str, Any], run: str) -> RunConfig:
+        """The configuration that the run in a folder, whose header this is, has once it is grown."""
+        changes = [*header["changes"], *({"set": change.set} for change in self.changes)]
+        return stored_config({**header, "changes": changes}, run)
+
+
+def plan_for(request: Request, run: str, extending: bool) -> tuple[RunStore | None, Plan, Growth | None]:
+    """The run in a folder, the plan of a request to it, and how the run has to grow for that.
+
+    Args:
+        request: what is asked for.
+        run: the folder.
+        extending: whether pairs may be added.
+
+    Returns:
+        The run, or None where there is none yet; the plan; the growth, or None where the run need not grow.
+
+    Raises:
+        storage.run_store.RunConflict: it is another run, see `growth`; or weights were replaced since it began.
+        storage.folders.InputError, ConfigError: as `make_plan`.
+    """
+    if not (Path(run) / "run.json").exists():
+        return None, make_plan(request), None
+    store = RunStore.open(run)
+    header = store.header
+    plan = make_plan(request, kept_pairs(header, store.pairs, extending))
+    found = growth(run, header, store.pairs, plan, extending)
+    check_weights(store.path, header.get("weights") or {}, weight_hashes(request.config))
+    return store, plan, found
+
+
+def kept_pairs(header: Mapping[str, Any], pairs: pd.DataFrame, extending: bool) -> list[Pair]:
+    """The pairs of a run that another pairing of its folders must not move: all where it gets or got more, else none.
+
+    Args:
+        header, pairs: of the run's store.
+        extending: whether pairs may be added.
+    """
+    if not extending and all(change["what"] != PAIRS for change in header["changes"]):
+        return []
+    return [
+        Pair(str(source), str(exemplar)) for source, exemplar in zip(pairs["source"], pairs["exemplar"], strict=True)
+    ]
+
 
 def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan, extending: bool) -> Growth | None:
     """How the run in a folder has to grow to be what `plan` asks for; None where it is that already.
@@ -65,7 +106,7 @@ def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan,
     Args:
         run: the run's folder, for messages.
         header, pairs: of the run's store.
-        plan: what is asked for now.
+        plan: what is asked for now, made with `kept_pairs`.
         extending: whether pairs may be added (--extend). Pairs that the folders no longer give then stay in the run.
 
     Raises:
@@ -143,7 +184,7 @@ def _other_pairs(
     why = "files in the folders, or the CSV file, changed"
     if len(new):
         count = f"{len(pairs)} -> {len(pairs) + len(new)}, among them {new.iloc[0]}"
-        return [f"pairs: {count} ({why}; --extend adds them)"]
+        return [f"pairs: {count} ({why}; --extend adds what is new)"]
     if any(change["what"] == PAIRS for change in header["changes"]):
         return []  # earlier files and limits gave some of the run's pairs that these do not
     if len(gone):
@@ -156,7 +197,7 @@ def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple
 
     None of either where the run once had just those of `config`.
     """
-    wanted, *had = ([h.id for h in c.inversion.all_hypotheses()] for c in (config, *stages))
+    wanted, *had = ([h.id for h in c.hypotheses()] for c in (config, *stages))
     if any(set(wanted) == set(ids) for ids in had):
         return (), ()
     return tuple(id for id in wanted if id not in had[-1]), tuple(id for id in had[-1] if id not in wanted)

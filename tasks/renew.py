@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks import edit, video
+from tasks.editing import edit
 from tasks.inputs import REFUSED, Changes, forget_index
-from tasks.preview import preview_path
-from tasks.report import pictures
+from tasks.report import pictures, video
+from tasks.report.preview import preview_path
 from tasks.stages import select
 from tasks.stages.ledger import Ledger
 from tasks.unit import REPORT

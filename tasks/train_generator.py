@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,27 +13,24 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from mgi.config import ConfigError
-from mgi.features import Backbone, load_backbone
 from mgi.images import to_uint8
 from mgi.memory import keep_freed_memory
-from mgi.metrics.gaussian import Gaussian
-from mgi.metrics.relative_frechet import LAYER, NETWORK, relative_frechet, statistics
+from mgi.metrics.relative_frechet import LAYER, NETWORK
+from mgi.sampling import tile_grid
 from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
+from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
-from mgi.training.evaluation import score
+from mgi.training.evaluation import HeldOut
 from mgi.training.export import export_generator
+from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingConflict, TrainingStore
-from tasks.sample import tile_grid
-from tasks.training_card import card_text
 
 CHECKPOINT_SECONDS = 120.0
 """At most this much work is lost by a kill."""
 GRID = 64
 """Samples in each grid."""
-REAL_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) ->
         TrainingError: the losses stopped being numbers, or the checkpoint does not fit.
     """
     store = TrainingStore(request.out)
-    with _processes() as (rank, world, device):
+    with processes() as (rank, world, device):
         if rank:
             _run(request, store, watcher, rank, world, device)
             return _result(store, request)
@@ -153,7 +147,7 @@ def _run(
     best = _load(store, trainer)
     if trainer.steps_done >= request.steps:
         return
-    judge = _Judge(pixels, train, held_out, device) if rank == 0 else None
+    judge = HeldOut(pixels, train, held_out, device) if rank == 0 else None
     batches = loader(Pictures(pixels, train), trainer.batches(len(train)), workers=2 if device.type == "cuda" else 0)
     saved = time.monotonic()
     try:
@@ -180,34 +174,16 @@ def _run(
         raise
 
 
-class _Judge:
-    """Scores generators against the held-out images; `real` is what a perfect one would score, by training images."""
-
-    def __init__(self, pixels: np.ndarray, train: list[int], held_out: list[int], device: torch.device) -> None:
-        self.backbone: Backbone = load_backbone(NETWORK, device)
-        self.device = device
-        self.held_out = self._of(pixels, held_out)
-        self.real = relative_frechet(self._of(pixels, train[:: max(1, len(train) // len(held_out))]), self.held_out)
-
-    def score(self, trainer: Trainer, samples: int) -> float:
-        return score(trainer.sample, trainer.config.z_dim, self.held_out, self.backbone, samples, self.device)
-
-    def _of(self, pixels: np.ndarray, rows: list[int]) -> Gaussian:
-        pictures = Pictures(pixels, rows)
-        order = [list(range(at, min(at + REAL_BATCH, len(rows)))) for at in range(0, len(rows), REAL_BATCH)]
-        return statistics((batch.to(self.device) for batch in loader(pictures, order)), self.backbone)
-
-
 def _evaluate(
     request: TrainingRequest,
     store: TrainingStore,
     trainer: Trainer,
-    judge: _Judge,
+    judge: HeldOut,
     losses: Losses,
     best: dict[str, float],
     watcher: Watcher,
 ) -> dict[str, float]:
-    value = judge.score(trainer, request.samples)
+    value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
     grid = tile_grid(list(to_uint8(trainer.sample(z))))
     write_png(store.folder / "samples" / f"{trainer.images_seen:09d}.png", grid)
@@ -262,24 +238,3 @@ def _result(store: TrainingStore, request: TrainingRequest) -> TrainingResult:
     scores, steps = table["frechet"].to_numpy(float), table["step"].to_numpy(int)
     best, last = int(scores.argmin()), int(steps.max())
     return TrainingResult(last, last * request.config.batch, float(scores[best]), int(steps[best]), store.model_path)
-
-
-@contextmanager
-def _processes() -> Iterator[tuple[int, int, torch.device]]:
-    """(rank, processes, device) of this process; more than one where `torchrun` started them."""
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    gpu = torch.cuda.is_available()
-    device = torch.device("cuda", local) if gpu else torch.device("cpu")
-    if world == 1:
-        yield 0, 1, device
-        return
-    if gpu:
-        torch.cuda.set_device(local)
-    if not dist.is_available():
-        raise ConfigError("this PyTorch has no torch.distributed; start mgi without torchrun")
-    dist.init_process_group("nccl" if gpu else "gloo")
-    try:
-        yield rank, world, device
-    finally:
-        dist.destroy_process_group()

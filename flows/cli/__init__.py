@@ -16,6 +16,7 @@ from flows.cli.profiles import profiles
 from flows.cli.report import report
 from flows.cli.resume import resume
 from flows.cli.sample import sample
+from flows.cli.select import select
 from flows.cli.status import status
 from flows.cli.train import train
 from flows.cli.translate import translate
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (translate, invert, edit, resume, status, report, sample, doctor, profiles, methods, metrics):
+for verb in (translate, invert, edit, resume, select, status, report, sample, doctor, profiles, methods, metrics):
     app.command(cls=Verb)(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")

@@ -36,6 +36,10 @@ SchedulerOption = Annotated[
     typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://10.0.0.5:8786."),
 ]
 
+ExtendOption = Annotated[
+    bool,
+    typer.Option("--extend", help="Add what the folders hold and an existing run lacks; what it has stays."),
+]
 MetricsOption = Annotated[
     str | None,
     typer.Option(

@@ -35,7 +35,7 @@ def sample(
 ) -> int:
     """Write latents.npz and numbered pictures of them; label them by eye in a CSV file with the columns index,label."""
     from mgi.profiles import whole_generator
-    from tasks.directions import write_samples
+    from tasks.editing.directions import write_samples
 
     for path in write_samples(whole_generator(generator), count, seed, folder, _device()):
         out.print(path, markup=False)
@@ -60,7 +60,7 @@ def fit(
     ] = None,
 ) -> int:
     """Learn a direction from labels: the normal of a linear boundary between two classes (InterfaceGAN)."""
-    from tasks.directions import fit_direction
+    from tasks.editing.directions import fit_direction
 
     if path.suffix != ".npy":
         raise ConfigError(f"{path}: expected a file name that ends in .npy")
@@ -92,7 +92,7 @@ def ganspace(
 ) -> int:
     """Find directions without labels: principal components of w, or of features at a layer (GANSpace)."""
     from mgi.profiles import whole_generator
-    from tasks.directions import write_components
+    from tasks.editing.directions import write_components
 
     for path, known in write_components(whole_generator(generator), components, count, folder, seed, layer, _device()):
         share, linear = known["explained_variance"], known["linear_in_latent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +17,8 @@ from flows.settings import Workers
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.estimate import Estimate, Piece
-    from tasks.forecast import Forecast
+    from tasks.estimates.estimate import Estimate, Piece
+    from tasks.estimates.forecast import Forecast
     from tasks.stages.plan import Plan
 
 SHOWN = 20
@@ -55,19 +56,27 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     """
     from flows.pipeline import request_of
     from flows.session import count_workers
-    from tasks.forecast import forecast
-    from tasks.stages.plan import make_plan
+    from storage.run_changes import HYPOTHESES, PAIRS, told
+    from tasks.estimates.forecast import forecast
+    from tasks.growth import plan_for
 
-    plan = make_plan(request_of(asked))
+    store, plan, growth = plan_for(request_of(asked), str(run), asked.extend)
+    added = {what: growth.added(what) if growth else () for what in (PAIRS, HYPOTHESES)}
+    part = plan  # of added pairs it is known what they cost; what is left of a run is not, and added hypotheses share
+    if added[PAIRS] and not added[HYPOTHESES]:
+        part = replace(plan, pairs=[pair for pair in plan.pairs if pair.id in added[PAIRS]])
     workers, scheduler = where
     if not as_json:
         _print_plan(plan)
-    found = forecast(plan, 0 if scheduler else count_workers(workers))
+    found = forecast(part, 0 if scheduler else count_workers(workers))
     if as_json:
-        typer.echo(json.dumps({**_plan_as_dict(plan, run), **found.as_dict()}, indent=1))
+        more = {"added": added, "estimated": "all" if part is plan else "added"}
+        typer.echo(json.dumps({**_plan_as_dict(plan, run), **more, **found.as_dict()}, indent=1))
     else:
         _print_forecast(found, scheduler)
-        state = "exists: would be continued; the estimate is for all of it" if run.exists() else "new"
+        grows = "".join(f", {told(asdict(change))}" for change in growth.changes) if growth else ""
+        of = "all of it" if part is plan else "what is added"
+        state = f"exists: would be continued{grows}; the estimate is for {of}" if store else "new"
         out.print(f"run         {run} ({state}); nothing was written", markup=False)
     for warning in plan.warnings:
         err.print(f"note: {warning}", markup=False)
@@ -76,7 +85,8 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
 
 def _print_plan(plan: Plan) -> None:
     config = plan.request.config
-    how = f"{config.generator}, {config.inversion.method}, {config.inversion.steps} steps"
+    steps = f"{config.generator}, {config.method}, {config.inversion.steps} steps"
+    how = steps if config.searches else f"only its sections align, warp and oeft; method {config.method}"
     out.print(f"profile     {config.profile} ({how})", markup=False)
     if config.task == "invert":
         out.print(f"pictures    {len(plan.pairs)} (degradation: {config.inversion.degradation})", markup=False)
@@ -86,8 +96,11 @@ def _print_plan(plan: Plan) -> None:
         out.print(f"            {pair.source}{f' + {pair.exemplar}' if pair.exemplar else ''}", markup=False)
     if len(plan.pairs) > SHOWN:
         out.print(f"            ... and {len(plan.pairs) - SHOWN} more")
-    out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
-    out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
+    if config.searches:
+        out.print(f"hypotheses  {len(plan.hypotheses)}: {' '.join(plan.hypotheses)}")
+        out.print(f"work        {plan.lanes} inversions, {plan.lane_steps} optimisation steps")
+    else:
+        out.print(f"work        {len(plan.pairs)} images")
 
 
 def _print_forecast(found: Forecast, scheduler: str | None) -> None:
@@ -98,7 +111,7 @@ def _print_forecast(found: Forecast, scheduler: str | None) -> None:
         out.print(line, markup=False)
     for number, problem in enumerate(found.problems):
         out.print(f"{'clashes' if number == 0 else '':<12}{problem}", markup=False)
-    if found.networks and found.networks[0].state != "here":
+    if any("generator" in network.roles for network in found.missing):
         out.print("            the generator is not here: what depends on it was not checked")
     if found.estimate is None:
         out.print(f"estimate    none: {found.not_estimated}", markup=False)
@@ -142,7 +155,7 @@ def _plan_as_dict(plan: Plan, run: Path) -> dict[str, Any]:
         "exists": run.exists(),
         "profile": config.profile,
         "generator": config.generator,
-        "method": config.inversion.method,
+        "method": config.method,
         "pairs": [{"source": pair.source, "exemplar": pair.exemplar} for pair in plan.pairs],
         "hypotheses": plan.hypotheses,
         "inversions": plan.lanes,

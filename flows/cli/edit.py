@@ -37,8 +37,9 @@ def edit(
     Pictures that are already there are kept, unless the direction's file, the scale or the run's choice has changed.
     """
     from mgi.directions import read_direction
+    from mgi.directions.amounts import amounts_of
     from storage.run_store import RunStore
-    from tasks.edit import Edit, amounts_of, edit_pair, finished_pairs
+    from tasks.editing.edit import Edit, edit_pair, finished_pairs
     from tasks.unit import Job
 
     store = RunStore.open(folder)

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from flows.arguments import Arguments
-from flows.cli.common import MetricsOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    ExtendOption,
+    MetricsOption,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -52,6 +60,7 @@ def invert(
     video: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Write videos of the optimisation of the first N pictures.")
     ] = None,
+    extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     metrics: MetricsOption = None,
@@ -78,6 +87,7 @@ def invert(
         limit=limit if limit is not None else settings.limit,
         seed=seed if seed is not None else settings.seed,
         overrides=overrides,
+        extend=extend,
     )
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine

@@ -15,7 +15,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object, for s
 @guarded
 def methods(as_json: JsonOption = False) -> int:
     """List the methods that --method takes, and whether their networks are here (under the profile `embedded`)."""
-    from tasks.catalogue import method_rows
+    from mgi.catalogue import method_rows
 
     rows = method_rows()
     if as_json:
@@ -30,7 +30,7 @@ def methods(as_json: JsonOption = False) -> int:
 @guarded
 def metrics(as_json: JsonOption = False) -> int:
     """List the metrics that --metrics takes, with their direction; `*`: runs measure it without being asked."""
-    from tasks.catalogue import metric_rows
+    from mgi.catalogue import metric_rows
 
     rows = metric_rows()
     if as_json:

@@ -26,8 +26,8 @@ def sample(
     import torch
 
     from mgi.profiles import whole_generator
+    from mgi.sampling import sample_grid
     from storage.images import write_png
-    from tasks.sample import sample_grid
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = whole_generator(name)

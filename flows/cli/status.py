@@ -31,6 +31,8 @@ def _print(state: dict[str, Any]) -> None:
     out.print(
         f"run         {state['run']} (profile {state['profile']}, {state['hypotheses']} hypotheses)", markup=False
     )
+    for number, line in enumerate(state["grown"]):
+        out.print(f"{'' if number else 'grown':<12}{line}", markup=False)
     for stage, count in state["stages"].items():
         failed = f", {count['failed']} failed" if count.get("failed") else ""
         out.print(f"{stage:<12}{count['done']} of {count['total']}{failed}")

@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from flows.arguments import Arguments
-from flows.cli.common import MetricsOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    ExtendOption,
+    MetricsOption,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -50,6 +58,7 @@ def translate(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override the profile; may be repeated."),
     ] = None,
+    extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     metrics: MetricsOption = None,
@@ -75,6 +84,7 @@ def translate(
             **_chosen_warp(warp),
             **chosen_method(method, settings, assigned),
         },
+        extend=extend,
     )
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.
     from flows import engine

@@ -1,7 +1,8 @@
 """Directions in a generator's latent space: `mgi edit` moves inverted latents along them.
 
-`files` reads and checks them, `boundary` learns them from labelled latents (InterfaceGAN), `ganspace` finds them in
-samples (GANSpace). Only `files` is imported here: the others bring PyTorch.
+`files` reads and checks them, `boundary` learns them from labelled latents (InterfaceGAN) that `samples` drew and
+`labels` reads the labels of, `ganspace` finds them in samples (GANSpace); `amounts` says how far to go. Only `files` is
+imported here: others bring PyTorch.
 """
 
 from mgi.directions.files import Direction, LatentSpace, direction_bytes, read_direction, require_fit, sidecar_of

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mgi.features import Backbone
-from mgi.images import resize
+from mgi.images import resize, to_float
 from mgi.metrics.domain import DomainStatistics
 
 Need = Literal["source", "exemplar", "warp", "domain", "reference"]
@@ -38,6 +40,20 @@ class Views:
     exemplar: Tensor | None = None
     warp: Tensor | None = None
     domain: DomainStatistics | None = None
+
+    @classmethod
+    def of(
+        cls,
+        result: np.ndarray,
+        source: np.ndarray | None = None,
+        exemplar: np.ndarray | None = None,
+        warp: np.ndarray | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Views:
+        """Of pictures uint8 [H, W, 3], as translators take and give them; on the device of the networks."""
+        pictures = (source, exemplar, warp)
+        x, y, warped = (None if picture is None else to_float(picture, device) for picture in pictures)
+        return cls(to_float(result, device), x, y, warped)
 
     def fitted(self, rows: int) -> Views:
         """The same with all images at rows x rows."""

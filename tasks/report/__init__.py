@@ -1,1 +1,1 @@
-"""The report of a run: page, pictures, charts, contact sheet and tables."""
+"""What a run shows to people: early preview, page with pictures and charts, contact sheet, tables, videos."""

@@ -24,7 +24,7 @@ RULE = "#d9dce1"
 
 
 def contact_sheet(
-    rows: Iterable[SheetRow], path: str | Path, *, rule: str = "distance", warning: str | None = None
+    rows: Iterable[SheetRow], path: str | Path, *, rule: str = "distance", warning: str | None = None, note: str = ""
 ) -> list[Path]:
     """Write the sheet of `rows` to `path` (PNG), 12 pairs a page: sheet.png, sheet_002.png, ...
 
@@ -34,7 +34,8 @@ def contact_sheet(
         rows: the pairs, in the order to show them.
         path: file of the first page.
         rule: name of the selection rule whose distances the rows carry, for the legend.
-        warning: a line above the headings of every page.
+        warning: what stands above the headings of every page.
+        note: the same, of less weight; behind the warning where there is one.
 
     Returns:
         The pages that were written. Later pages of an earlier, longer sheet are removed.
@@ -44,7 +45,7 @@ def contact_sheet(
     for number, page_rows in enumerate(_pages(iter(rows)), start=1):
         page = first if number == 1 else first.with_name(f"{first.stem}_{number:03d}{first.suffix}")
         buffer = io.BytesIO()
-        draw_page(page_rows, rule=rule, number=number, warning=warning).save(buffer, "PNG", compress_level=3)
+        draw_page(page_rows, rule=rule, number=number, warning=warning, note=note).save(buffer, "PNG", compress_level=3)
         write_bytes(page, buffer.getvalue())
         pages.append(page)
     for stale in first.parent.glob(f"{first.stem}_[0-9][0-9][0-9]{first.suffix}"):
@@ -59,15 +60,15 @@ def _pages(rows: Iterator[SheetRow]) -> Iterator[list[SheetRow]]:
 
 
 def draw_page(
-    rows: Sequence[SheetRow], *, rule: str = "distance", number: int = 1, warning: str | None = None
+    rows: Sequence[SheetRow], *, rule: str = "distance", number: int = 1, warning: str | None = None, note: str = ""
 ) -> Image.Image:
     """One page of the sheet as an RGB image."""
     layout = SheetLayout.for_counts(max(len(row.hypotheses) for row in rows), tuple(rows[0].inputs))
     page = Image.new("RGB", layout.page_size(len(rows)), PAPER)
     draw = ImageDraw.Draw(page)
     _draw_headings(draw, layout)
-    if warning:
-        draw_line(draw, (layout.margin, 8), warning, 17, GUARDED, page.width - 2 * layout.margin)
+    if head := "; ".join(filter(None, (warning, note))):
+        draw_line(draw, (layout.margin, 8), head, 17, GUARDED if warning else FAINT, page.width - 2 * layout.margin)
     top = layout.margin + layout.headings
     for index, row in enumerate(rows):
         if index:

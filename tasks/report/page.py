@@ -12,12 +12,14 @@ import numpy as np
 from mgi.config import ConfigError, RunConfig
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
+from storage.run_changes import grown
 from storage.run_store import RunStore
 from storage.tables import hypotheses_table, metrics_table, pairs_table, summary_table, write_tables
 from tasks.report.charts import loss_chart, mean_losses
 from tasks.report.columns import lane_columns, measured_of, metric_section
 from tasks.report.commands import commands_of, toml_of
 from tasks.report.contact_sheet import contact_sheet
+from tasks.report.history import growth_lines
 from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.rows import read_rows
 from tasks.report.sheet_layout import SheetHypothesis, SheetRow
@@ -51,7 +53,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         Path of the page.
     """
     config = stored_config(store.header, str(store.path))
-    rows = read_rows(store, config)
+    rows, growth = read_rows(store, config), growth_lines(store.header, config)
     measured = measured_of(rows)
     lanes = hypotheses_table(rows.lanes, measured)
     summary = summary_table(lanes, measured)
@@ -69,7 +71,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     if cards:
         sheet = (_sheet_row(pictures, card) for card in cards)
         warning = STAND_IN if store.header.get("stand_ins") else None
-        contact_sheet(sheet, Path(store.path) / "contact_sheet.png", rule=config.selection.rule, warning=warning)
+        path, note = Path(store.path) / "contact_sheet.png", "; ".join(growth)
+        contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
 
     page = page_template().render(
         run=Path(store.path).name,
@@ -80,7 +83,8 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         header=store.header,
         stand_ins=store.header.get("stand_ins") or {},
         domain=_domain(config),
-        inputs=store.header.get("inputs", {}),
+        inputs=grown(store.header).get("inputs", {}),
+        growth=growth,
         weights=_weights(config, store.header),
         rows=rows,
         seconds=seconds,

@@ -13,11 +13,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tasks.evaluation import name_of
+from tasks.method import device_of
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.select import final_path
 from tasks.unit import EVALUATE, SELECT, TRANSLATE, Job, OpenRun, Outcome, done_already, plain, reason_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mgi.features import Backbone
     from mgi.generators import Generator
     from mgi.metrics.base import PairMetric, Views
@@ -94,21 +97,21 @@ def _about(found: PairMetric) -> dict[str, Any]:
 
 def _views(run: OpenRun, pair_id: str) -> Views:
     """The pair's pictures as the method saw them, and its final image."""
-    from mgi.images import to_float
     from mgi.metrics.base import Views
     from storage.images import read_image
 
-    def seen(name: str) -> Any:
-        return to_float(run.store.read(f"warp/{name}", run.index(pair_id)), device())
+    def seen(name: str) -> np.ndarray:
+        return run.store.read(f"warp/{name}", run.index(pair_id))
 
     translated = run.store.done(TRANSLATE, pair_id)
     warped = True if translated is None else bool(translated["warped"])
     pairs = run.config.task == "translate"
-    return Views(
-        result=to_float(read_image(str(final_path(run.store.path, pair_id))).pixels, device()),
+    return Views.of(
+        result=read_image(str(final_path(run.store.path, pair_id))).pixels,
         source=seen("source"),
         exemplar=seen("exemplar") if pairs else None,
         warp=seen("warp") if warped else None,
+        device=device_of(),
     )
 
 
@@ -127,9 +130,9 @@ def _domain(run: OpenRun) -> DomainStatistics:
     config, rows = run.config, 256
 
     def generator() -> Generator:
-        return load_generator(config.generator, device())
+        return load_generator(config.generator, device_of())
 
-    return load_domain(config, network(config.selection.backbone), device(), rows, generator)
+    return load_domain(config, network(config.selection.backbone), device_of(), rows, generator)
 
 
 @lru_cache
@@ -137,15 +140,7 @@ def network(name: str) -> Backbone:
     """The frozen network with a given name, on this process's device."""
     from mgi.features import load_backbone
 
-    return load_backbone(name, device())
-
-
-@lru_cache
-def device() -> str:
-    """The device on which this process computes metrics."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return load_backbone(name, device_of())
 
 
 def _keys(run: OpenRun, pair_id: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tasks.inputs import identities, refuse
-from tasks.preview import preview_path, write_preview
+from tasks.report.preview import preview_path, write_preview
 from tasks.stages.base import Call, Shard
 from tasks.unit import Job, OpenRun, Outcome, done_already, one_line, plain, reason_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
-from tasks.preview import write_preview
+from tasks.report.preview import write_preview
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
 from tasks.unit import INVERT, WARP, Job, OpenRun, Outcome, done_already, plain, reason_of, searches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -16,13 +17,11 @@ import pandas as pd
 from mgi.config import ConfigError, RunConfig, planned_steps
 from mgi.own_files import own_hashes, require_own_files
 from mgi.pairs import Pair
-from mgi.profiles import whole_paths
 from storage.folders import duplicate_stems, list_images, make_pairs
-from storage.run_header import check_same
+from storage.more_pairs import more_pairs
 from storage.run_store import ArraySpec, RunStore
 from tasks.method import Layout
 from tasks.stages.invert import array_name
-from tasks.stored import stored_config
 
 PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
 """Versions that are recorded with a run."""
@@ -62,7 +61,7 @@ class Plan:
     @cached_property
     def hypotheses(self) -> list[str]:
         """Ids of the hypotheses of every pair."""
-        return [hypothesis.id for hypothesis in self.request.config.inversion.all_hypotheses()]
+        return [hypothesis.id for hypothesis in self.request.config.hypotheses()]
 
     @property
     def lanes(self) -> int:
@@ -72,7 +71,8 @@ class Plan:
     @property
     def lane_steps(self) -> int:
         """Optimisation steps of all lanes together."""
-        return len(self.pairs) * planned_steps(self.request.config.inversion)
+        config = self.request.config
+        return len(self.pairs) * planned_steps(config.inversion) if config.searches else 0
 
     def table(self) -> pd.DataFrame:
         """The pairs as the store keeps them: index, id, source, exemplar."""
@@ -83,8 +83,12 @@ class Plan:
         return pd.DataFrame(rows, columns=["index", "id", "source", "exemplar"])
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, known: Sequence[Pair] = ()) -> Plan:
     """Pair the images of both folders; reads no image and writes nothing.
+
+    Args:
+        request: what is asked for.
+        known: pairs of a run that stay as they are where their images are still there, see `storage.more_pairs`.
 
     Raises:
         storage.folders.InputError: a folder or the pairing cannot be used.
@@ -92,9 +96,11 @@ def make_plan(request: Request) -> Plan:
     """
     require_own_files(request.config)
     if request.config.task == "invert":
-        pairs = [Pair(name, "") for name in list_images(request.sources)[: request.limit]]
-        return Plan(request, pairs, duplicate_stems(request.sources))
-    named = make_pairs(request.sources, request.exemplars, request.pairing, request.limit, request.seed)
+        had = dict.fromkeys(pair.source for pair in known)
+        names = sorted(list_images(request.sources), key=lambda name: name not in had)
+        return Plan(request, [Pair(name, "") for name in names[: request.limit]], duplicate_stems(request.sources))
+    asked = (request.sources, request.exemplars, request.pairing, request.limit, request.seed)
+    named = more_pairs([(pair.source, pair.exemplar) for pair in known], *asked) if known else make_pairs(*asked)
     pairs = [Pair(source, exemplar) for source, exemplar in named]
     if not pairs:
         raise ConfigError(f"no pairs: {request.sources} and {request.exemplars} give none with this pairing and limit")
@@ -127,21 +133,6 @@ def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> Run
     for hypothesis, specs in layout.arrays.items():
         arrays |= {array_name(name, hypothesis): spec for name, spec in specs.items()}
     return RunStore.create(run, header_of(plan, threads), plan.table(), arrays)
-
-
-def check_same_run(plan: Plan, run: str) -> None:
-    """Check that the folder holds a run of exactly this plan.
-
-    Raises:
-        storage.run_store.RunConflict: it holds another; the message lists every difference, old -> new.
-    """
-    store = RunStore.open(run)
-    # A run may be older than some fields and than absolute paths: it is the same run if it means the same here.
-    meant = whole_paths("", stored_config(store.header, run).model_dump(mode="json"), Path.cwd())
-    new = header_of(plan)
-    if meant == new["config"]:
-        new["digest"] = store.header["digest"]
-    check_same(Path(store.path), {**store.header, "config": meant}, new, store.pairs, plan.table())
 
 
 def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:

@@ -117,6 +117,19 @@ def test_deployment_runs_and_the_command_reports_to_the_server(server: dict[str,
     assert "nothing to compute" in again.stdout
     assert flow_runs(server) == ["COMPLETED", "COMPLETED"]
 
+    prefect(
+        server, "deployment", "run", "select/select", "--watch", *parameters(run=str(run), rule="set-fid", workers=0)
+    )
+    changes = json.loads((run / "run.json").read_text())["changes"]
+    assert [change["set"] for change in changes] == [{"selection.rule": "set-fid"}] and changes[0]["applied"]
+    make_inputs(tmp_path / "more", 3)
+    for side in ("sources", "exemplars"):
+        last = f"{side[0]}02.png"
+        (tmp_path / "more" / side / last).rename(inputs / side / last)
+    prefect(server, "deployment", "run", "translate/translate", "--watch", *asked, *parameters(extend=True))
+    assert len(results(run)) == 3
+    assert flow_runs(server) == ["COMPLETED"] * 4
+
 
 def flow_runs(env: dict[str, str]) -> list[str]:
     """States of all flow runs that the server knows."""

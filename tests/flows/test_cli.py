@@ -171,7 +171,7 @@ def test_interrupt_is_130(inputs: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_bug_is_one_line_and_debug_shows_it(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.pipeline.make_plan", lambda request: 1 / 0)
+    monkeypatch.setattr("flows.pipeline.plan_for", lambda *_: 1 / 0)
     result = translate(inputs, tmp_path / "run")
     assert (result.exit_code, "Traceback" in result.output) == (1, False)
     assert "internal error: ZeroDivisionError" in result.output

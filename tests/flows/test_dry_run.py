@@ -13,7 +13,7 @@ from flows.cli import app
 from mgi.translators.inversion import generator as loading
 from mgi.translators.inversion.translator import InversionTranslator
 from mgi.weights import WeightsMissing, path
-from tasks import probe
+from tasks.estimates import probe
 
 PAPER = ("pggan-celebahq-1024", "vgg19-imagenet", "vgg16-imagenet", "inception-fid", "mtcnn-faces")
 STYLES = ("--profile", "embedded", "--method", "image2stylegan", "--set", "generator=kaokore")

@@ -76,6 +76,11 @@ def test_packages_import_what_the_page_allows() -> None:
         assert imported - {package} <= allowed[package], f"{module} imports what docs/architecture.md does not name"
 
 
+def test_every_folder_of_tasks_is_listed() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", PROSE.split("| in `tasks/` |")[1].split("\n\n")[0], flags=re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "tasks").glob("*/__init__.py"))
+
+
 def in_quotes(text: str) -> list[str]:
     return re.findall(r"`(\w+)`", text)
 

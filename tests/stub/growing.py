@@ -1,15 +1,22 @@
-"""Growing a run of the stub as the commands do: decide, write, settle."""
+"""Growing a run of the stub: by commands in this process, or step by step as they do it (decide, write, settle)."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
+from flows.arguments import Arguments
+from flows.cli import app
 from flows.pipeline import request_of
 from storage.run_store import RunStore
 from tasks.grow import grow, settle
-from tasks.growth import Growth, growth
+from tasks.growth import Growth, growth, kept_pairs
 from tasks.method import layout_of
+from tasks.stages.ledger import Ledger
 from tasks.stages.plan import Request, make_plan
 from tasks.unit import Job, OpenRun
 
@@ -18,13 +25,14 @@ def asked(inputs: Path, **settings: Any) -> Request:
     """The request of `mgi translate` for these inputs with these settings; in `settings`, `__` stands for a dot."""
     folders = [str(inputs / side) for side in ("sources", "exemplars")]
     overrides = {key.replace("__", "."): value for key, value in settings.items()}
-    return request_of(*folders, profile=str(inputs / "stub.toml"), overrides=overrides)
+    return request_of(Arguments("translate", *folders, profile=str(inputs / "stub.toml"), overrides=overrides))
 
 
 def decided(run: Path, request: Request, extending: bool = False) -> Growth:
     """How the run has to grow."""
     store = RunStore.open(run)
-    found = growth(str(run), store.header, store.pairs, make_plan(request), extending)
+    plan = make_plan(request, kept_pairs(store.header, store.pairs, extending))
+    found = growth(str(run), store.header, store.pairs, plan, extending)
     assert found is not None
     return found
 
@@ -43,4 +51,41 @@ def opened(run: Path) -> OpenRun:
 def settled(run: Path) -> list[str]:
     """Take back what is void; returns the kinds of the changes that were not applied."""
     with RunStore.open(run).lock():
-        return [change["what"] for change in settle(opened(run))]
+        return [change["what"] for change in settle(Ledger(opened(run)))]
+
+
+def mgi(*arguments: str | Path, code: int = 0) -> Result:
+    """The `mgi` command in this process, which must end with this exit code."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def translate(inputs: Path, run: Path, *more: str | Path, code: int = 0) -> Result:
+    """`mgi translate` of the inputs with the stub profile."""
+    folders = (inputs / "sources", inputs / "exemplars")
+    profile = ("--profile", inputs / "stub.toml", "--workers", "0")
+    return mgi("translate", *folders, "--out", run, *profile, *more, code=code)
+
+
+def computed(run: Path) -> list[tuple[str, str]]:
+    """(stage, key) of the units that were computed, over all commands."""
+    events = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+    return [(event["stage"], event["key"]) for event in events if event["event"] == "unit"]
+
+
+def units(run: Path) -> Counter[str]:
+    """How many units were computed, over all commands, by stage."""
+    return Counter(stage for stage, _ in computed(run))
+
+
+def chunks(run: Path) -> dict[Path, bytes]:
+    """Files of warps, latents and features."""
+    return {
+        path: path.read_bytes() for path in (run / "run.zarr").rglob("*") if path.is_file() and path.suffix != ".json"
+    }
+
+
+def check_kept(old: dict[Path, bytes]) -> None:
+    """Files that `chunks` found are as they were."""
+    assert all(path.read_bytes() == content for path, content in old.items()), "an old array was written again"

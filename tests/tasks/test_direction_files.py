@@ -12,7 +12,8 @@ from places import GOLDEN
 
 from mgi.config import ConfigError
 from mgi.directions import read_direction
-from tasks.directions import fit_direction, read_labels, read_latents, two_classes, write_components, write_samples
+from mgi.directions.samples import read_latents
+from tasks.editing.directions import fit_direction, write_components, write_samples
 
 PGGAN, STYLED = str(GOLDEN / "pggan_mganprior.pth"), str(GOLDEN / "stylegan2_rosinality.pth")
 
@@ -71,68 +72,6 @@ def test_labels_become_a_described_direction(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no latents in w"):
         fit_direction(latents, labels, tmp_path / "other.npy", space="w")
     assert not (tmp_path / "other.npy").exists()
-
-
-def test_labels_two_classes_or_numbers() -> None:
-    def up(labels: list[str], **how: object) -> tuple[list[bool], tuple[str, str]]:
-        sides, names = two_classes(labels, **how)  # type: ignore[arg-type]
-        return sides.tolist(), names
-
-    assert up(["no", "yes", "no"]) == ([False, True, False], ("no", "yes"))
-    assert up(["old", "young"], positive="old") == ([True, False], ("young", "old"))
-    assert up(["10", "9", "10"]) == ([True, False, True], ("9", "10"))  # by value, not by letter
-    assert up(["1", "2", "3", "4.5"]) == ([False, False, True, True], ("up to 2.5", "above 2.5"))
-    assert up(["1", "2", "3"], threshold=1.0) == ([False, True, True], ("up to 1", "above 1"))
-    for labels, how, expected in (
-        (["a", "b", "c"], {}, "found 3 different ones: a, b, c"),
-        (["a", "a"], {}, "found 1"),
-        (["a", "b"], {"threshold": 1.0}, "or numbers"),
-        (["1", "2", "nan"], {}, "or numbers"),
-        (["a", "b"], {"positive": "c"}, "the labels are a and b"),
-        (["1", "2", "3"], {"positive": "3"}, "the larger ones"),
-        ([], {}, "none"),
-    ):
-        with pytest.raises(ConfigError, match=expected):
-            up(labels, **how)
-
-
-@pytest.mark.parametrize(
-    ("rows", "header", "expected"),
-    [
-        (["1,a"], "number,label", "found number, label"),
-        (["1,a", "60,b"], "index,label", "row 3: index 60; samples are 0 to 59"),
-        (["-1,a"], "index,label", "row 2: index -1"),
-        (["x,a"], "index,label", "row 2: index x"),
-        ([",a"], "index,label", "row 2: index missing"),
-        (["1,a", "1,b"], "index,label", "row 3: sample 1 has a label already"),
-    ],
-)
-def test_labels_that_cannot_be_used_name_their_row(tmp_path: Path, rows: list[str], header: str, expected: str) -> None:
-    with pytest.raises(ConfigError, match=expected):
-        read_labels(table(tmp_path, rows, header), 60)
-
-
-def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
-    assert read_labels(table(tmp_path, ["0, a", "1,", "2,b ", "3"], "index , label"), 60) == {0: "a", 2: "b"}
-
-
-def test_latents_that_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / "text.npz").write_text("text")
-    np.save(tmp_path / "one.npy", np.ones(3))
-    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
-    np.savez(tmp_path / "other.npz", a=np.ones(3))
-    np.savez(tmp_path / "objects.npz", z=np.array([{}], object))
-    np.savez(tmp_path / "short.npz", z=np.ones((3, 2)), w=np.ones((2, 2)), generator=np.array("g"))
-    for name, expected in (
-        ("none", "does not exist"),
-        ("text", "is no latents.npz"),
-        ("one", "is no latents.npz"),
-        ("other", "holds a; expected z"),
-        ("objects", "is no latents.npz"),
-        ("short", "w is not a finite"),
-    ):
-        with pytest.raises(ConfigError, match=expected):
-            read_latents(tmp_path / f"{name}.npz")
 
 
 @pytest.mark.parametrize(("generator", "space"), [(PGGAN, "z"), (STYLED, "w")])

@@ -11,9 +11,7 @@ from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from mgi.config import ConfigError
-from tasks.edit import amounts_of
-from tasks.strips import has_key, strip, write_keyed
+from tasks.editing.strips import has_key, strip, write_keyed
 
 pytestmark = pytest.mark.usefixtures("stub")
 
@@ -152,16 +150,6 @@ def test_another_generators_direction_is_warned_of(run: Path) -> None:
     result = mgi("edit", run, "--direction", run.parent / "age.npy")
     assert result.exit_code == 0
     assert "was made for another" in result.output
-
-
-def test_amounts() -> None:
-    assert amounts_of("-3..3", 7) == (-3, -2, -1, 0, 1, 2, 3)
-    assert amounts_of("-3..3", 4) == (-3, -1, 0, 1, 3)  # the inversion itself is always there
-    assert amounts_of("-0.3..0.3", 7) == (-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3)
-    assert amounts_of("-2") == (-2, 0)
-    assert amounts_of("0") == (0,)
-    with pytest.raises(ConfigError, match="at least 2"):
-        amounts_of("1..2", 1)
 
 
 def test_strips_enlarge_small_pictures_and_reduce_large_ones() -> None:

@@ -16,9 +16,9 @@ from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
 from mgi.translators import Lane, load_translator
 from mgi.weights import WeightsMissing, path
-from tasks import estimate as module
-from tasks.estimate import Estimate, Piece, estimate, passes_of, work
-from tasks.probe import Probe
+from tasks.estimates import estimate as module
+from tasks.estimates.estimate import Estimate, Piece, estimate, passes_of, work
+from tasks.estimates.probe import Probe
 from tasks.report.template import duration
 from tasks.stages.plan import Plan, Request, make_plan
 

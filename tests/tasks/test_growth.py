@@ -77,7 +77,7 @@ def test_more_pairs_are_added_where_that_is_asked_for() -> None:
 def test_more_pairs_that_nobody_asked_for_are_another_run_and_the_message_says_how_to_add_them() -> None:
     (line,) = refusal(plan(2), plan(4))
     changed = "files in the folders, or the CSV file, changed"
-    assert line == f"pairs: 2 -> 4, among them {ids(plan(4))[2]} ({changed}; --extend adds them)"
+    assert line == f"pairs: 2 -> 4, among them {ids(plan(4))[2]} ({changed}; --extend adds what is new)"
 
 
 def test_missing_files_are_another_run_unless_it_is_extended() -> None:

@@ -22,7 +22,8 @@ MEAN_SAMPLES = 8192
 def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, device: str = "cpu") -> np.ndarray:
     """Random samples side by side.
 
-    Each sample depends on the seed and its own position only, so a larger grid begins with the smaller one.
+    Each sample depends on the seed and its own position only (`mgi.directions.samples.draw` has the exception), so a
+    larger grid begins with the smaller one.
 
     Args:
         name: a generator of the zoo or a checkpoint file.

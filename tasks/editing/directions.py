@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +15,16 @@ from torch import Tensor
 
 from mgi.config import ConfigError
 from mgi.directions import LatentSpace, direction_bytes, sidecar_of
+from mgi.directions.amounts import words_of
 from mgi.directions.boundary import FOLDS, Boundary, fit_boundary
 from mgi.directions.ganspace import Components, components
+from mgi.directions.labels import read_labels, two_classes
+from mgi.directions.samples import draw, picture, read_latents
 from mgi.generators import Generator, is_styled
-from mgi.images import down, to_uint8
 from mgi.weights import load_generator
 from mgi.weights.identity import generator_sha256
 from storage.atomic import write_bytes, write_text
-from tasks.edit import words_of
-from tasks.strips import Cell, has_key, strip, write_keyed
+from tasks.editing.strips import Cell, has_key, strip, write_keyed
 
 COLUMNS, PAGE = 10, 100
 """Samples in a row of a contact page, and on a page."""
@@ -52,12 +51,10 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
         Each file once it is there.
     """
     generator = load_generator(name, device)
-    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    arrays = {"z": z.numpy(), "generator": np.array(name), "seed": np.array(seed)}
-    if is_styled(generator):
-        with torch.inference_mode():
-            w = [generator.to_w(part.to(device)).cpu() for part in z.split(2000)]
-        arrays["w"] = torch.cat(w).numpy()
+    drawn = draw(generator, count, seed, device)
+    z = torch.from_numpy(drawn["z"])
+    # z comes first and w last: the pages' keys are of these bytes.
+    arrays = {"z": drawn["z"], "generator": np.array(name), "seed": np.array(seed), **drawn}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(folder / "latents.npz", buffer.getvalue())
@@ -72,17 +69,6 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
             rows = [cells[at : at + COLUMNS] for at in range(0, len(cells), COLUMNS)]
             write_keyed(path, strip(rows, 128), key, {"mgi:generator": name, "mgi:seed": str(seed)})
         yield path
-
-
-@torch.inference_mode()
-def picture(generator: Generator, latent: Tensor, space: LatentSpace = "z") -> np.ndarray:
-    """The image of one latent [D], at most 256 x 256, uint8."""
-    if space == "w":
-        assert is_styled(generator)  # only such have latents in w
-        image = generator.synthesize(latent[None])
-    else:
-        image = generator(latent[None])
-    return to_uint8(down(image.float(), max(1, image.shape[-1] // 256)))[0]
 
 
 # ---------------------------------------------------------------------- fit
@@ -142,80 +128,6 @@ def fit_direction(
     }
     _write_direction(target, boundary.normal, known)
     return fit
-
-
-def read_latents(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of `latents.npz`. Raises ConfigError where it is another file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; `mgi directions sample` writes latents.npz") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
-        raise ConfigError(f"{path} is no latents.npz; `mgi directions sample` writes one") from None
-    z = arrays.get("z")
-    if z is None or z.ndim != 2 or "generator" not in arrays:
-        raise ConfigError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected z [n, D] and generator")
-    for name in {"z", "w"} & set(arrays):
-        if arrays[name].ndim != 2 or len(arrays[name]) != len(z) or not np.isfinite(arrays[name]).all():
-            raise ConfigError(f"{path}: {name} is not a finite [{len(z)}, D]; make it again")
-    return arrays
-
-
-def read_labels(path: Path, count: int) -> dict[int, str]:
-    """{sample: label} of a CSV file with the columns index and label. Raises ConfigError, naming the row."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            rows = list(reader)
-    except FileNotFoundError:
-        raise ConfigError(f"labels {path} does not exist; expected a CSV file with the columns index,label") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"labels {path} cannot be read as UTF-8 CSV ({error})") from None
-    if not {"index", "label"} <= set(columns):
-        raise ConfigError(f"labels {path} needs the columns index and label, found {', '.join(columns) or 'none'}")
-    labels: dict[int, str] = {}
-    for line, row in enumerate(rows, 2):
-        index, label = (row["index"] or "").strip(), (row["label"] or "").strip()
-        if not label:
-            continue
-        if not index.isdecimal() or int(index) >= count:
-            raise ConfigError(f"labels {path}, row {line}: index {index or 'missing'}; samples are 0 to {count - 1}")
-        if int(index) in labels:
-            raise ConfigError(f"labels {path}, row {line}: sample {index} has a label already; keep one of them")
-        labels[int(index)] = label
-    return labels
-
-
-def two_classes(
-    labels: list[str], threshold: float | None = None, positive: str | None = None
-) -> tuple[np.ndarray, tuple[str, str]]:
-    """Which labels are on the positive side (bool [n]), and the names of both sides, the negative one first."""
-    distinct = sorted(set(labels), key=lambda text: (_number(text) is None, _number(text) or 0.0, text))
-    if threshold is None and len(distinct) == 2:
-        if positive not in (None, *distinct):
-            raise ConfigError(f"--positive {positive}: the labels are {distinct[0]} and {distinct[1]}")
-        up = positive or distinct[1]
-        return np.array([label == up for label in labels]), (distinct[1 - distinct.index(up)], up)
-    if positive is not None:
-        raise ConfigError("--positive is for two classes; of numbers, the larger ones are positive")
-    numbers = [_number(label) for label in labels]
-    if None in numbers or len(distinct) < 2:
-        shown = ", ".join(distinct[:4]) or "none"
-        raise ConfigError(f"expected labels of two classes, or numbers; found {len(distinct)} different ones: {shown}")
-    values = np.array(numbers, np.float64)
-    cut = float(np.median(values)) if threshold is None else threshold
-    return values > cut, (f"up to {cut:g}", f"above {cut:g}")
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 # ---------------------------------------------------------------------- ganspace

@@ -1,4 +1,4 @@
-"""Methods and metrics as rows for people: what they do, their networks, and whether these are here."""
+"""All methods and metrics as plain rows: what they do, their networks, and whether those are here."""
 
 from __future__ import annotations
 

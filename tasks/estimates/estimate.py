@@ -1,8 +1,9 @@
-"""How long a run will take: pieces of it are measured on this machine (`tasks.probe`) and multiplied."""
+"""How long a run will take: pieces of it, measured on this machine (`tasks.estimates.probe`), multiplied out."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,7 @@ from mgi.config import Inversion, RunConfig, planned_steps
 from mgi.own_files import domain_files
 from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
-from tasks.probe import Probe
+from tasks.estimates.probe import Probe, second
 from tasks.stages.plan import Plan
 from tasks.workers.sizing import threads_per_worker
 
@@ -101,6 +102,33 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
     if config.inversion.plateau:
         notes.append("at most: lanes that stop improving end early (inversion.plateau)")
     return Estimate(method.engine.device, threads, workers, calls * len(method.groups), shared, start, notes)
+
+
+def estimate_in_one_go(plan: Plan, workers: int) -> Estimate:
+    """Measure one pair and multiply out, for methods that try no hypotheses.
+
+    Args:
+        plan: of the run.
+        workers: processes that will share the work; 0: this process.
+    """
+    from mgi.alignment.aligner import Aligner
+    from tasks.method import device_of, inverting, translator_of
+
+    config, threads, began = plan.request.config, threads_per_worker(workers), time.perf_counter()
+    translator, device = translator_of(config, threads), device_of()
+    start = [Piece("loading of the networks", time.perf_counter() - began, 1)]
+    pictures = _pictures(plan)
+    if pictures is None:
+        return Estimate(device, threads, workers, 1, start=start, notes=["because no picture could be read, alone"])
+    align, (source, exemplar) = Aligner(config.align, translator.picture_size), pictures
+
+    def image() -> object:
+        first = align(source, "source")[0]
+        if exemplar is None:
+            return inverting(translator).reconstruct(first)
+        return translator.translate(first, align(exemplar, "exemplar")[0])
+
+    return Estimate(device, threads, workers, len(plan.pairs), [Piece("image", second(image), len(plan.pairs))], start)
 
 
 def passes_of(group: Sequence[Hypothesis], pairs: int, at_once: int) -> list[Pass]:

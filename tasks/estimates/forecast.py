@@ -13,7 +13,7 @@ from tasks.stages.plan import Plan
 if TYPE_CHECKING:
     from mgi.translators.inversion.compatibility import GeneratorFacts
     from mgi.translators.networks import Network
-    from tasks.estimate import Estimate
+    from tasks.estimates.estimate import Estimate
 
 ONLY_FOR_WARPS = {"warp", "alignment"}
 """Roles of networks that the inversion itself can be measured without."""
@@ -53,7 +53,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, workers: int) -> Forecast:
-    """Look at everything, compute almost nothing (`tasks.probe.BUDGET_S`) and write nothing.
+    """Look at everything, compute next to nothing (`tasks.estimates.probe.BUDGET_S`) and write nothing.
 
     Args:
         plan: the plan of the run.
@@ -66,6 +66,8 @@ def forecast(plan: Plan, workers: int) -> Forecast:
 
     config = plan.request.config
     networks = inspect(config)
+    if not config.searches:
+        return _in_one_go(plan, workers, networks)
     facts, unreadable = _facts(config) if networks[0].state == "here" else (None, [])
     clashes = [*unreadable, *problems(config, facts)]
     missing = [network for network in networks if network.state != "here"]
@@ -74,9 +76,19 @@ def forecast(plan: Plan, workers: int) -> Forecast:
         return Forecast(networks, clashes, not_estimated="settings clash")
     if needed:
         return Forecast(networks, not_estimated=f"{', '.join(needed)} {'are' if len(needed) > 1 else 'is'} missing")
-    from tasks.estimate import estimate
+    from tasks.estimates.estimate import estimate
 
     return Forecast(networks, estimate=estimate(plan, workers, warping=not missing))
+
+
+def _in_one_go(plan: Plan, workers: int, networks: list[Network]) -> Forecast:
+    """Of a method that tries no hypotheses."""
+    missing = [network.name for network in networks if network.state != "here"]
+    if missing:
+        return Forecast(networks, not_estimated=f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing")
+    from tasks.estimates.estimate import estimate_in_one_go
+
+    return Forecast(networks, estimate=estimate_in_one_go(plan, workers))
 
 
 def _facts(config: RunConfig) -> tuple[GeneratorFacts | None, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,16 @@ import numpy as np
 
 from mgi.config import ConfigError
 from mgi.directions import Direction
+from mgi.directions.amounts import words_of
 from mgi.pairs import Hypothesis
+from tasks.editing.strips import Cell, has_key, strip, write_keyed
 from tasks.stages.invert import array_name
-from tasks.strips import Cell, has_key, strip, write_keyed
 from tasks.unit import SELECT, Job, OpenRun
 
 if TYPE_CHECKING:
     from mgi.translators import Edits
 
 FOLDER = "edits"
-STEPS = 7
-"""Amounts between the two ends of a scale, both included."""
 
 
 @dataclass(frozen=True)
@@ -38,30 +36,6 @@ class Edit:
         """Changes whenever a picture would: with the direction's file, the amounts, the run or the chosen lane."""
         said = f"{self.direction.digest} {self.direction.space} {self.amounts} {job.digest} {hypothesis_id}"
         return hashlib.sha256(said.encode()).hexdigest()[:32]
-
-
-def amounts_of(scale: str, steps: int = STEPS) -> tuple[float, ...]:
-    """The amounts that a scale means; 0, which is the inversion itself, is always among them.
-
-    Raises:
-        ConfigError: not `A..B` with A < B and not a number.
-
-    Example:
-        >>> amounts_of("-3..3", 3), amounts_of("2"), amounts_of("1..2", 2)
-        ((-3.0, 0.0, 3.0), (0.0, 2.0), (0.0, 1.0, 2.0))
-    """
-    first, dots, last = scale.partition("..")
-    try:
-        low, high = float(first), float(last if dots else first)
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high)) or (dots and low >= high):
-        raise ConfigError(f"--scale {scale}: expected A..B with A below B, such as -3..3, or one number")
-    if dots and steps < 2:
-        raise ConfigError(f"--steps {steps}: a scale from {low:g} to {high:g} has at least 2")
-    between = np.linspace(low, high, steps) if dots else np.array([low])
-    between[np.abs(between) < 1e-9 * (high - low)] = 0  # the middle of -0.3..0.3 is not quite 0 in binary
-    return tuple(sorted({0.0, *(float(f"{amount:.6g}") for amount in between)}))
 
 
 def finished_pairs(job: Job, wanted: Sequence[str] | None, limit: int | None) -> list[str]:
@@ -136,11 +110,6 @@ def _editing(run: OpenRun) -> Edits:
     if not isinstance(translator, Edits):
         raise ConfigError(f"{run.config.method} keeps no latents to edit; use a run of the inversion family")
     return translator
-
-
-def words_of(amount: float) -> str:
-    """An amount as people write it: -1.5, 0, +2."""
-    return f"{amount:+g}" if amount else "0"
 
 
 def seen(run: OpenRun, pair_id: str) -> list[Cell]:

@@ -83,9 +83,9 @@ class Probe:
     def warp(self, source: np.ndarray, exemplar: np.ndarray | None) -> float:
         """Alignment and warp of one pair, or alignment and observation of one picture, uint8 [H, W, 3]."""
         if exemplar is None:
-            return _second(lambda: self.method.observe(self._align(source, "picture")[0], _SEED))
+            return second(lambda: self.method.observe(self._align(source, "picture")[0], _SEED))
         plain = self._with(warp=self.config.warp.model_copy(update={"method": "plain"}))
-        seconds = _second(lambda: plain.warp(*self._aligned(source, exemplar)))
+        seconds = second(lambda: plain.warp(*self._aligned(source, exemplar)))
         if self.config.warp.method == "plain":
             return seconds
         return seconds + self.config.oeft.iterations * self._fine_tuning(source, exemplar)
@@ -114,8 +114,8 @@ class Probe:
 
         images: list[Any] = []
         engine, chosen = self.method.engine, self.config.selection
-        make = _second(lambda: images.extend(generated_images(engine.generator, 1, engine.size, engine.device)))
-        return make, _second(lambda: grid_features(images[0], self._judging, chosen.layer))
+        make = second(lambda: images.extend(generated_images(engine.generator, 1, engine.size, engine.device)))
+        return make, second(lambda: grid_features(images[0], self._judging, chosen.layer))
 
     def domain_is_here(self) -> bool:
         """Whether the statistics that results are compared with ship with mgi or were measured before."""
@@ -152,8 +152,8 @@ class _Asked:
         raise _Enough
 
 
-def _second(work: Callable[[], object]) -> float:
-    """Seconds for a piece of work; the second time if the first was short, because the first also loads networks."""
+def second(work: Callable[[], object]) -> float:
+    """Seconds of a piece of work, the second time where the first was short: it also loads networks."""
     for _ in range(2):
         began = time.perf_counter()
         work()

@@ -1,0 +1,45 @@
+"""`mgi select`: another choice among the hypotheses that a run has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.settings import load_settings
+from mgi.config import ConfigError
+
+
+@guarded
+def select(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    rule: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="spatial-fd, sifid, set-fid or paper.  [default: the run's]"),
+    ] = None,
+    fidelity_bound: Annotated[
+        float | None,
+        typer.Option(
+            metavar="B",
+            help="A hypothesis whose reconstruction error is more than B times the best one's cannot be chosen.  "
+            "[default: the run's]",
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+) -> int:
+    """Choose again by another rule or bound, from the scores that the run has; nothing is inverted."""
+    if rule is None and fidelity_bound is None:
+        raise ConfigError("expected --rule NAME, --fidelity-bound B or both: by what to choose")
+    settings = load_settings()
+    where = choose_cluster(workers, scheduler, settings)
+    from flows import engine
+    from flows.cli.summary import print_summary
+    from flows.progress import show_progress
+
+    with show_progress(err) as observer:
+        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        summary = engine.select(str(run), rule, fidelity_bound, how)
+    return print_summary(summary)

@@ -1,0 +1,1 @@
+"""Latents moved along directions: edits of a run, and where directions come from, as files."""
