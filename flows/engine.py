@@ -80,7 +80,7 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
-    """Videos of the first pictures of a run that is done."""
+    """Write videos of the first pictures of a finished run."""
     from tasks.report.video import write_video
 
     job = Job.of(RunStore.open(run))

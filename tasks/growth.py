@@ -115,7 +115,7 @@ def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan,
     """
     old, new = grown(header), {"config": plan.request.config.model_dump(mode="json"), "inputs": plan.request.inputs()}
     stages = stored_configs(header, run)
-    # A run may be older than some fields, and than whole paths: it is the same one where it means the same here.
+    # A run may be older than some fields and than absolute paths: it is the same run if it means the same here.
     old["config"] = whole_paths("", stages[-1].model_dump(mode="json"), Path.cwd())
     different = differences(old, new)
     reasons = [line for key, line in different.items() if key not in (*SEARCH_KEYS, *CHOICE_KEYS, LIMIT)]

@@ -50,7 +50,7 @@ def _replaced(factory: str, config: RunConfig) -> Translator:
 
 
 def device_of() -> str:
-    """Where this process computes: a GPU where there is one."""
+    """Where this process computes: a GPU if there is one."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -46,7 +46,7 @@ class HeldOut:
         """
         random = torch.Generator().manual_seed(SAMPLES_SEED)
         z = torch.randn(samples, z_dim, generator=random)
-        # 8-bit like the held-out images: what a file would hold is what is judged.
+        # 8-bit like the held-out images: the score judges what a file would hold.
         images = (to_float(to_uint8(sample(part)), self.device) for part in z.split(64))
         return relative_frechet(statistics(images, self.backbone), self.held_out)
 

@@ -108,7 +108,7 @@ def estimate_in_one_go(plan: Plan, workers: int) -> Estimate:
     """Measure one pair and multiply out, for methods that try no hypotheses.
 
     Args:
-        plan: of the run.
+        plan: the plan of the run.
         workers: processes that will share the work; 0: this process.
     """
     from mgi.alignment.aligner import Aligner

@@ -153,7 +153,7 @@ class _Asked:
 
 
 def second(work: Callable[[], object]) -> float:
-    """Seconds of a piece of work, the second time where the first was short: it also loads networks."""
+    """Seconds for a piece of work; the second time if the first was short, because the first also loads networks."""
     for _ in range(2):
         began = time.perf_counter()
         work()

@@ -14,7 +14,7 @@ from tasks.report.history import inputs_of
 
 
 def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
-    """Shell commands that go on with this run, and that make it anew elsewhere."""
+    """Shell commands that continue this run, and that make it again elsewhere."""
     run = str(store.path)
     inputs = inputs_of(store.header, run)
     folders = [str(inputs.get("sources", ""))]

@@ -19,7 +19,7 @@ TAKEN = {"MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR", "MGI_OFFLINE", "MGI_PREFECT", 
 TAKEN |= {f"MGI_{name.upper()}" for name in (*SECTIONS, *TOP_LEVEL)}
 
 VALUES = {"fidelity_bound": "2.5", "warp": "oeft", "truncation": "0.25", "threshold": "0.25"}
-"""Texts that options with values of their own kind accept; 23 is a number and a text for all others."""
+"""Texts for options that accept only certain values; 23 is a number and a text for all others."""
 
 
 @pytest.fixture(autouse=True)
