@@ -1,4 +1,4 @@
-"""Growing a run by command: what was decided is written into its folder, and said in a line each."""
+"""Growing a run by command: what was decided is written into its folder, and reported in a line each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tasks.workers.cluster import open_pool
 
 
 def grow_run(store: RunStore, growth: Growth, workers: Workers, scheduler: str | None, observer: Observer) -> None:
-    """Add pairs, hypotheses or another choice to a run; whoever opens it next for work does what is then left.
+    """Add pairs, hypotheses or another choice to a run; the next command that opens it for work does what is then left.
 
     Args:
         store: the run, as the growth was decided on.
         growth: what is added.
         workers, scheduler: where networks are loaded to see what new hypotheses keep; nothing else needs them.
-        observer: is told what was added.
+        observer: gets told what was added.
 
     Raises:
         storage.run_store.RunLocked: another process works on it. RunConflict: another process changed it since.

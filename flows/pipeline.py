@@ -1,7 +1,7 @@
 """A run from plan to report: the folder is made, what is left of its stages is done, and the page is written.
 
 Plain functions that run with or without Prefect: `flows.translate` wraps them into a flow whose tasks are the stages of
-the shards. What is done is in the store's markers alone, so every function here may be killed and called again.
+the shards. The store's markers alone say what is done, so every function here may be killed and called again.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Summary:
 
 
 def request_of(asked: Arguments) -> Request:
-    """The request that a person's arguments make.
+    """The request that the user's arguments make.
 
-    Relative paths start at the working directory, but for those in a profile of one's own, which start at its folder.
+    Relative paths start at the working directory, except those in the user's own profile, which start at its folder.
 
     Raises:
         ConfigError: the profile or an override cannot be used.
@@ -87,7 +87,7 @@ def translate_run(
         request: what is asked for. Hypotheses that it has and the run lacks are added to the run.
         run: the run's folder.
         workers, scheduler, observer, call, metrics: as of `resume_run`.
-        extend: also add pairs that the run lacks; where there is no run yet, it is begun.
+        extend: also add pairs that the run lacks; if there is no run yet, it begins one.
 
     Raises:
         storage.run_store.RunConflict: the folder holds another run; the message lists the differences.

@@ -61,11 +61,11 @@ class Session:
         self._stack.close()
 
     def alive(self, pair_ids: Iterable[str]) -> list[str]:
-        """Those pairs that are not in quarantine."""
+        """The pairs that are not in quarantine."""
         return [pair_id for pair_id in pair_ids if pair_id not in self._quarantined]
 
     def ready(self, stage: Stage, pair_ids: Sequence[str]) -> dict[str, list[str]]:
-        """{pair id: keys} of the units of a stage that are left of these pairs and can be computed now."""
+        """{pair id: keys} of the units of a stage that are left for these pairs and can be computed now."""
         return self.ledger.ready(stage, self.alive(pair_ids))
 
     def work(self, stage: Stage, pair_ids: Sequence[str]) -> Iterator[Outcome]:
@@ -82,7 +82,7 @@ class Session:
                 yield outcome
 
     def _choices(self, stage: Stage) -> Choices:
-        """What a stage that chooses for the whole set chose, once per command."""
+        """The choices of a stage that chooses for the whole set, made once per command."""
         choose = stage.whole_set(self.run.config)
         if choose is None:
             return {}
@@ -91,14 +91,14 @@ class Session:
         return self._chosen[stage.name]
 
     def quarantine(self, outcome: Outcome) -> None:
-        """Take a pair out of the run; the others go on."""
+        """Take a pair out of the run; the others continue."""
         reason = outcome.failed or "unknown"
         self.run.store.quarantine(outcome.pair_id, outcome.stage, reason)
         self._quarantined.add(outcome.pair_id)
         self.log.info("quarantined", pair=outcome.pair_id, stage=outcome.stage, reason=reason)
 
     def release_quarantined(self) -> None:
-        """Take every quarantined pair back; units that failed are forgotten, so that they are tried again."""
+        """Take every quarantined pair back; units that failed are forgotten, so they are tried again."""
         self.ledger.forget_failures(self._quarantined)
         for pair_id in sorted(self._quarantined):
             self.run.store.release(pair_id)
@@ -106,7 +106,7 @@ class Session:
         self._quarantined.clear()
 
     def readmit(self, pair_ids: Sequence[str]) -> None:
-        """Take pairs for whole again whose quarantine has been lifted."""
+        """Treat pairs as whole again whose quarantine has been lifted."""
         self._quarantined.difference_update(pair_ids)
 
     def _record(self, stage: Stage, outcome: Outcome) -> None:
@@ -119,7 +119,7 @@ class Session:
 
 
 def count_workers(workers: Workers) -> int:
-    """Worker processes that `workers` means on this machine. "auto" looks for GPUs, which takes PyTorch's import."""
+    """How many worker processes `workers` means on this machine. "auto" looks for GPUs, which imports PyTorch."""
     return default_workers() if workers == "auto" else workers
 
 

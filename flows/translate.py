@@ -1,9 +1,9 @@
 """The flows `translate`, `invert`, `resume` and `select` as Prefect sees them.
 
 One task per stage of a shard, typed parameters, a summary as their artifact. Prefect only watches. Nothing here decides
-what is done (the store's markers do), so `mgi resume` can continue a run that Prefect started and the other way round,
-and Prefect's results and caches are off: they would be a second, weaker truth. Parameters and results are paths, ids
-and counts.
+what is done (the store's markers do), so `mgi resume` can continue a run that Prefect started, and the reverse.
+Prefect's results and caches are off: they would be a second, weaker truth. Parameters and results are paths, ids and
+counts.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def resume(
     retry: bool = False,
     metrics: str | None = None,
 ) -> dict[str, Any]:
-    """Go on with a run that was interrupted.
+    """Continue a run that was interrupted.
 
     Args:
         run: the run's folder.
@@ -148,7 +148,7 @@ def select(
 def start_flow(
     asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None
 ) -> dict[str, Any]:
-    """Call the flow of what is asked for, which then shows it as its parameters."""
+    """Call the flow for what is asked for, which then shows it as its parameters."""
     shared: dict[str, Any] = {
         "out": out,
         "profile": asked.profile,
@@ -173,7 +173,7 @@ def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, me
 
 
 def _observer() -> Observer:
-    """The terminal's progress where a person runs the flow, the flow run's log elsewhere."""
+    """The terminal's progress if a user runs the flow, otherwise the flow run's log."""
     return shown_observer() or Lines(get_run_logger().info)
 
 

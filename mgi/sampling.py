@@ -29,14 +29,14 @@ def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, devic
         name: a generator of the zoo or a checkpoint file.
         count: how many samples.
         seed: of the latent codes.
-        truncation: psi; styles are w_mean + psi (w - w_mean). 1 leaves them; less is nearer to the average image.
+        truncation: psi; styles are w_mean + psi (w - w_mean). 1 leaves them; less is closer to the average image.
         device: where to compute.
 
     Returns:
         uint8 [rows * T, columns * T, 3], nearly square.
 
     Raises:
-        GeneratorError: no such generator, or truncation where there are no styles.
+        GeneratorError: no such generator, or truncation without styles.
         mgi.weights.WeightsError: weights are missing.
     """
     generator = load_generator(name, device)

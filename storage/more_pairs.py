@@ -1,4 +1,4 @@
-"""Pairs of a run whose folders hold more images now: those that it has stay, and what is new gets a pair."""
+"""Pairs of a run whose folders hold more images now: the old pairs stay, and new images get a pair."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class TrainingStore:
                 return np.load(array, mmap_mode="r")
             if self.exists:
                 raise InputError(
-                    f"the images in {source} changed since this training started; bring them back, or train anew"
+                    f"the images in {source} changed since this training started; bring them back, or train again"
                 )
         seen = {name: _identity(looker, source / name) for name in names}  # before they are read
         pixels, kept, bad = _decode(source, names, resolution, progress)

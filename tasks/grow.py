@@ -1,7 +1,7 @@
 """Growing a run: what `tasks.growth` decided is written into its folder, and what it makes void is taken back.
 
 A change counts from the moment it is in `run.json`, not yet applied. `settle` takes back what it makes void and then
-says that it is applied; a process that is killed before leaves that to the next one that opens the run for work.
+says that it is applied; if a process is killed before that, the next one that opens the run for work does it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ VOID = {HYPOTHESES: SCORE, SELECTION: SELECT}
 
 
 def grow(store: RunStore, growth: Growth, layout: Layout | None = None) -> RunStore:
-    """Write a growth into the run's folder, whole or not at all; `tasks.settle` then draws its consequences.
+    """Write a growth into the run's folder, whole or not at all; `settle` then takes back what it makes void.
 
     For the process that holds the run's lock.
 
     Args:
         store: the run, as the growth was decided on.
         growth: what is added.
-        layout: `tasks.method.layout_of` the grown configuration; needed where hypotheses are added.
+        layout: `tasks.method.layout_of` the grown configuration; needed if hypotheses are added.
 
     Raises:
         storage.run_store.RunConflict: another process changed the run since. OSError: it cannot be written.
@@ -49,9 +49,9 @@ def grow(store: RunStore, growth: Growth, layout: Layout | None = None) -> RunSt
 
 
 def settle(ledger: Ledger) -> list[dict[str, Any]]:
-    """Take back what the run's latest changes make void, so that the stages make it again, and say that it is done.
+    """Take back what the run's latest changes make void, so the stages make it again, and mark the changes as applied.
 
-    New hypotheses: scores, and what comes after them, of all pairs; pairs that failed for want of a good hypothesis get
+    New hypotheses: scores, and what comes after them, of all pairs; pairs that failed for lack of a good hypothesis get
     another chance. Another choice: all choices with their pictures, and what comes after them. New pairs: nothing,
     unless the rule compares whole sets. Warps and inversions always stay. Pictures of results stay until a better
     hypothesis replaces them, but none of another rule does.
@@ -59,7 +59,7 @@ def settle(ledger: Ledger) -> list[dict[str, Any]]:
     For the process that holds the run's lock, before it decides what is left to do.
 
     Returns:
-        The changes that are applied now and were not, as `storage.run_changes` has them; empty as a rule.
+        The changes that are applied now and were not, as in `storage.run_changes`; usually empty.
     """
     run, store = ledger.run, ledger.run.store
     changes = unapplied(store.header)
@@ -100,7 +100,7 @@ def _delete_results(run: OpenRun, stage: Stage, pair_id: str) -> None:
 
 
 def require_scores(run: OpenRun) -> None:
-    """Nothing, where another choice among the run's hypotheses only has to choose and to render.
+    """Check that another choice among the run's hypotheses only has to choose and to render.
 
     Raises:
         ConfigError: it has no hypotheses, or pairs without scores; one line that says what to do.
@@ -117,10 +117,10 @@ def require_scores(run: OpenRun) -> None:
 
 
 def split_groups(groups: Sequence[Sequence[str]], header: Mapping[str, Any]) -> list[list[str]]:
-    """Groups of hypotheses that are inverted by the same call, split by when the run got them.
+    """Groups of hypotheses that one call inverts, split by when the run got them.
 
-    Where hypotheses compete (`inversion.rungs`) or help each other (`warm_start`), those that came later do so among
-    themselves: the earlier ones have finished, and keep what they came to.
+    If hypotheses compete (`inversion.rungs`) or help each other (`warm_start`), later ones do so among themselves: the
+    earlier ones have finished and keep their results.
 
     Args:
         groups: ids of the hypotheses of each call, as a method announces them for all that the run has now.

@@ -1,8 +1,8 @@
-"""Whether a request is a run that is there, that run grown, or another one.
+"""Whether a request means an existing run, that run grown, or another one.
 
 A run grows by pairs (more images, with --extend), by hypotheses (more of them in the configuration), and by a new
-choice among the hypotheses it has (`mgi select`). Everything else that differs makes another run. A command that was
-true of the run once still is: one that asks for fewer hypotheses than were added since continues the grown run.
+choice among the hypotheses it has (`mgi select`). Any other difference makes another run. A command that once described
+the run still does: if it asks for fewer hypotheses than the run has by now, it continues the grown run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Growth:
-    """What has to be done to a run so that it is what was asked for.
+    """What must be added to a run to make it what was asked for.
 
     `pairs` are the rows to add to the plan: columns `id`, `source`, `exemplar`.
     """
@@ -56,13 +56,13 @@ class Growth:
         return tuple(id for change in self.changes if change.what == what for id in change.added)
 
     def config(self, header: Mapping[str, Any], run: str) -> RunConfig:
-        """The configuration that the run in a folder, whose header this is, has once it is grown."""
+        """The configuration of the run with this header, once it is grown."""
         changes = [*header["changes"], *({"set": change.set} for change in self.changes)]
         return stored_config({**header, "changes": changes}, run)
 
 
 def plan_for(request: Request, run: str, extending: bool) -> tuple[RunStore | None, Plan, Growth | None]:
-    """The run in a folder, the plan of a request to it, and how the run has to grow for that.
+    """The run in a folder, the plan of a request to it, and how the run must grow for that.
 
     Args:
         request: what is asked for.
@@ -70,7 +70,7 @@ def plan_for(request: Request, run: str, extending: bool) -> tuple[RunStore | No
         extending: whether pairs may be added.
 
     Returns:
-        The run, or None where there is none yet; the plan; the growth, or None where the run need not grow.
+        The run, or None if there is none yet; the plan; the growth, or None if the run need not grow.
 
     Raises:
         storage.run_store.RunConflict: it is another run, see `growth`; or weights were replaced since it began.
@@ -87,7 +87,7 @@ def plan_for(request: Request, run: str, extending: bool) -> tuple[RunStore | No
 
 
 def kept_pairs(header: Mapping[str, Any], pairs: pd.DataFrame, extending: bool) -> list[Pair]:
-    """The pairs of a run that another pairing of its folders must not move: all where it gets or got more, else none.
+    """The pairs of a run that a new pairing of its folders must not change: all if it gets or got more, else none.
 
     Args:
         header, pairs: of the run's store.
@@ -101,7 +101,7 @@ def kept_pairs(header: Mapping[str, Any], pairs: pd.DataFrame, extending: bool) 
 
 
 def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan, extending: bool) -> Growth | None:
-    """How the run in a folder has to grow to be what `plan` asks for; None where it is that already.
+    """How the run in a folder must grow to be what `plan` asks for; None if it already is.
 
     Args:
         run: the run's folder, for messages.
@@ -111,7 +111,7 @@ def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan,
 
     Raises:
         storage.run_store.RunConflict: it is another run. The message has a line per difference, old -> new, and says
-            of those that could be growth how to ask for it.
+        how to ask for growth if that would do.
     """
     old, new = grown(header), {"config": plan.request.config.model_dump(mode="json"), "inputs": plan.request.inputs()}
     stages = stored_configs(header, run)
@@ -141,12 +141,12 @@ def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan,
 
 
 def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_bound: float | None) -> Growth | None:
-    """The change that chooses again by another rule or bound; None where the run is chosen like that already.
+    """The change that chooses again by another rule or bound; None if the run already chooses like that.
 
     Raises:
         ConfigError: no such rule, or a bound below 1.
-        storage.run_store.RunConflict: the search of the run kept hypotheses by the rule it has, so that the other one
-            would choose among too few.
+        storage.run_store.RunConflict: the search of the run kept hypotheses by its own rule, so the other one would
+        choose among too few.
     """
     old = stored_config(header, run)
     wanted = {"selection.rule": rule, "selection.fidelity_bound": fidelity_bound}
@@ -161,7 +161,7 @@ def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_
     if old.inversion.rungs and old.inversion.rank_by != "loss" and _ranks_by(old) != _ranks_by(new):
         raise RunConflict(
             f"{run} kept hypotheses by {_ranks_by(old)} on its rungs, so {_ranks_by(new)} cannot choose among all of "
-            "them; start a run of its own with that rule"
+            "them; start a separate run with that rule"
         )
     return Growth((Change(SELECTION, asked),), NO_PAIRS)
 
@@ -179,7 +179,7 @@ def _other_choice(run: str, stages: list[RunConfig], config: RunConfig, differen
 def _other_pairs(
     header: Mapping[str, Any], pairs: pd.DataFrame, table: pd.DataFrame, different: Mapping[str, str]
 ) -> list[str]:
-    """Lines on pairs that the folders give and the run lacks, or the other way round."""
+    """Lines on pairs that the folders give and the run lacks, or the reverse."""
     new, gone = table[~table["id"].isin(pairs["id"])]["id"], pairs[~pairs["id"].isin(table["id"])]["id"]
     why = "files in the folders, or the CSV file, changed"
     if len(new):
@@ -195,7 +195,7 @@ def _other_pairs(
 def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(ids that `config` has and the run lacks, ids that the run has and `config` lacks).
 
-    None of either where the run once had just those of `config`.
+    Both are empty if the run once had just those of `config`.
     """
     wanted, *had = ([h.id for h in c.hypotheses()] for c in (config, *stages))
     if any(set(wanted) == set(ids) for ids in had):

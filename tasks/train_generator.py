@@ -1,4 +1,4 @@
-"""Training a generator on a folder of images: from pictures to a snapshot with a card, killed and continued at will."""
+"""Training a generator on a folder of images: from pictures to a snapshot with a card; kill and resume it any time."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ GRID = 64
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a person asks for.
+    """What the user asks for.
 
     Args:
         images: folder of training images.
         out: folder of the run.
         config: what is trained, and how.
-        steps: optimisation steps in all, those before a resume included.
+        steps: optimisation steps in all, including those before a resume.
         evaluate_every: steps between two scores and grids of samples.
         samples: generated images per score.
         licence: of the images, for the card.
@@ -60,7 +60,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run stands: steps done, its best score and when that was reached."""
+    """The state of a run: steps done, its best score and when that was reached."""
 
     steps: int
     images_seen: int
@@ -70,7 +70,7 @@ class TrainingResult:
 
 
 class Watcher(Protocol):
-    """Is told what a training run does."""
+    """Gets told what a training run does."""
 
     def decoded(self, done: int, total: int) -> None:
         """Images read so far."""
@@ -83,7 +83,7 @@ class Watcher(Protocol):
 
 
 def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) -> TrainingResult:
-    """Train, or go on training, until `request.steps` are done.
+    """Train, or continue training, until `request.steps` are done.
 
     Under `torchrun` every process calls this; the first one writes.
 
@@ -105,7 +105,7 @@ def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) ->
 
 def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher: Watcher) -> None:
     if store.exists and not resume:
-        raise TrainingConflict(f"{store.folder} holds a training run; go on with it by --resume, or use another folder")
+        raise TrainingConflict(f"{store.folder} holds a training run; continue it with --resume, or use another folder")
     if resume:
         _check_same(store.header(), request)
     images = store.images(request.images, request.config.resolution, watcher.decoded)
@@ -157,7 +157,7 @@ def _run(
             if not losses.finite:
                 raise TrainingError(
                     f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
-                    "checkpoint are kept; train anew with a smaller --set learning_rate or a larger --set r1"
+                    "checkpoint are kept; train again with a smaller --set learning_rate or a larger --set r1"
                 )
             due = trainer.steps_done % request.evaluate_every == 0 or trainer.steps_done == request.steps
             if judge is not None and due:
@@ -166,11 +166,11 @@ def _run(
                 _save(store, trainer, best)
                 saved = time.monotonic()
             if world > 1 and due:
-                dist.barrier()  # or the others would wait for the first inside a collective with a timeout
+                dist.barrier()  # otherwise the others would wait for the first inside a collective with a timeout
     except KeyboardInterrupt:
         if rank == 0:
             _save(store, trainer, best)
-            watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume goes on")
+            watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
         raise
 
 

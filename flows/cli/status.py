@@ -1,4 +1,4 @@
-"""`mgi status`: how far a run is, from its markers alone; safe to ask while another process works on it."""
+"""`mgi status`: the progress of a run, from its markers alone; safe to ask while another process works on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def status(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
 ) -> int:
-    """Show the progress of a run. Exit code 3 when it is complete except for quarantined pairs."""
+    """Show the progress of a run. Exit code 3 if it is complete except for quarantined pairs."""
     from flows.status import read_status
 
     state = read_status(str(run))

@@ -20,9 +20,9 @@ LARGEST = 256
 
 @torch.inference_mode()
 def draw(generator: Generator, count: int, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
-    """Random latents: z [n, D] and, where the generator has styles, w [n, D].
+    """Random latents: z [n, D] and, if the generator has styles, w [n, D].
 
-    Each sample depends on the seed and its own number only, but for the last one where D is no multiple of 16: PyTorch
+    Each sample depends on the seed and its own number only, except the last one if D is not a multiple of 16: PyTorch
     draws normal numbers in blocks of 16.
     """
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
@@ -44,7 +44,7 @@ def picture(generator: Generator, latent: Tensor, space: LatentSpace = "z") -> n
 
 
 def read_latents(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of `latents.npz`. Raises ConfigError where it is another file."""
+    """Arrays of `latents.npz`. Raises ConfigError if it is another file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""The model card of a trained generator: what it is, of what, under which licence, how long, how good."""
+"""The model card of a trained generator: what it is, its data, their licence, how long it trained, how good it is."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from mgi.config import ConfigError
 
 @contextmanager
 def processes() -> Iterator[tuple[int, int, torch.device]]:
-    """(rank, processes, device) of this process; more than one where `torchrun` started them.
+    """(rank, processes, device) of this process; more than one if `torchrun` started them.
 
     Raises:
         ConfigError: `torchrun` started several, and this PyTorch cannot connect them.

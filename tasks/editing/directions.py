@@ -37,9 +37,9 @@ SHOWN = 3
 
 
 def write_samples(name: str, count: int, seed: int, folder: Path, device: str = "cpu") -> Iterator[Path]:
-    """Write `latents.npz` (z [n, D] and, where there are styles, w [n, D]) and numbered contact pages of the images.
+    """Write `latents.npz` (z [n, D] and, if there are styles, w [n, D]) and numbered contact pages of the images.
 
-    Each sample depends on the seed and its own number only. Pages that are there already are kept.
+    Each sample depends on the seed and its own number only. Pages that are already there are kept.
 
     Args:
         name: a generator of the zoo or a checkpoint file.
@@ -48,18 +48,18 @@ def write_samples(name: str, count: int, seed: int, folder: Path, device: str = 
         device: where to compute.
 
     Yields:
-        Each file once it is there.
+        Each file as soon as it is there.
     """
     generator = load_generator(name, device)
     drawn = draw(generator, count, seed, device)
     z = torch.from_numpy(drawn["z"])
-    # z comes first and w last: the pages' keys are of these bytes.
+    # z comes first and w last: the pages' keys depend on these bytes.
     arrays = {"z": drawn["z"], "generator": np.array(name), "seed": np.array(seed), **drawn}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(folder / "latents.npz", buffer.getvalue())
     yield folder / "latents.npz"
-    # The weights, too: without styles the latents of two checkpoints under one name are the same.
+    # The weights too: without styles the latents of two checkpoints under one name are the same.
     latents = hashlib.sha256(buffer.getvalue() + generator_sha256(name).encode()).hexdigest()[:32]
     for first in range(0, count, PAGE):
         numbers = range(first, min(first + PAGE, count))
@@ -92,13 +92,13 @@ def fit_direction(
     threshold: float | None = None,
     positive: str | None = None,
 ) -> Fit:
-    """Write the boundary between two classes of labelled samples as `target` and what is known of it beside it.
+    """Write the boundary between two classes of labelled samples as `target`, with a description next to it.
 
     Args:
         latents_path: `latents.npz` of `write_samples`.
         labels_path: CSV with the columns index and label; samples without a label are left out.
         target: the `.npy` to write.
-        space: z or w; None: w where the file has it.
+        space: z or w; None: w if the file has it.
         threshold: labels are numbers, and positive above it; None: above their median, unless there are just two.
         positive: the label on the side to which the direction points; None: the one that sorts last.
 
@@ -191,6 +191,6 @@ def _describe(found: Components, number: int, name: str, samples: int, seed: int
 
 
 def _write_direction(path: Path, vector: np.ndarray, known: dict[str, Any]) -> None:
-    """The description first: a direction without one would be taken for any space's."""
+    """The description first: a direction without one would pass for any space."""
     write_text(sidecar_of(path), json.dumps(known, indent=1) + "\n")
     write_bytes(path, direction_bytes(vector))

@@ -1,4 +1,4 @@
-"""Inverted pictures moved along a direction: a strip per pair, and full pictures for those who want them."""
+"""Inverted pictures moved along a direction: a strip per pair, and full pictures if they are wanted."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def finished_pairs(job: Job, wanted: Sequence[str] | None, limit: int | None) ->
 
     Args:
         job: the run.
-        wanted: these only; None for all.
-        limit: at most so many.
+        wanted: only these; None for all.
+        limit: at most this many.
 
     Raises:
         ConfigError: an unknown id, one without a result, or no result in the whole run.
@@ -55,20 +55,20 @@ def finished_pairs(job: Job, wanted: Sequence[str] | None, limit: int | None) ->
         if pair_id not in known:
             raise ConfigError(f"{job.run} has no pair {pair_id}; ids are the names in {job.run}/final, without .png")
         if pair_id not in done:
-            raise ConfigError(f"pair {pair_id} has no result yet; `mgi resume {job.run}` goes on")
+            raise ConfigError(f"pair {pair_id} has no result yet; `mgi resume {job.run}` continues it")
     finished = [pair_id for pair_id in known if pair_id in done and (not wanted or pair_id in wanted)][:limit]
     if not finished:
-        raise ConfigError(f"{job.run} holds no result to edit yet; `mgi resume {job.run}` goes on")
+        raise ConfigError(f"{job.run} holds no result to edit yet; `mgi resume {job.run}` continues it")
     return finished
 
 
 def strip_path(run: str | Path, direction: Direction, pair_id: str) -> Path:
-    """Where a pair's strip is."""
+    """The path of a pair's strip."""
     return Path(run) / FOLDER / direction.name / f"{pair_id}.png"
 
 
 def full_path(run: str | Path, direction: Direction, pair_id: str, amount: float) -> Path:
-    """Where a full picture is."""
+    """The path of a full picture."""
     return Path(run) / FOLDER / direction.name / pair_id / f"{words_of(amount)}.png"
 
 
@@ -113,7 +113,7 @@ def _editing(run: OpenRun) -> Edits:
 
 
 def seen(run: OpenRun, pair_id: str) -> list[Cell]:
-    """What was given and, where it is something else, what was inverted: a warp or a degraded picture."""
+    """The input and, if it is something else, what was inverted: a warp or a degraded picture."""
     source, warp = (run.store.read(f"warp/{name}", run.index(pair_id)) for name in ("source", "warp"))
     cells: list[Cell] = [("picture" if run.config.task == "invert" else "source", source)]
     if not np.array_equal(source, warp):

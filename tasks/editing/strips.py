@@ -1,4 +1,4 @@
-"""Pictures side by side with a word over each: what edits, directions and samples are shown as."""
+"""Pictures side by side with a word over each, to show edits, directions and samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAND, GAP = 24, 4
 SMALLEST, LARGEST = 128, 256
 """Sides of the pictures: smaller ones are enlarged, larger ones reduced."""
 KEY = "mgi:key"
-"""The PNG text that tells of what a picture was made: one whose key is still right is not made again."""
+"""The PNG text that says what a picture was made from: a picture whose key is still right is not made again."""
 
 Cell = tuple[str, np.ndarray]
 """A word and a picture uint8 [H,W,3]."""
@@ -27,7 +27,7 @@ def strip(rows: Sequence[Sequence[Cell]], side: int | None = None) -> np.ndarray
 
     Args:
         rows: from the top, each from the left; rows may differ in length.
-        side: of the pictures; None: that of the last one, brought between SMALLEST and LARGEST.
+        side: of the pictures; None: that of the last one, clipped to between SMALLEST and LARGEST.
     """
     side = side or min(LARGEST, max(SMALLEST, rows[0][-1][1].shape[0]))
     width = max(len(row) for row in rows) * (side + GAP) - GAP
@@ -47,7 +47,7 @@ def has_key(path: Path, key: str) -> bool:
         with Image.open(path) as image:
             image.load()
             return image.info.get(KEY) == key
-    except (OSError, ValueError, SyntaxError):  # missing, cut off, or no picture: it is made again
+    except (OSError, ValueError, SyntaxError):  # missing, cut off, or not a picture: it is made again
         return False
 
 

@@ -1,4 +1,4 @@
-"""What the report says of how a run has grown."""
+"""What the report says about how a run has grown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage `report`: the tables, the contact sheet and the page of a run, from what its store holds and nothing else."""
+"""Stage `report`: the tables, the contact sheet and the page of a run, from its store alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tasks.stored import stored_config
 PAGE = "report.html"
 GALLERY = 48
 """Pairs shown as pictures on the page and the sheet. All pairs are in the tables, all results in final/."""
-STAND_IN = "stand-ins with random weights: this sheet shows that the run ends, not what it gives"
+STAND_IN = "stand-ins with random weights: this sheet shows that the run works, not what it gives"
 BEFORE = {"translate": "warp", "invert": "observed picture"}
 """What the result can be compared with on the page."""
 LANES = 1200
@@ -47,7 +47,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     Args:
         store: the run.
         method: renders hypotheses that have no picture yet; may be a function that loads it.
-        seconds: wall-clock time of the command that asks, shown beside the time of the work itself.
+        seconds: wall-clock time of the command that asks, shown next to the time of the work itself.
 
     Returns:
         Path of the page.
@@ -113,7 +113,7 @@ def _card(
     losses: dict[str, list[np.ndarray]],
     warped: bool,
 ) -> dict[str, Any]:
-    """Everything the gallery shows of one pair; its loss curves are also added to `losses` for the run's mean."""
+    """Everything the gallery shows for one pair; its loss curves are also added to `losses` for the run's mean."""
     pair_id, index = pair["pair_id"], pair["index"]
     curves: dict[str, np.ndarray] = {}
     tiles = []
@@ -178,7 +178,7 @@ def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
 
 
 def _method(config: RunConfig) -> str:
-    """What the run's method is, in a line; its package may be gone."""
+    """The run's method in one line; its package may be gone."""
     try:
         found = method_of(config.method)
     except ConfigError:
@@ -195,7 +195,7 @@ def _domain(config: RunConfig) -> str:
 
 
 def _weights(config: RunConfig, header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All networks that touched the numbers, with their licences; one given as a file has none that we know."""
+    """All networks behind the numbers, with their licences; one given as a file has none that we know."""
     from mgi.weights import zoo
 
     known = {entry.name: entry for entry in zoo.entries()}

@@ -149,7 +149,7 @@ def test_refusals_leave_everything_as_it_is(images: Path, whole: Path, tmp_path:
     table = [
         ((tmp_path / "nowhere", "--out", tmp_path / "a", *small), 2, "does not exist"),
         ((few, "--out", tmp_path / "b", *small), 2, "holds 5 usable images, expected at least 50"),
-        ((images, "--out", whole, *small), 2, "go on with it by --resume"),
+        ((images, "--out", whole, *small), 2, "continue it with --resume"),
         ((images, "--out", whole, *small, "--resume", "--seed", "1"), 2, "seed: 0 -> 1"),
         ((few, "--out", whole, *small, "--resume"), 2, "changed since this training started"),
         ((images, "--out", tmp_path / "c", "--resume", *small), 2, "holds no training run"),
