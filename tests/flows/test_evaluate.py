@@ -122,7 +122,7 @@ def test_what_cannot_be_measured_is_said(inputs: Path, tmp_path: Path, rows: dic
     assert set(numbers(tmp_path / "run")["metric"]) == {"l2"}
     with pytest.raises(RegistryError, match="unknown metric 'beauty'; use one of l2, vgg"):
         resume(tmp_path / "run", "beauty")
-    with pytest.raises(RegistryError, match="metric set-fid is of whole sets"):
+    with pytest.raises(RegistryError, match="metric set-fid is for whole sets"):
         resume(tmp_path / "run", "set-fid")
 
 
