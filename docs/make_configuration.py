@@ -90,6 +90,8 @@ def page() -> str:
 
 
 def _table(model: type[BaseModel], prefix: str) -> str:
+    if not model.model_fields:
+        return f"Any key: `{prefix}strength = 0.5`, say.\n"
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

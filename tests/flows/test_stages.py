@@ -122,7 +122,7 @@ def test_keys_split_back_into_pairs_and_name_the_markers(folder: Path) -> None:
 def test_what_is_left_and_what_is_ready(folder: Path) -> None:
     translate(folder)
     ledger = ledger_of(folder)
-    warp, invert, score, select = ledger.stages
+    warp, invert, score, select, _ = ledger.stages
     first, *others = pairs = ledger.run.pair_ids()
     lane = f"{first}.L05N02"
     ledger.run.store.forget("invert", lane)
@@ -169,7 +169,7 @@ def test_a_finished_run_lists_every_folder_once_and_reads_no_marker(
 
     monkeypatch.setattr(RunStore, "keys_done", listing)
     monkeypatch.setattr(RunStore, "done", reading)
-    once = {stage.name: 1 for stage in table.STAGES}
+    once = {stage.name: 1 for stage in ledger_of(folder).stages}
     assert resume(folder).computed == {}
     assert listed == once
     listed.clear()
@@ -218,7 +218,7 @@ def test_a_row_is_all_that_a_stage_needs(folder: Path, with_measure: Callable[[S
     assert status["stages"]["measure"] == {"done": 2 * PAIRS, "total": 2 * PAIRS, "failed": PAIRS}
     store = RunStore.open(folder / "run")
     rows = read_rows(store, RunConfig.model_validate(store.header["config"]))
-    assert list(rows.stage_seconds) == ["warp", "invert", "score", "select", "measure"]
+    assert list(rows.stage_seconds) == ["warp", "invert", "score", "select", "evaluate", "measure"]
 
     marker = next((folder / "run" / "done" / "measure").glob("*.width-v1.5.json"))
     marker.unlink()

@@ -19,6 +19,8 @@ image_size = 32
 [inversion]
 hypotheses = ["L04N10", "L05N20"]
 steps = 5
+[align]
+mode = "never"
 """
 
 
@@ -53,7 +55,7 @@ def mgi(folder: Path, *arguments: str, file_limit: int | None = None, stub: bool
     env = {key: value for key, value in os.environ.items() if not key.startswith(("MGI_", "PREFECT_"))}
     env |= {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path[1:]]), "OMP_NUM_THREADS": "1"}
     env |= {"MGI_OFFLINE": "1", "MGI_WEIGHTS_DIR": str(folder / "weights"), "COLUMNS": "200"}
-    env |= {"MGI_METHOD_FACTORY": "stub_method:load"} if stub else {}
+    env |= {"MGI_METHOD_FACTORY": "stub_method:load", "MGI_METRICS": "none"} if stub else {}
     command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
 
     def limit() -> None:
