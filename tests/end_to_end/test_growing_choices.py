@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -113,13 +111,17 @@ def test_choosing_again_is_refused_in_one_line(inputs: Path, tmp_path: Path) -> 
     assert f"`mgi select {run} --rule sifid --fidelity-bound 1.5`" in refused.stderr
 
 
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_choosing_again_after_a_kill_before_anything_was_taken_back(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     translate(inputs, run, "--limit", "2")
     with monkeypatch.context() as context:
-        context.setattr("flows.session.settle", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        context.setattr("flows.session.settle", interrupted)
         mgi("select", run, "--rule", "set-fid", "--workers", "0", code=130)
     assert not RunStore.open(run).header["changes"][0]["applied"]
     mgi("resume", run, "--workers", "0")
