@@ -196,10 +196,12 @@ def _report(session: Session) -> str | None:
     """Build the report where anything is newer than it; returns its path."""
     path = Path(session.job.run) / "report.html"
     marker = session.run.store.done(REPORT, REPORT)
-    state = {
+    state: dict[str, Any] = {
         "results": len(session.ledger.finished(session.run.pair_ids())),
         "quarantined": len(session.run.store.quarantined()),
     }
+    if session.run.metric_keys:  # runs of before have no such entry, and are not reported again for its sake
+        state["metrics"] = session.run.metric_keys
     if not session.computed and path.exists() and marker is not None and marker.get("state") == state:
         return str(path)
     session.observer.say("building the report")

@@ -80,6 +80,14 @@ def test_a_finished_run_gets_numbers_and_nothing_else(inputs: Path, tmp_path: Pa
     assert read_status(str(run))["stages"]["evaluate"] == {"done": 4, "total": 4, "failed": 0}
 
 
+def test_fewer_metrics_leave_the_tables_at_once(inputs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    translate(inputs, run, "l2,bright")
+    assert resume(run, "bright").computed == {}
+    assert set(numbers(run)["metric"]) == {"bright"}
+    assert "l2 ↓" not in (run / "report.html").read_text()
+
+
 def test_they_are_in_every_table_and_on_the_page(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     translate(inputs, run, "bright")
