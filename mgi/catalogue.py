@@ -75,19 +75,20 @@ def _metric_row(row: Row) -> dict[str, Any]:
         "per": "set" if isinstance(found, SetMetric) else "pair",
         "needs": list(found.needs),
         "summary": found.summary,
-        **_networks(found.weights, "that of the domain" if "domain" in found.needs else "none needed"),
+        **_networks(found.weights, "that of the domain" if "domain" in found.needs else ""),
         "reference": found.reference,
         "package": row.package,
     }
 
 
-def _networks(names: Sequence[str], none: str = "none needed") -> dict[str, Any]:
-    """{"networks": a word on all, "weights": {name: state}}."""
+def _networks(names: Sequence[str], none: str = "") -> dict[str, Any]:
+    """{"state": of all, "networks": their names in words, "weights": {name: state}}."""
     known = {entry.name: entry for entry in weights.entries()}
     states = {name: weights.state(known[name]) if name in known else "no such network" for name in names}
-    bad = [f"{state}: {name}" for name, state in states.items() if state != "here"]
-    return {"networks": ", ".join(bad) or ("here" if states else none), "weights": states}
+    said = [name if state == "here" else f"{name} ({state})" for name, state in states.items()]
+    whole = "here" if set(states.values()) <= {"here"} else "missing"
+    return {"state": whole, "networks": ", ".join(said) or none, "weights": states}
 
 
 def _broken(row: Row, error: ConfigError) -> dict[str, Any]:
-    return {"name": row.name, "summary": str(error), "networks": "cannot be loaded", "package": row.package}
+    return {"name": row.name, "summary": str(error), "state": "broken", "networks": "", "package": row.package}

@@ -22,8 +22,8 @@ def methods(as_json: JsonOption = False) -> int:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for row in rows:
-        said = [row["summary"], *(f"({row[key]})" for key in ("paper",) if row.get(key)), _package(row)]
-        out.print(f"{row['name']:<21}{row['networks']:<26}{' '.join(filter(None, said))}", markup=False)
+        paper = f" ({row['paper']})" if row.get("paper") else ""
+        out.print(f"{row['name']:<21}{row['state']:<9}{row['summary']}{paper}{_ending(row)}", markup=False)
     return 0
 
 
@@ -38,12 +38,14 @@ def metrics(as_json: JsonOption = False) -> int:
         return 0
     for row in rows:
         name = f"{row['name']}{'*' if row.get('standard') else ''}"
-        said = [row["summary"], f"[{row['unit']}]" if row.get("unit") else "", _package(row)]
+        unit = f" in {row['unit']}" if row.get("unit") else ""
         of = "" if row.get("per", "pair") == "pair" else "of a whole set: "
-        line = f"{name:<18}{row.get('better', ' ')} {row['networks']:<26}{of}{' '.join(filter(None, said))}"
+        line = f"{name:<18}{row.get('better', ' ')} {row['state']:<9}{of}{row['summary']}{unit}{_ending(row)}"
         out.print(line, markup=False)
     return 0
 
 
-def _package(row: dict[str, Any]) -> str:
-    return "" if row["package"] == "mgi" else f"(package {row['package']})"
+def _ending(row: dict[str, Any]) -> str:
+    """Networks, and the package if it is another one."""
+    networks = f" · networks: {row['networks']}" if row["networks"] else ""
+    return networks + ("" if row["package"] == "mgi" else f" · package {row['package']}")
