@@ -8,6 +8,8 @@ import os
 import random
 from pathlib import Path
 
+from storage.file_names import shown
+
 PAIRINGS = ("zip", "product", "random")
 """Pairings by name; anything else is the path of a CSV file with the columns source and exemplar."""
 
@@ -41,7 +43,7 @@ def list_images(folder: str | Path) -> list[str]:
     """Images in `folder` and the folders below it: paths relative to it, with `/`, sorted.
 
     Hidden files, hidden folders and folders that hold a run are left out. Files are recognised by their suffix; whether
-    they can be read shows later.
+    they can be read shows later. Names are text that any file can hold: see `storage.file_names`.
 
     Raises:
         InputError: the folder is missing, is not a folder, cannot be listed, or holds no image.
@@ -60,9 +62,10 @@ def list_images(folder: str | Path) -> list[str]:
             folders[:] = [name for name in folders if not name.startswith(".")]
             base = Path(here).relative_to(root)
             names = [n for n in files if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
-            found += [(base / name).as_posix() for name in names]
+            found += [shown((base / name).as_posix()) for name in names]
     except OSError as error:
-        raise InputError(f"folder {folder} cannot be listed ({error.strerror}); check its permissions") from None
+        where = shown(str(error.filename or folder))
+        raise InputError(f"folder {where} cannot be listed ({error.strerror}); check its permissions") from None
     if not found:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         raise InputError(f"folder {folder} holds no images; expected files ending in {known}")
