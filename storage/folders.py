@@ -8,6 +8,7 @@ import os
 import random
 from pathlib import Path
 
+from storage.file_identity import MACHINE_ERRORS
 from storage.file_names import shown
 
 PAIRINGS = ("zip", "product", "random")
@@ -37,6 +38,33 @@ SUFFIXES = frozenset(
 
 class InputError(ValueError):
     """Input folders or a pairing that cannot be used; one line that says what to do."""
+
+
+class FolderGone(OSError):
+    """A folder of pictures that a run began with is not there any more; one line that names it and says what to do."""
+
+
+def require_folder(folder: str | Path, run: str | Path) -> None:
+    """Make sure that a missing picture is missing alone: its folder is there and shows something.
+
+    Raises:
+        FolderGone: it is missing, is no folder, cannot be listed, or is empty as a disk's folder is while the disk is
+            not mounted. `run` is the run that stops.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            if any(not entry.name.startswith(".") for entry in entries):
+                return
+        found = "is empty"
+    except FileNotFoundError:
+        found = "is gone"
+    except NotADirectoryError:
+        found = "is no folder any more"
+    except OSError as error:
+        if error.errno in MACHINE_ERRORS:
+            raise
+        found = f"cannot be listed ({error.strerror})"
+    raise FolderGone(f"folder {folder} {found}; mount its disk or bring it back, then run `mgi resume {run}`")
 
 
 def list_images(folder: str | Path) -> list[str]:
