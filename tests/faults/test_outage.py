@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import runs
 from growing import computed, mgi, translate
 from runs import make_inputs
 
@@ -87,6 +88,18 @@ def test_a_finished_run_outlives_its_pictures(tmp_path: Path) -> None:
     translate(inputs, run)
     vanish(inputs / "sources")
     mgi("resume", run, "--workers", "0")
+
+
+@pytest.mark.slow
+def test_an_outage_on_a_worker_stops_the_run(tmp_path: Path) -> None:
+    inputs, run = make_inputs(tmp_path / "in", PAIRS), tmp_path / "run"
+    pairs = inputs / "pairs.csv"
+    pairs.write_text("source,exemplar\ns00.png,e00.png\ns01.png,e01.png\n", encoding="utf-8")
+    unmount(inputs / "exemplars")
+    ended = runs.mgi(runs.translate_command(inputs, run, "--pairing", pairs, "--workers", "2"))
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert [line for line in ended.stderr.splitlines() if line.startswith("mgi: ") and "exemplars is empty" in line]
+    assert RunStore.open(run).quarantined() == {}
 
 
 def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
