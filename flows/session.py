@@ -14,6 +14,7 @@ from typing import Any
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from storage.starts import Starts
 from tasks.evaluation import decide
 from tasks.grow import settle, split_groups
 from tasks.method import Layout, layout_of
@@ -21,6 +22,7 @@ from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
 from tasks.unit import Job, OpenRun, Outcome
 from tasks.workers.cluster import Lost, Pool, open_pool
+from tasks.workers.deaths import run_counted
 from tasks.workers.sizing import default_workers
 
 
@@ -38,6 +40,7 @@ class Session:
         self.computed: Counter[str] = Counter()
         self._workers, self._scheduler = workers, scheduler
         self._quarantined: set[str] = set(self.run.store.quarantined())
+        self._starts = Starts(self.run.store.path)
         self._chosen: dict[str, Choices] = {}
         self._stack = ExitStack()
         self._pool: Pool | None = None
@@ -74,8 +77,9 @@ class Session:
         if not left:
             return
         untouched = not self.ledger.done(stage)
-        calls = stage.calls(Shard(self.run, left, untouched, lambda: self.layout, self._choices(stage)))
-        for position, result in self.pool.run(stage.compute, [(self.job, *call) for call in calls]):
+        died = self._starts.deaths
+        calls = stage.calls(Shard(self.run, left, untouched, lambda: self.layout, self._choices(stage), died))
+        for position, result in run_counted(self.pool, self._starts, stage, self.job, calls):
             lost = isinstance(result, Lost)
             for outcome in stage.lost(self.job, calls[position], result.reason) if lost else result:
                 self._record(stage, outcome)
@@ -100,6 +104,7 @@ class Session:
     def release_quarantined(self) -> None:
         """Take every quarantined pair back; units that failed are forgotten, so they are tried again."""
         self.ledger.forget_failures(self._quarantined)
+        self._starts.forget(list(self._starts.deaths))
         for pair_id in sorted(self._quarantined):
             self.run.store.release(pair_id)
             self.log.info("released", pair=pair_id)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 UNREADABLE = ""
 """Stands for the hash of a file that is there and cannot be read."""
 
-_OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+MACHINE_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors of the machine; they say nothing about the file."""
 
 
@@ -70,7 +70,7 @@ class Looker:
 def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - a Path object for each of thousands would cost more than the look
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return None
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns) if stat.S_ISREG(found.st_mode) else None
 
@@ -80,6 +80,6 @@ def _sha256(path: str) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        if error.errno in _OUR_FAULT:
+        if error.errno in MACHINE_ERRORS:
             raise
         return UNREADABLE

@@ -8,6 +8,9 @@ import os
 import random
 from pathlib import Path
 
+from storage.file_identity import MACHINE_ERRORS
+from storage.file_names import shown
+
 PAIRINGS = ("zip", "product", "random")
 """Pairings by name; anything else is the path of a CSV file with the columns source and exemplar."""
 
@@ -37,11 +40,38 @@ class InputError(ValueError):
     """Input folders or a pairing that cannot be used; one line that says what to do."""
 
 
+class FolderGone(OSError):
+    """A folder of pictures that a run began with is not there any more; one line that names it and says what to do."""
+
+
+def require_folder(folder: str | Path, run: str | Path) -> None:
+    """Make sure that a missing picture is missing alone: its folder is there and shows something.
+
+    Raises:
+        FolderGone: it is missing, is no folder, cannot be listed, or is empty as a disk's folder is while the disk is
+            not mounted. `run` is the run that stops.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            if any(not entry.name.startswith(".") for entry in entries):
+                return
+        found = "is empty"
+    except FileNotFoundError:
+        found = "is gone"
+    except NotADirectoryError:
+        found = "is no folder any more"
+    except OSError as error:
+        if error.errno in MACHINE_ERRORS:
+            raise
+        found = f"cannot be listed ({error.strerror})"
+    raise FolderGone(f"folder {folder} {found}; mount its disk or bring it back, then run `mgi resume {run}`")
+
+
 def list_images(folder: str | Path) -> list[str]:
     """Images in `folder` and the folders below it: paths relative to it, with `/`, sorted.
 
     Hidden files, hidden folders and folders that hold a run are left out. Files are recognised by their suffix; whether
-    they can be read shows later.
+    they can be read shows later. Names are text that any file can hold: see `storage.file_names`.
 
     Raises:
         InputError: the folder is missing, is not a folder, cannot be listed, or holds no image.
@@ -60,9 +90,10 @@ def list_images(folder: str | Path) -> list[str]:
             folders[:] = [name for name in folders if not name.startswith(".")]
             base = Path(here).relative_to(root)
             names = [n for n in files if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
-            found += [(base / name).as_posix() for name in names]
+            found += [shown((base / name).as_posix()) for name in names]
     except OSError as error:
-        raise InputError(f"folder {folder} cannot be listed ({error.strerror}); check its permissions") from None
+        where = shown(str(error.filename or folder))
+        raise InputError(f"folder {where} cannot be listed ({error.strerror}); check its permissions") from None
     if not found:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         raise InputError(f"folder {folder} holds no images; expected files ending in {known}")

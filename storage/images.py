@@ -12,8 +12,8 @@ refused        truncated or unreadable files, more than Pillow's limit of pixels
 
 from __future__ import annotations
 
-import errno
 import io
+import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from storage.atomic import write_bytes
+from storage.file_identity import MACHINE_ERRORS
+from storage.file_names import exists_with_other_bytes
 
 MIN_SIDE = 32
 """Faces in smaller images are too small for features to match."""
-
-_OUR_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""Errors of the machine; they say nothing about the image."""
 
 
 class BadImage(ValueError):
@@ -55,10 +54,7 @@ def read_image(path: str | Path) -> ReadImage:
         OSError: the machine is out of file handles or memory.
     """
     path = Path(path)
-    if not path.is_file():
-        kind = "is not a file" if path.exists() else "does not exist"
-        raise BadImage(f"{path} {kind}; bring it or remove it from the pairs")
-    if path.stat().st_size == 0:
+    if _size(path) == 0:
         raise BadImage(f"{path} is empty (0 bytes); bring it again or remove it")
     try:
         with warnings.catch_warnings():
@@ -75,7 +71,7 @@ def read_image(path: str | Path) -> ReadImage:
     except UnidentifiedImageError:
         raise BadImage(f"{path} is damaged or of no known image format; bring it as PNG or remove it") from None
     except OSError as error:
-        if error.errno in _OUR_FAULT:
+        if error.errno in MACHINE_ERRORS:
             raise
         raise BadImage(f"{path} cannot be read ({_reason(error)}); bring it again or remove it") from None
     except Exception as error:  # a damaged file can make a decoder fail in any way
@@ -106,6 +102,23 @@ def write_png(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] 
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", pnginfo=info, compress_level=6)
     write_bytes(path, buffer.getvalue())
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file that is there. Raises BadImage if it is not, or if nothing can be said about it."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if exists_with_other_bytes(str(path)):
+            raise BadImage(f"{path} has a name that is not UTF-8; rename it") from None
+        raise BadImage(f"{path} does not exist; bring it or remove it from the pairs") from None
+    except (OSError, ValueError) as error:  # a name that no file can have, a folder that cannot be entered
+        if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+            raise
+        raise BadImage(f"{path} cannot be read ({_reason(error)}); bring it again or remove it") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise BadImage(f"{path} is not a file; bring it or remove it from the pairs")
+    return found.st_size
 
 
 def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:

@@ -7,7 +7,7 @@ how they are called and what a failure means. All code that runs, shows, counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -49,6 +49,8 @@ class Shard:
     """How the method wants to be called. Asking loads networks on a worker, so only stages that need it ask."""
     choices: Choices
     """The choices, for a stage that chooses for the whole set; else empty."""
+    died: Collection[str] = ()
+    """What processes died in, as `Stage.begun` names it; such a pair shares no call with others."""
 
 
 def one_key(run: OpenRun, pair_id: str) -> list[str]:
@@ -59,6 +61,11 @@ def one_key(run: OpenRun, pair_id: str) -> list[str]:
 def one_call_per_pair(shard: Shard) -> list[Call]:
     """The calls of a unit function that takes a pair's id and nothing else."""
     return [(pair_id,) for pair_id in shard.left]
+
+
+def first_argument(call: Call) -> list[str]:
+    """The pair of a call that takes a pair's id first."""
+    return [call[0]]
 
 
 def always(config: RunConfig) -> bool:
@@ -88,6 +95,8 @@ class Stage:
     """Keys of a pair's units: the pair's id, or that, a dot and more. `tasks.unit.pair_of` splits them."""
     calls: Callable[[Shard], list[Call]] = one_call_per_pair
     """The calls of the unit function that do what is left of a shard; one call may do several units."""
+    pairs_of: Callable[[Call], list[str]] = first_argument
+    """Ids of the pairs that a call works on."""
     result: str = ""
     """The file that a unit leaves for people, with `{}` for its key. A unit whose file was moved away is not done."""
     publish_lost: Callable[[Job, Call, str], list[Outcome]] | None = None
@@ -102,6 +111,10 @@ class Stage:
     def quarantines(self) -> bool:
         """Whether a failed unit takes its pair out of the run."""
         return self.publish_lost is None
+
+    def begun(self, call: Call) -> list[str]:
+        """Names, `STAGE.PAIR`, by which deaths of the process in a call are counted."""
+        return [f"{self.name}.{pair_id}" for pair_id in self.pairs_of(call)]
 
     def lost(self, job: Job, call: Call, reason: str) -> list[Outcome]:
         """Outcomes of a call whose workers died."""

@@ -38,7 +38,11 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
 
     Returns:
         One outcome; failed when an image cannot be used or the work refuses the pair.
+
+    Raises:
+        storage.folders.FolderGone: not one image is missing but its whole folder, which says nothing about the pair.
     """
+    from storage.folders import require_folder
     from storage.images import BadImage, read_image  # imports Pillow; only processes that compute should wait for it
 
     run, start = job.open(), time.perf_counter()
@@ -54,6 +58,8 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
     try:
         images = [read_image(path) for path in paths]
     except BadImage as error:
+        for side in ("sources", "exemplars")[: len(paths)]:
+            require_folder(run.store.header["inputs"][side], run.store.path)
         return refused(one_line(error))
     run.translator()  # outside of try: networks that cannot be loaded are not the pair's fault
     try:

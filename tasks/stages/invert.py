@@ -154,9 +154,15 @@ def _calls(shard: Shard) -> list[Call]:
         for group in layout.groups:
             batch = pairs[start : start + layout.lanes]
             todo = [pair for pair in batch if any(lane_key(pair, id) in shard.left[pair] for id in group)]
-            if todo:
-                calls.append((group, todo, shard.untouched and not calls))
+            alone = [pair for pair in todo if STAGE.begun((group, [pair]))[0] in shard.died]
+            for some in [[pair for pair in todo if pair not in alone], *([pair] for pair in alone)]:
+                if some:
+                    calls.append((group, some, shard.untouched and not calls))
     return calls
+
+
+def _pairs_of(call: Call) -> list[str]:
+    return list(call[1])
 
 
 STAGE = Stage(
@@ -167,5 +173,6 @@ STAGE = Stage(
     used_by=searches,
     keys=_keys,
     calls=_calls,
+    pairs_of=_pairs_of,
     publish_lost=publish_lost,
 )
