@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from mgi.addresses import shown
 from tasks.stages.plan import versions
 from tasks.workers.sizing import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
 
@@ -29,7 +30,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Every check, in the order of the report; none raises."""
+    """Every check, in the order of the report; none raises, and none shows a password."""
     checks: list[Check] = []
     for examination in (_versions, _requirements, _torch, _workers, _weights, _disk, _prefect, _environment):
         try:
@@ -37,7 +38,7 @@ def examine() -> list[Check]:
         except Exception as error:
             name = examination.__name__.strip("_")
             checks.append(Check("bad", name, f"{type(error).__name__}: {error}", "reinstall the package"))
-    return checks
+    return [replace(check, found=shown(check.found), advice=shown(check.advice)) for check in checks]
 
 
 def _versions() -> list[Check]:
@@ -136,24 +137,22 @@ def _prefect() -> list[Check]:
 
 
 def _reach(url: str) -> Check:
-    from urllib.request import urlopen
+    import requests  # takes a user and a password in the address, unlike urllib, which repeats them in its error
 
-    from mgi.weights.web import shown
+    from mgi.weights.web import reason
 
     try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:
-            answer.read()
-    except (OSError, ValueError) as error:
+        requests.get(f"{url.rstrip('/')}/health", timeout=5).raise_for_status()
+    except (requests.RequestException, ValueError) as error:
         advice = "start it with `prefect server start`, or unset PREFECT_API_URL to work without"
-        return Check("bad", "prefect", shown(f"no server answers at {url} ({error})"), advice)
-    return Check("ok", "prefect", shown(f"server at {url}"))
+        return Check("bad", "prefect", f"no server answers at {url} ({reason(error)})", advice)
+    return Check("ok", "prefect", f"server at {url}")
 
 
 def _environment() -> list[Check]:
     from flows.settings import load_settings
-    from mgi.weights.web import shown
 
     load_settings()
     names = sorted(name for name in os.environ if name.startswith("MGI_"))
-    values = " ".join(f"{name}={shown(os.environ[name])}" for name in names)
+    values = " ".join(f"{name}={os.environ[name]}" for name in names)
     return [Check("ok", "environment", values or "no MGI_* variable")]

@@ -1,13 +1,15 @@
-"""RUN/log.jsonl: one JSON line per event of a run, to see later what happened when."""
+"""RUN/log.jsonl: one JSON line per event of a run, to see later what happened when. It holds no password."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from mgi.addresses import shown
 
 
 @contextmanager
@@ -22,9 +24,14 @@ def run_log(run: str) -> Iterator[Any]:
             structlog.WriteLogger(file),
             processors=[
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                _without_secrets,
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
+
+
+def _without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {name: shown(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from flows.log import run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from storage.parts import sweep
 from storage.starts import Starts
 from tasks.evaluation import decide
 from tasks.grow import settle, split_groups
@@ -44,6 +45,7 @@ class Session:
         self._chosen: dict[str, Choices] = {}
         self._stack = ExitStack()
         self._pool: Pool | None = None
+        self._died = False
 
     @property
     def pool(self) -> Pool:
@@ -60,8 +62,10 @@ class Session:
         return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
 
     def close(self) -> None:
-        """Stop the workers, if any were started."""
+        """Stop the workers, if any were started, and remove what those that died were writing."""
         self._stack.close()
+        if self._died:
+            sweep(self.run.store.path)
 
     def alive(self, pair_ids: Iterable[str]) -> list[str]:
         """The pairs that are not in quarantine."""
@@ -81,6 +85,7 @@ class Session:
         calls = stage.calls(Shard(self.run, left, untouched, lambda: self.layout, self._choices(stage), died))
         for position, result in run_counted(self.pool, self._starts, stage, self.job, calls):
             lost = isinstance(result, Lost)
+            self._died = self._died or lost
             for outcome in stage.lost(self.job, calls[position], result.reason) if lost else result:
                 self._record(stage, outcome)
                 yield outcome

@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from storage.parts import ENDING, prefix_of
+
 
 def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
     """Make `path` hold exactly `data`; nobody ever sees a part of it under that name.
@@ -57,7 +59,7 @@ def write_text(path: str | Path, text: str) -> bool:
 
 
 def _temporary(final: Path) -> tuple[int, str]:
-    return tempfile.mkstemp(dir=final.parent, prefix=f".{final.name[:60]}.", suffix=".part")
+    return tempfile.mkstemp(dir=final.parent, prefix=prefix_of(final), suffix=ENDING)
 
 
 def _umask() -> int:

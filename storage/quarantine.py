@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.atomic import write_text
+from storage.cells import harmless, original
 
 _COLUMNS = ("pair_id", "stage", "reason")
 
@@ -24,7 +25,8 @@ def read(path: Path) -> dict[str, Quarantined]:
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        return {row["pair_id"]: Quarantined(row["stage"], row["reason"]) for row in csv.DictReader(file)}
+        rows = [{name: original(row[name]) for name in _COLUMNS} for row in csv.DictReader(file)]
+    return {row["pair_id"]: Quarantined(row["stage"], row["reason"]) for row in rows}
 
 
 def write(path: Path, pairs: dict[str, Quarantined]) -> None:
@@ -33,5 +35,5 @@ def write(path: Path, pairs: dict[str, Quarantined]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for pair_id, (stage, reason) in pairs.items():
-        writer.writerow((pair_id, stage, " ".join(reason.split())))
+        writer.writerow(map(harmless, (pair_id, stage, " ".join(reason.split()))))
     write_text(path, text.getvalue())

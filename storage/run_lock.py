@@ -11,6 +11,8 @@ from pathlib import Path
 
 import filelock
 
+from storage.parts import sweep
+
 
 class RunLocked(RuntimeError):
     """Another process writes this run; one line that names it."""
@@ -20,7 +22,8 @@ class RunLocked(RuntimeError):
 def run_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of the run in `folder`. The process that steers a run takes it, not its workers.
 
-    The operating system holds the lock for the process (flock), so a killed process never blocks anybody.
+    The operating system holds the lock for the process (flock), so a killed process never blocks anybody. What it was
+    writing when it was killed is removed here.
 
     Raises:
         RunLocked: somebody else holds it.
@@ -34,6 +37,8 @@ def run_lock(folder: Path) -> Iterator[None]:
             f"{folder} is being written by {_describe(holder)}; wait for it, stop it, or use another folder"
         ) from None
     try:
+        if holder.exists():
+            sweep(folder)
         holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
         yield
         holder.unlink(missing_ok=True)

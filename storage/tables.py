@@ -16,6 +16,7 @@ from typing import Any, cast
 import pandas as pd
 
 from storage.atomic import write_bytes
+from storage.cells import harmless
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,32 @@ def summary_table(hypotheses: pd.DataFrame, measured: Measured) -> pd.DataFrame:
 def write_tables(folder: str | Path, **tables: pd.DataFrame) -> list[Path]:
     """Write every table as `folder/NAME.parquet` and `folder/NAME.csv`, each file whole or not at all.
 
-    The bytes depend on the values alone, and a file that would not change is not written again.
+    The bytes depend on the values alone, and a file that would not change is not written again. No text of a CSV file
+    is a formula, see `storage.cells`.
     """
     written = []
     for name, table in tables.items():
         parquet = io.BytesIO()
         table.to_parquet(parquet, index=False, compression="zstd")
-        csv = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
+        csv = _harmless(table).to_csv(index=False, lineterminator="\n", float_format="%.9g")
         for suffix, data in ((".parquet", parquet.getvalue()), (".csv", csv.encode("utf-8"))):
             path = Path(folder) / f"{name}{suffix}"
             write_bytes(path, data)
             written.append(path)
     return written
+
+
+def _harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts, names of columns included, no spreadsheet runs."""
+
+    def cell(text: str) -> str:
+        return harmless(text).replace("\r", " ")  # which the writer would leave bare, as the end of a row
+
+    named = table.rename(columns=cell)
+    for name, kind in named.dtypes.items():
+        if kind == "string":
+            named[name] = named[name].map(cell, na_action="ignore")
+    return named
 
 
 def _typed(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:

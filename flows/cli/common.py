@@ -13,6 +13,7 @@ from rich.console import Console
 from flows.cli.environment import blame
 from flows.errors import Exit, debug_traceback, explain
 from flows.settings import Workers
+from mgi.addresses import shown
 from mgi.config import ConfigError
 
 P = ParamSpec("P")
@@ -69,8 +70,8 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
             line = blame(line) if exit_code == Exit.USAGE else line
             trace = debug_traceback(error)
             if trace:
-                err.print(trace, markup=False)
-            err.print(f"mgi: {line}", markup=False)
+                err.print(shown(trace), markup=False)
+            err.print(f"mgi: {shown(line)}", markup=False)
             raise typer.Exit(int(exit_code)) from None
         raise typer.Exit(int(code or 0))
 

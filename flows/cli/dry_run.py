@@ -14,6 +14,7 @@ from flows.arguments import Arguments
 from flows.cli.common import err, out
 from flows.errors import Exit
 from flows.settings import Workers
+from mgi.addresses import shown
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
         out.print(f"            {_measured(what, list(pieces))}", markup=False)
     one = duration(found.seconds(1))
     if scheduler:
-        text = f"about {one} on one worker like this machine; what {scheduler} has is not known here"
+        text = f"about {one} on one worker like this machine; what {shown(scheduler)} has is not known here"
     elif found.workers > 1:
         text = f"about {duration(found.seconds())} with {found.workers} workers ({one} with one)"
     else:

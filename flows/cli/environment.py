@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from flows.settings import configuration_variables
+from mgi.addresses import shown
 
 ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp")
 """Like switches, these have no `MGI_<OPTION>`: it would mean something else to each verb, or outlast the one command
@@ -85,7 +86,7 @@ class Verb(TyperCommand):
             name = found.get(getattr(error.param, "name", None) or "")
             if name is None or _is_typed(ctx, error.param.name):  # type: ignore[union-attr]
                 raise
-            typer.echo(f"mgi: {name}={os.environ[name]}: {error.message}", err=True)
+            typer.echo(shown(f"mgi: {name}={os.environ[name]}: {error.message}"), err=True)
             raise typer.Exit(2) from None
         _let_the_command_line_win(ctx, found)
         _acting.set(_variables_that_act(ctx, found))

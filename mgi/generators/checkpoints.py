@@ -18,13 +18,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mgi.generators.base import GeneratorError
+from mgi.generators.pickled.budget import MAX_SHARING
+from mgi.generators.pickled.opcodes import inspect
+from mgi.generators.pickled.refused import Refused
 from mgi.generators.pickled.tensors import is_legacy
 from mgi.generators.pickles import read_pickle
 
-MAX_SHARING = 4
-"""Bytes of a generator's tensors for each byte of its file. Tensors may share numbers, but a file in which a few
-numbers stand for millions is meant to fill the memory."""
+MAX_FILE = 2**33
+"""Bytes of a checkpoint: three times the largest published one, and about what a small machine can hold."""
 
+_LEGACY_PICKLES = 5  # of PyTorch's old format: its magic number, its version, the machine, the tensors, their numbers
 _MAX_HEADER = 100_000_000  # of safetensors, in bytes
 
 
@@ -34,6 +37,8 @@ def read_content(path: Path) -> Any:
     Raises:
         GeneratorError: it is damaged, or asks for more than reading tensors.
     """
+    if (size := path.stat().st_size) > MAX_FILE:
+        raise GeneratorError(f"{path} has {size} bytes, more than any checkpoint of a generator; get the file again")
     kind = _kind(path)
     if kind == "pickle":
         return read_pickle(path)
@@ -73,7 +78,10 @@ def _special(tensor: Tensor) -> str | None:
         return "quantized"
     if tensor.is_complex():
         return "complex"
-    return None if tensor.device.type == "cpu" else tensor.device.type
+    if tensor.device.type != "cpu":
+        return tensor.device.type
+    repeated = any(length > 1 and not step for length, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return "stride-0" if repeated else None
 
 
 def _kind(path: Path) -> str:
@@ -101,6 +109,7 @@ def _read_torch(path: Path) -> Any:
     """What PyTorch saved; weights only, so opening a stranger's checkpoint runs none of its code."""
     try:
         _refuse_compression(path)
+        _inspect_legacy(path)
         with warnings.catch_warnings():
             # PyTorch warns about foreign pickles and sparse tensors; our one-line errors refuse both and say it better.
             warnings.simplefilter("ignore", UserWarning)
@@ -113,6 +122,8 @@ def _read_torch(path: Path) -> Any:
             f"{path} is damaged or not a plain PyTorch state dict, and reading more than tensors from it could run its "
             "code; export the generator's state dict and use that"
         ) from None
+    except Refused as error:
+        raise Refused(f"{path} {error}") from None
     except Exception as error:  # PyTorch reads opcode by opcode, and a damaged file can raise anything
         raise _unreadable(path, error) from None
 
@@ -129,3 +140,14 @@ def _refuse_compression(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise zipfile.BadZipFile("a compressed archive, which PyTorch never writes")
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            raise zipfile.BadZipFile("an archive whose files share their bytes, which PyTorch never writes")
+
+
+def _inspect_legacy(path: Path) -> None:
+    """PyTorch reads a line of a pickle however long it is; an archive's pickles end where the archive says."""
+    with path.open("rb") as file:
+        if is_legacy(file.read(32)):
+            file.seek(0)
+            for _ in range(_LEGACY_PICKLES):
+                inspect(file)

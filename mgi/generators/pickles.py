@@ -16,7 +16,9 @@ from typing import Any
 
 from mgi.generators.base import GeneratorError
 from mgi.generators.pickled import arrays, containers, opcodes, records, tensors
-from mgi.generators.pickled.containers import Builder, Marker, Refused
+from mgi.generators.pickled.budget import budget
+from mgi.generators.pickled.containers import Builder, Marker
+from mgi.generators.pickled.refused import Refused
 
 _BUILDERS: dict[str, Callable[..., Any]] = {
     "builtins.set": containers.set_of,
@@ -101,7 +103,7 @@ def read_pickle(path: Path) -> Any:
         GeneratorError: it is damaged.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, budget(path.stat().st_size):
             opcodes.inspect(file)
             file.seek(0)
             # latin1: pickles of Python 2 carry array bytes as text.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgi.weights import install
-from mgi.weights.identity import generator_names
+from mgi.weights.identity import generator_names, require_as_before
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu")
 
     Raises:
         GeneratorError: no such name or file, or a file that holds something else.
-        WeightsError: the zoo's weights are missing or corrupt.
+        WeightsError: the zoo's weights are missing or corrupt, or the file is damaged since it was last read.
     """
     from mgi.generators import GeneratorError, load_file  # imports PyTorch; listing and fetching do not need it
 
@@ -36,4 +36,6 @@ def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu")
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
         raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
-    return load_file(path, device)
+    generator = load_file(path, device)
+    require_as_before(path)  # after the reader has refused what is no checkpoint, however large
+    return generator

@@ -18,6 +18,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from mgi.weights import zoo
+from mgi.weights.errors import WeightsCorrupt
 
 WORTH_REMEMBERING = 2**20
 """Files with fewer bytes than this are hashed as quickly as their hash is looked up."""
@@ -57,7 +58,7 @@ def content_hashes(files: Sequence[Path], name: Path) -> list[str]:
     """
     stats = [file.stat() for file in files]
     large = sum(stat.st_size for stat in stats) >= WORTH_REMEMBERING
-    memory = user_cache_path("mgi") / "hashes" / f"{hashlib.sha256(os.fsencode(name.absolute())).hexdigest()[:32]}.json"
+    memory = _memory(name, "json")
     known = _recall(memory) if large else {}
     found: dict[str, list[Any]] = {}
     for file, stat in zip(files, stats, strict=True):
@@ -66,6 +67,36 @@ def content_hashes(files: Sequence[Path], name: Path) -> list[str]:
     if large and found != known:
         _remember(memory, found)
     return [str(found[str(file)][3]) for file in files]
+
+
+def require_as_before(path: Path) -> None:
+    """Compare a checkpoint that was just read with what it held when it was last read.
+
+    Nobody publishes the hash of the user's own file. What can be known without one: a file whose size and time are the
+    same has the same bytes, unless a disk, a copy or a hand damaged it. A file with another time was replaced; it is
+    taken as it is, and runs that used the old one refuse it (`mgi.own_files`).
+
+    Raises:
+        WeightsCorrupt: other bytes, with the old size and time.
+        OSError: it cannot be read.
+    """
+    stat = path.stat()
+    if stat.st_size < WORTH_REMEMBERING:
+        return
+    memory, found = _memory(path, "read.json"), [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, _sha256(path)]
+    known = _recall(memory).get(str(path.absolute()))
+    if known is not None and known[:2] == found[:2] and known[3] != found[3]:
+        raise WeightsCorrupt(
+            f"{path} has sha256 {str(found[3])[:12]}..., and {str(known[3])[:12]}... when it was last read, though its "
+            "size and time are the same: it is damaged; get the file again, or `touch` it if the change is meant"
+        )
+    if known is None or known != found:
+        _remember(memory, {str(path.absolute()): found})
+
+
+def _memory(name: Path, ending: str) -> Path:
+    digest = hashlib.sha256(os.fsencode(name.absolute())).hexdigest()[:32]
+    return user_cache_path("mgi") / "hashes" / f"{digest}.{ending}"
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -39,9 +40,12 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     Raises: as `path`.
     """
     item = zoo.entry(name)
-    if item.in_package or zoo.state(item) == "here":  # without the lock, so a read-only folder works too
+    if item.in_package:
         return zoo.check(item)
     folder = zoo.folder()
+    _sweep(folder)
+    if zoo.state(item) == "here":  # without the lock, so a read-only folder works too
+        return zoo.check(item)
     work = folder / f".{item.name}.work"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +62,18 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             f"cannot write weights to {folder}: {error.strerror or error}; free some space or set MGI_WEIGHTS_DIR"
         ) from None
     return zoo.check(item)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left of files that are here now. Pieces of others are continued, so they stay."""
+    for item in zoo.entries():
+        left = [path for path in (folder / f"{item.file}.part", folder / f".{item.name}.work") if path.exists()]
+        if not left or item.in_package or zoo.state(item) != "here":
+            continue
+        lock = filelock.FileLock(folder / f".{item.name}.lock", blocking=False)
+        with contextlib.suppress(OSError, filelock.Timeout), lock:  # Timeout: a living process is at it
+            for path in left:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _install(item: zoo.Entry, published: Path, work: Path) -> None:

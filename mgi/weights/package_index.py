@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
+from mgi.addresses import shown
 from mgi.weights.indexes import Access, Indexes
-from mgi.weights.web import get, shown
+from mgi.weights.web import get
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 """JSON if the index has it, else HTML."""

@@ -1,8 +1,7 @@
-"""Asking a server: retries, certificates, and addresses that are safe to show."""
+"""Asking a server: retries, certificates, and why it did not answer."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import Retry
 
+from mgi.addresses import shown
 from mgi.weights.indexes import Access
 
 TIMEOUT_S = 60
@@ -45,16 +45,6 @@ def get(address: str, headers: dict[str, str], access: Access | None = None) -> 
             verify=False if trusted else verify,
             proxies=proxies,
         )
-
-
-def shown(text: str) -> str:
-    """`text` without the secrets in its addresses: users, passwords, signed queries.
-
-    Example:
-        >>> shown("no connection to https://me:secret@example.invalid/simple?token=1")
-        'no connection to https://***@example.invalid/simple?...'
-    """
-    return re.sub(r"(://[^\s?#]*)\?[^\s;,)]*", r"\1?...", re.sub(r"://[^/\s]+@", "://***@", text))
 
 
 def reason(error: Exception) -> str:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mgi.generators.base import GeneratorError
 from mgi.generators.layouts import nvidia, tensorflow
-from mgi.generators.pickled.containers import Refused
 from mgi.generators.pickled.records import DataParallel, Network, Persistent, mapping
+from mgi.generators.pickled.refused import Refused
 
 NESTED = ("generator_smooth", "avgG", "g_ema", "G_ema", "state_dict", "generator", "netG", "G")
 """Keys under which training code saves a generator; running averages come first."""

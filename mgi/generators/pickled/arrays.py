@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mgi.generators.pickled.containers import Refused
+from mgi.generators.pickled.budget import spend
+from mgi.generators.pickled.refused import Refused
 
 
 class DType:
@@ -76,6 +77,7 @@ def _filled(data: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
         if not isinstance(data, bytes) or len(data) != math.prod(sizes) * dtype.value.itemsize:
             raise ValueError
         found = np.frombuffer(data, dtype.value).reshape(sizes, order="F" if order == "F" else "C")
-        return found.astype(found.dtype.newbyteorder("="), copy=False)
     except (TypeError, ValueError, AttributeError):
         raise Refused("holds an array whose bytes do not fit its shape") from None
+    spend(found.nbytes)
+    return found.astype(found.dtype.newbyteorder("="), copy=False)

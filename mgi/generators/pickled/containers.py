@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mgi.generators.base import GeneratorError
+from mgi.generators.pickled.budget import spend
+from mgi.generators.pickled.refused import Refused
 
-
-class Refused(GeneratorError):
-    """The pickle asks for something that reading tensors does not need."""
+ITEM = 100
+"""Bytes that an entry of a set or a dictionary takes."""
 
 
 class Builder:
@@ -61,6 +61,7 @@ def ordered_dict(pairs: Any = ()) -> Dict:
     """`collections.OrderedDict`."""
     if not isinstance(pairs, list | tuple | Mapping):
         raise Refused("builds a dictionary from something else than pairs")
+    spend(ITEM * len(pairs))
     return Dict(pairs)
 
 
@@ -75,6 +76,7 @@ def set_of(items: Any = ()) -> set[Any]:
     """`set`."""
     if not isinstance(items, list | tuple):
         raise Refused("builds a set from something else than a list")
+    spend(ITEM * len(items))
     try:
         return set(items)
     except TypeError:
@@ -97,6 +99,7 @@ def encoded(text: Any, encoding: Any = "latin1") -> bytes:
     """`_codecs.encode(text, "latin1")`, which is how protocol 2 writes bytes."""
     if not isinstance(text, str) or encoding != "latin1":
         raise Refused("encodes something else than bytes")
+    spend(len(text))
     return text.encode("latin1")
 
 
@@ -116,6 +119,7 @@ def size_of(lengths: Any = ()) -> tuple[Any, ...]:
     """`torch.Size`."""
     if not isinstance(lengths, list | tuple):
         raise Refused("builds a torch.Size from something else than a list")
+    spend(ITEM * len(lengths))
     return tuple(lengths)
 
 

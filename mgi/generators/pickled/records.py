@@ -9,7 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from mgi.generators.pickled.arrays import array_of
-from mgi.generators.pickled.containers import Builder, Dict, Marker, Refused
+from mgi.generators.pickled.budget import spend
+from mgi.generators.pickled.containers import ITEM, Builder, Dict, Marker
+from mgi.generators.pickled.refused import Refused
 
 
 class Persistent:
@@ -107,12 +109,14 @@ def reconstructed(kind: Any, base: Any, state: Any = None) -> Any:
         raise Refused("reconstructs an object that is no container")
     made = kind()
     if isinstance(made, Dict) and isinstance(state, Mapping):
+        spend(ITEM * len(state))
         made.update(state)
     return made
 
 
 def mapping(value: Any) -> dict[str, Any]:
     """A dictionary under names; empty if `value` is not one."""
+    spend(ITEM * len(value) if isinstance(value, Mapping) else 0)
     return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mgi.generators.pickled.containers import Refused
+from mgi.generators.pickled.budget import spend
+from mgi.generators.pickled.refused import Refused
 
 MAX_NUMBERS = 2**31
 """Numbers in one tensor: ten times the largest layer of any published generator."""
@@ -31,6 +32,7 @@ def storage(data: Any) -> torch.TypedStorage:
     """
     if not isinstance(data, bytes):
         raise Refused("holds a storage that is not bytes")
+    spend(len(data))
     try:
         if not is_legacy(data):  # the new format could be a compressed archive that is larger than the memory
             raise ValueError
@@ -54,6 +56,8 @@ def tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor
     # PyTorch would enlarge a storage that is too small, and repeat one number a million times if a stride is zero.
     if numbers > min(there, MAX_NUMBERS) or (numbers and last >= there):
         raise Refused(f"holds a tensor of shape {list(size)} over {there} numbers")
+    if any(int(length) > 1 and not step for length, step in zip(size, stride, strict=True)):
+        raise Refused(f"holds a stride-0 tensor of shape {list(size)}, expected all of its numbers")
     return torch.empty(0, dtype=storage.dtype).set_(bytes_, int(offset), tuple(size), tuple(stride))
 
 
