@@ -6,7 +6,6 @@ import collections
 import io
 import os
 import pickle
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -37,9 +36,8 @@ class Calls:
         return self.call
 
 
-def refused(path: Path, seconds: float = 5.0, peak: int = 128 * MB) -> str:
-    """The one line that a file is refused with, within a time and within bytes that Python allocates."""
-    start = time.perf_counter()
+def refused(path: Path, peak: int = 128 * MB) -> str:
+    """The one line that a file is refused with, within bytes that Python allocates."""
     tracemalloc.start()
     try:
         with pytest.raises(GeneratorError) as caught:
@@ -47,7 +45,6 @@ def refused(path: Path, seconds: float = 5.0, peak: int = 128 * MB) -> str:
         assert tracemalloc.get_traced_memory()[1] < peak
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - start < seconds
     assert "\n" not in str(caught.value) and path.name in str(caught.value)
     return str(caught.value)
 
@@ -160,4 +157,4 @@ HEADS = {
 def test_a_tail_of_zeros_is_not_read(tmp_path: Path, name: str) -> None:
     """4 GiB may be a checkpoint, 20 GiB may not."""
     refused(with_tail(tmp_path / name, HEADS[name], 4 * 2**30), peak=600 * MB)
-    assert "more than any checkpoint" in refused(with_tail(tmp_path / name, HEADS[name], 20 * 2**30), seconds=1)
+    assert "more than any checkpoint" in refused(with_tail(tmp_path / name, HEADS[name], 20 * 2**30))
