@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,31 @@ def run_log(run: str) -> Iterator[Any]:
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
+
+
+def ended_well(run: str) -> bool:
+    """Whether the last command that wrote the run's log came to its end; also if there was none."""
+    path = Path(run) / "log.jsonl"
+    if not path.exists():
+        return True
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16))
+        lines = file.read().splitlines()
+    return not lines or _event(lines[-1]).get("event") == "finished"
+
+
+def events(run: str) -> Iterator[dict[str, Any]]:
+    """What the run's log says, from its start; lines that a killed process tore are left out."""
+    with (Path(run) / "log.jsonl").open("rb") as file:
+        yield from filter(None, map(_event, file))
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "event" in found else {}
 
 
 def _without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

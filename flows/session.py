@@ -11,9 +11,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from flows.log import run_log
+from flows.log import ended_well, run_log
 from flows.progress import Observer
 from flows.settings import Workers
+from flows.unlogged import log_unlogged
 from storage.parts import sweep
 from storage.starts import Starts
 from tasks.evaluation import decide
@@ -155,6 +156,7 @@ def open_session(
     """
     store = job.open().store
     with store.lock(), run_log(job.run) as log:
+        whole = ended_well(job.run)
         lost = store.recheck()
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
@@ -166,6 +168,8 @@ def open_session(
         session = Session(job, observer, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)
+        if not whole:
+            log_unlogged(session.ledger, log)
         try:
             yield session
             log.info("finished", seconds=round(time.perf_counter() - start, 3), computed=dict(session.computed))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from flows.cli import app
 from flows.doctor import _environment, _prefect, examine
 from mgi.addresses import shown
+from mgi.weights import entries, zoo
 
 SECRET = "hunter2"
 ADDRESSES = [
@@ -90,3 +91,16 @@ def test_the_doctor_shows_no_password(monkeypatch: pytest.MonkeyPatch, server: s
     said = [f"{check.found} {check.advice}" for check in examine()]
     assert SECRET not in " ".join(said)
     assert len(said) == len([*_prefect(), *_environment()]) and "no server answers at" in said[0]
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("mirror", [f"http://me:{SECRET}@127.0.0.1:1", f"http://127.0.0.1:1/{{}}?token={SECRET}"])
+def test_a_mirror_s_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
+    monkeypatch.setenv("MGI_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setenv("MGI_WEIGHTS_MIRROR", mirror)
+    monkeypatch.delenv("MGI_OFFLINE", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    name = next(entry.name for entry in entries() if entry.source.startswith(zoo.PAGE))
+    failed = mgi("weights", "fetch", name)
+    assert failed.exit_code == 1 and "127.0.0.1" in failed.output
+    assert SECRET not in failed.output
