@@ -45,6 +45,8 @@ class Summary:
     computed: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     report: str | None = None
+    unrecorded: str | None = None
+    """Why Prefect's records of the command are incomplete, if they are."""
 
     @property
     def exit_code(self) -> Exit:
