@@ -22,7 +22,7 @@ demo: $(VENV)/.installed  ## translate two example pairs and build the report
 	@echo "contact sheet: $(DEMO)/contact_sheet.png"
 
 check: lint  ## lint and the fast tests, in a minute: before every commit
-	MGI_OFFLINE=1 $(PYTEST) -m "not slow" $(FAST)
+	MGI_OFFLINE=1 $(PYTEST) -m "not slow and not soak" $(FAST)
 
 test: lint  ## lint and all tests, with real weights: before a pull request
 	$(BIN)/mgi weights fetch --embedded

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+from storage.folders import InputError
 
 Task = Literal["translate", "invert"]
 
@@ -31,3 +34,17 @@ class Arguments:
     """One of `mgi.config.METHODS`; the profile's if not given."""
     extend: bool = False
     """Add pairs that the folders give and a run that is there lacks."""
+
+
+def require_apart(run: str, *folders: str) -> None:
+    """Check that a run's folder neither is a folder of its images nor holds one.
+
+    The other way round is right: a run below the sources is left out when they are listed.
+
+    Raises:
+        InputError: results would become sources of the next command, or hide them.
+    """
+    place = Path(run).resolve()
+    for folder in filter(None, folders):
+        if Path(folder).resolve().is_relative_to(place):
+            raise InputError(f"{folder} is inside the run's folder {run}; choose a folder for the run outside of it")

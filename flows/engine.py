@@ -18,6 +18,7 @@ from platformdirs import user_cache_dir
 from flows.arguments import Arguments
 from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
 from flows.progress import Observer
+from flows.records import watched
 from flows.settings import Settings, Workers
 from storage.run_store import RunStore
 from tasks.unit import Job
@@ -28,6 +29,7 @@ QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
 """No telemetry, no log lines between our progress bars (errors arrive as exceptions), and the time that the first start
@@ -69,14 +71,18 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
         run: the run's folder.
         how: where to run it, and what watches.
     """
-    if not how.prefect:
+
+    def plain() -> Summary:
         asked_for = request_of(asked)
         where = (how.workers, how.scheduler, how.observer)
         return translate_run(asked_for, run, *where, metrics=how.metrics, extend=asked.extend)
+
+    if not how.prefect:
+        return plain()
     prepare_environment()
     from flows.translate import start_flow
 
-    return _summary(start_flow(asked, run, how.workers, how.scheduler, how.metrics))
+    return watched(lambda: _summary(start_flow(asked, run, how.workers, how.scheduler, how.metrics)), plain)
 
 
 def write_videos(run: str, count: int, how: Execution) -> None:
@@ -92,22 +98,30 @@ def write_videos(run: str, count: int, how: Execution) -> None:
 
 def resume(run: str, how: Execution, retry: bool = False) -> Summary:
     """Continue the run in a folder; `retry` takes quarantined pairs back."""
-    if not how.prefect:
+
+    def plain() -> Summary:
         return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry, metrics=how.metrics)
+
+    if not how.prefect:
+        return plain()
     prepare_environment()
     from flows.translate import resume as flow
 
-    return _summary(flow(run, how.workers, how.scheduler, retry, how.metrics))
+    return watched(lambda: _summary(flow(run, how.workers, how.scheduler, retry, how.metrics)), plain)
 
 
 def select(run: str, rule: str | None, fidelity_bound: float | None, how: Execution) -> Summary:
     """Choose again among the hypotheses of a run, by another rule, another bound or both."""
-    if not how.prefect:
+
+    def plain() -> Summary:
         return select_run(run, rule, fidelity_bound, how.workers, how.scheduler, how.observer)
+
+    if not how.prefect:
+        return plain()
     prepare_environment()
     from flows.translate import select as flow
 
-    return _summary(flow(run, rule, fidelity_bound, how.workers, how.scheduler))
+    return watched(lambda: _summary(flow(run, rule, fidelity_bound, how.workers, how.scheduler)), plain)
 
 
 def _summary(data: dict[str, Any]) -> Summary:

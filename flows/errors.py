@@ -42,6 +42,8 @@ def explain(error: BaseException, run: str | None = None) -> tuple[str, Exit]:
         return f"no space left: {one_line(error)}; free some space{resume}", Exit.FAILED
     if isinstance(error, MemoryError):
         return f"out of memory; use fewer workers or --set inversion.num_codes=[10]{resume}", Exit.FAILED
+    if isinstance(error, _cluster_error()):
+        return f"{one_line(error)}{resume}", Exit.FAILED
     if isinstance(error, (OSError, *_expected_errors())):
         return one_line(error), Exit.FAILED
     return f"internal error: {one_line(error)}; {DEBUG}=1 shows where", Exit.FAILED
@@ -72,12 +74,17 @@ def _usage_errors() -> tuple[type[BaseException], ...]:
     return (*errors, generators.GeneratorError) if generators else tuple(errors)
 
 
+def _cluster_error() -> type[BaseException]:
+    from tasks.workers.watch import ClusterError
+
+    return ClusterError
+
+
 def _expected_errors() -> tuple[type[BaseException], ...]:
     from mgi.weights import WeightsError
     from storage.run_lock import RunLocked
     from storage.run_store import StoreCorrupt
-    from tasks.workers.cluster import ClusterError
 
-    errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt, ClusterError]
+    errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt]
     training = sys.modules.get("mgi.training.trainer")  # imports PyTorch, like the generators above
     return (*errors, training.TrainingError) if training else tuple(errors)

@@ -29,7 +29,7 @@ def grow_run(store: RunStore, growth: Growth, workers: Workers, scheduler: str |
         layout = None
         if growth.added(HYPOTHESES):
             config, threads = growth.config(store.header, str(store.path)), store.header.get("threads")
-            with open_pool(count_workers(workers), scheduler, observer.beat) as pool:
+            with open_pool(count_workers(workers), scheduler, observer.beat, observer.say) as pool:
                 layout = pool.call(layout_of, config.model_dump_json(), threads)
         grown = grow(store, growth, layout)
     for change in grown.header["changes"][len(store.header["changes"]) :]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.arguments import Arguments
+from flows.arguments import Arguments, require_apart
 from flows.changed import look_back, renew_changed
 from flows.errors import Exit
 from flows.growing import grow_run
@@ -45,6 +45,8 @@ class Summary:
     computed: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     report: str | None = None
+    unrecorded: str | None = None
+    """Why Prefect's records of the command are incomplete, if they are."""
 
     @property
     def exit_code(self) -> Exit:
@@ -92,6 +94,7 @@ def translate_run(
     Raises:
         storage.run_store.RunConflict: the folder holds another run; the message lists the differences.
     """
+    require_apart(run, request.sources, request.exemplars)
     store, plan, found = plan_for(request, run, extend)
     for warning in plan.warnings:
         observer.say(f"note: {warning}")
@@ -100,7 +103,7 @@ def translate_run(
     elif store is None:
         count = count_workers(workers)
         threads = None if scheduler else threads_per_worker(count)
-        with open_pool(count, scheduler, observer.beat) as pool:
+        with open_pool(count, scheduler, observer.beat, observer.say) as pool:
             layout = pool.call(layout_of, request.config.model_dump_json(), threads)
         create_run(plan, run, layout, threads)
     return resume_run(run, workers, scheduler, observer, call, metrics=metrics)

@@ -52,7 +52,7 @@ class Session:
     def pool(self) -> Pool:
         """Where units run."""
         if self._pool is None:
-            opened = open_pool(count_workers(self._workers), self._scheduler, self.observer.beat)
+            opened = open_pool(count_workers(self._workers), self._scheduler, self.observer.beat, self.observer.say)
             self._pool = self._stack.enter_context(opened)
         return self._pool
 

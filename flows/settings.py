@@ -7,17 +7,20 @@ A configuration key is `MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`. Va
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mgi.config import ConfigError
+from tasks.workers.patience import PATIENCE
 
 SECTIONS = ("align", "warp", "oeft", "inversion", "selection", "options")
 TOP_LEVEL = ("generator", "upsampling")
 
 Workers = int | Literal["auto"]
+MOST_WORKERS = 1024
+"""Every worker is a process with its own copy of the networks; more than this is a mistake."""
 
 
 class Settings(BaseSettings):
@@ -32,8 +35,9 @@ class Settings(BaseSettings):
     pairing: str = "zip"
     limit: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
-    workers: Workers = "auto"
+    workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["auto"] = "auto"
     scheduler: str | None = None
+    patience: int = Field(PATIENCE, ge=1)
     prefect: Literal["auto", "always", "never"] = "auto"
     """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: otherwise to a temporary one;
     never."""
@@ -68,8 +72,9 @@ def load_settings() -> Settings:
         name = "MGI_" + str(first["loc"][0]).upper()
         found = os.environ.get(name, first.get("input"))
         raise ConfigError(f"{name}: {first['msg']}, found {found!r}") from None
-    except ValueError as error:  # a whole section whose value is not JSON
-        raise ConfigError(f"MGI_* environment variable: {' '.join(str(error).split())}") from None
+    except ValueError as error:  # a whole section whose value is not JSON; pydantic names the section, not the variable
+        section = next((name for name in SECTIONS if f'"{name}"' in str(error)), "*")
+        raise ConfigError(f"MGI_{section.upper()}: {' '.join(str(error).split())}") from None
 
 
 def configuration_variables() -> dict[str, str]:

@@ -8,6 +8,7 @@ counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from prefect import flow, get_run_logger, task
@@ -18,8 +19,8 @@ from pydantic import Field
 from flows.arguments import Arguments
 from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
 from flows.progress import Lines, Observer, shown_observer
+from flows.records import noted, stage_noted, still
 from flows.settings import Workers
-from flows.stages import stage_of_shard
 
 WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
 
@@ -27,7 +28,7 @@ WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
 @task(task_run_name="{stage}-{shard}", cache_policy=NO_CACHE, persist_result=False)
 def shard_stage(stage: str, shard: int, pair_ids: list[str]) -> int:
     """One stage of one shard of pairs."""
-    return stage_of_shard(stage, shard, pair_ids)
+    return stage_noted(stage, shard, pair_ids)
 
 
 @flow(name="translate", persist_result=False, validate_parameters=True)
@@ -121,7 +122,7 @@ def resume(
         retry: take quarantined pairs back and try them again.
         metrics: as for `translate`.
     """
-    return _publish(resume_run(run, workers, scheduler, _observer(), shard_stage, retry, metrics))
+    return _publish(lambda: resume_run(run, workers, scheduler, _observer(), still(shard_stage), retry, metrics))
 
 
 @flow(name="select", persist_result=False, validate_parameters=True)
@@ -142,7 +143,7 @@ def select(
         workers: as for `translate`.
         scheduler: as for `translate`.
     """
-    return _publish(select_run(run, rule, fidelity_bound, workers, scheduler, _observer(), shard_stage))
+    return _publish(lambda: select_run(run, rule, fidelity_bound, workers, scheduler, _observer(), still(shard_stage)))
 
 
 def start_flow(
@@ -167,9 +168,8 @@ def start_flow(
 
 
 def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None) -> dict[str, Any]:
-    request = request_of(asked)
     where = (workers, scheduler, _observer())
-    return _publish(translate_run(request, out, *where, shard_stage, metrics, asked.extend))
+    return _publish(lambda: translate_run(request_of(asked), out, *where, still(shard_stage), metrics, asked.extend))
 
 
 def _observer() -> Observer:
@@ -177,7 +177,8 @@ def _observer() -> Observer:
     return shown_observer() or Lines(get_run_logger().info)
 
 
-def _publish(summary: Summary) -> dict[str, Any]:
+def _publish(work: Callable[[], Summary]) -> dict[str, Any]:
+    summary = noted(work)
     lines = [
         f"**{summary.done} of {summary.pairs}** pairs done, {len(summary.quarantined)} in quarantine",
         f"run: `{summary.run}`",

@@ -26,7 +26,7 @@ class Hypothesis:
     def parse(cls, text: str) -> Hypothesis:
         """The inverse of `id`. Raises ValueError for anything else."""
         layer, sep, codes = text.removeprefix("L").partition("N")
-        if not (text.startswith("L") and sep and layer.isdigit() and codes.isdigit()):
+        if not (text.isascii() and text.startswith("L") and sep and layer.isdigit() and codes.isdigit()):
             raise ValueError(f"expected a hypothesis id like 'L06N30', found {text!r}")
         return cls(int(layer), int(codes))
 

@@ -9,7 +9,7 @@ import typer
 from flows.cli.directions import directions
 from flows.cli.doctor import doctor
 from flows.cli.edit import edit
-from flows.cli.environment import HELP, Verb
+from flows.cli.environment import HELP, Verb, Verbs
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
 from flows.cli.profiles import profiles
@@ -24,6 +24,7 @@ from flows.cli.weights import weights
 
 app = typer.Typer(
     name="mgi",
+    cls=Verbs,
     help="Translate image folders: the structure of the sources, the style of the exemplars (Multiple GAN Inversion).",
     epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done except for quarantined pairs, "
     f"130 interrupted.\n\n{HELP}",
@@ -42,4 +43,6 @@ app.add_typer(train, name="train")
 def main() -> None:
     """Entry point of the `mgi` script."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's polite kill is an interrupt too
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # so is a closed terminal, except under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     app(prog_name="mgi")

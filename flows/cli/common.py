@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
 import typer
@@ -12,9 +15,10 @@ from rich.console import Console
 
 from flows.cli.environment import blame
 from flows.errors import Exit, debug_traceback, explain
-from flows.settings import Workers
+from flows.settings import MOST_WORKERS, Workers
 from mgi.addresses import shown
 from mgi.config import ConfigError
+from tasks.workers.patience import PATIENCE, patience, require_address
 
 P = ParamSpec("P")
 
@@ -36,7 +40,12 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://10.0.0.5:8786."),
 ]
-
+PatienceOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="SECONDS", help=f"How long to wait while a scheduler has no worker.  [default: {PATIENCE}]"
+    ),
+]
 ExtendOption = Annotated[
     bool,
     typer.Option("--extend", help="Add what the folders hold and an existing run lacks; what it has stays."),
@@ -57,17 +66,19 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        folder = next((str(kwargs[name]) for name in ("out_dir", "run") if kwargs.get(name)), None)
+        named = next((kwargs[name] for name in ("out_dir", "run") if kwargs.get(name)), None)
+        folder = None if named is None else os.path.expanduser(str(named))  # noqa: PTH111 - as local_path
         try:
-            code = verb(*args, **kwargs)
+            local = {name: local_path(value) if isinstance(value, Path) else value for name, value in kwargs.items()}
+            code = verb(*args, **local)  # type: ignore[arg-type]
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BrokenPipeError:  # `mgi status | head`: the reader has seen enough
             sys.stderr.close()
             raise typer.Exit(0) from None
         except (Exception, KeyboardInterrupt) as error:
-            line, exit_code = explain(error, folder)
-            line = blame(line) if exit_code == Exit.USAGE else line
+            line, exit_code = explain(error, folder if folder and (Path(folder) / "run.json").is_file() else None)
+            line = _printable(blame(line) if exit_code == Exit.USAGE else line)
             trace = debug_traceback(error)
             if trace:
                 err.print(shown(trace), markup=False)
@@ -76,6 +87,18 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(int(code or 0))
 
     return run
+
+
+def local_path(path: Path) -> Path:
+    """A path as typed, with `~` for the home folder: in `--out=~/x` a shell leaves it as it is.
+
+    Raises:
+        ConfigError: it is an address such as `s3://bucket/x`, which would become a folder `s3:` here.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        address = str(path).replace(":/", "://", 1)
+        raise ConfigError(f"{address}: expected a folder or file of this machine, not an address")
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path refuses an unknown ~user
 
 
 def parse_workers(text: str | None, default: Workers) -> Workers:
@@ -89,15 +112,29 @@ def parse_workers(text: str | None, default: Workers) -> Workers:
         return default
     if text == "auto":
         return "auto"
-    if not text.isdecimal():
-        raise ConfigError(f"--workers {text}: expected a number such as 0 or 2, or auto")
+    if not (text.isdecimal() and len(text) <= 9 and int(text) <= MOST_WORKERS):
+        raise ConfigError(f"--workers {text}: expected a number such as 0 or 2, at most {MOST_WORKERS}, or auto")
     return int(text)
 
 
-def choose_cluster(workers: str | None, scheduler: str | None, settings: Any) -> tuple[Workers, str | None]:
-    """Workers and scheduler from the command line, else from the environment; the two options exclude each other."""
+def _printable(line: str) -> str:
+    """A message without what a terminal would obey, or what could not be encoded."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
+
+
+def choose_cluster(
+    workers: str | None, scheduler: str | None, settings: Any, seconds: int | None = None
+) -> tuple[Workers, str | None]:
+    """Workers and scheduler from the command line, else from the environment; the two options exclude each other.
+
+    `seconds` is `--patience`, which becomes that of the running command.
+    """
+    patience.set(seconds if seconds is not None else settings.patience)
     if workers is not None and scheduler is not None:
         raise ConfigError("--workers and --scheduler exclude each other: a scheduler brings its own workers")
     if workers is not None:
         return parse_workers(workers, settings.workers), None
-    return settings.workers, scheduler or settings.scheduler
+    chosen = scheduler or settings.scheduler
+    if chosen is not None:
+        require_address(chosen)
+    return settings.workers, chosen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.arguments import Arguments
+from flows.arguments import Arguments, require_apart
 from flows.cli.common import err, out
 from flows.errors import Exit
 from flows.settings import Workers
@@ -61,7 +61,9 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     from tasks.estimates.forecast import forecast
     from tasks.growth import plan_for
 
-    store, plan, growth = plan_for(request_of(asked), str(run), asked.extend)
+    request = request_of(asked)
+    require_apart(str(run), request.sources, request.exemplars)
+    store, plan, growth = plan_for(request, str(run), asked.extend)
     added = {what: growth.added(what) if growth else () for what in (PAIRS, HYPOTHESES)}
     part = plan  # of added pairs it is known what they cost; what is left of a run is not, and added hypotheses share
     if added[PAIRS] and not added[HYPOTHESES]:

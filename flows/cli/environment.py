@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from flows.settings import configuration_variables
 from mgi.addresses import shown
@@ -60,6 +61,34 @@ def variables(path: str, option: Any) -> list[str]:
 def options_of(command: Any) -> Iterator[Any]:
     """The options of a verb, without --help, which is not a setting."""
     return (option for option in command.params if option.param_type_name == "option" and option.name != "help")
+
+
+UsageError = typer.BadParameter.__base__
+"""The error of a mistyped command line; typer brings its own copy of click, or uses click's, by version."""
+
+
+class Verbs(TyperGroup):
+    """The command `mgi`: a mistyped command line becomes one line and exit code 2, like every other error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line, call the verb and exit."""
+        standalone_mode = kwargs.pop("standalone_mode", True)
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except UsageError as error:  # type: ignore[misc]
+            if not standalone_mode:
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help
+                error.show()
+                sys.exit(error.exit_code)
+            message, where = " ".join(error.format_message().split()).rstrip("."), error.ctx
+            advice = f"; see `{where.command_path if where else 'mgi'} --help`"
+            typer.echo(f"mgi: {message}{advice}", err=True)
+            sys.exit(2)
+        if standalone_mode:
+            sys.exit(code or 0)
+        return code
 
 
 class Verb(TyperCommand):

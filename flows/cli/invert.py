@@ -11,6 +11,7 @@ from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
     MetricsOption,
+    PatienceOption,
     SchedulerOption,
     WorkersOption,
     choose_cluster,
@@ -63,6 +64,7 @@ def invert(
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    patience: PatienceOption = None,
     metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
@@ -71,7 +73,7 @@ def invert(
     """Invert IMAGES into the folder RUN: find the latent codes that reproduce each picture, or what is left of it."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings)
+    where = choose_cluster(workers, scheduler, settings, patience)
     assigned = parse_assignments(assignments or [])
     overrides: dict[str, Any] = {**settings.overrides(), **assigned, **chosen_method(method, settings, assigned)}
     if degrade is not None:

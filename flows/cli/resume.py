@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import MetricsOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import MetricsOption, PatienceOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.settings import load_settings
 
 
@@ -16,12 +16,13 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    patience: PatienceOption = None,
     metrics: MetricsOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Also try quarantined pairs again.")] = False,
 ) -> int:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings)
+    where = choose_cluster(workers, scheduler, settings, patience)
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress

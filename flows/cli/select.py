@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import PatienceOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.settings import load_settings
 from mgi.config import ConfigError
 
@@ -29,12 +29,13 @@ def select(
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    patience: PatienceOption = None,
 ) -> int:
     """Choose again by another rule or bound, from the scores that the run has; nothing is inverted."""
     if rule is None and fidelity_bound is None:
         raise ConfigError("expected --rule NAME, --fidelity-bound B or both: by what to choose")
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings)
+    where = choose_cluster(workers, scheduler, settings, patience)
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress

@@ -21,6 +21,9 @@ def print_summary(summary: Summary) -> int:
         out.print(f"{summary.done} of {summary.pairs} pairs done in {summary.seconds:.0f} s (computed: {units})")
     else:
         out.print(f"{summary.done} of {summary.pairs} pairs done; nothing to compute")
+    if summary.unrecorded:
+        why = "Prefect's records of this command are incomplete, the run is not"
+        err.print(f"note: {why} ({summary.unrecorded})", markup=False)
     for pair_id, reason in list(summary.quarantined.items())[:SHOWN]:
         err.print(f"quarantined: {pair_id}: {reason}", markup=False)
     if len(summary.quarantined) > SHOWN:

@@ -11,6 +11,7 @@ from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
     MetricsOption,
+    PatienceOption,
     SchedulerOption,
     WorkersOption,
     choose_cluster,
@@ -61,6 +62,7 @@ def translate(
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    patience: PatienceOption = None,
     metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
@@ -69,7 +71,7 @@ def translate(
     """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
-    where, assigned = choose_cluster(workers, scheduler, settings), parse_assignments(assignments or [])
+    where, assigned = choose_cluster(workers, scheduler, settings, patience), parse_assignments(assignments or [])
     asked = Arguments(
         task="translate",
         sources=str(sources),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
+
 from pydantic import ValidationError
+
+_short = Repr()
+_short.maxstring = _short.maxother = 80
+_short.maxlong = 40
 
 
 def validation_line(error: ValidationError) -> str:
@@ -13,5 +19,6 @@ def validation_line(error: ValidationError) -> str:
         return f"unknown key {field}; see `mgi profiles` or docs/configuration.md for all keys"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "value_error":  # our own words, which say what was found
-        return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"
-    return f"{field}: {first['msg']}, found {first['input']!r}{more}"
+        said = f"{first['msg'].removeprefix('Value error, ')}{more}"
+        return f"{field}: {said}" if first["loc"] else said
+    return f"{field}: {first['msg']}, found {_short.repr(first['input'])}{more}"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from collections import Counter
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from mgi.config.base import Section
 from mgi.pairs import Hypothesis
+
+Layers = Annotated[int, Field(ge=1, le=99)]
+Codes = Annotated[int, Field(ge=1, le=9999)]
 
 METHODS = ("mgi", "mganprior", "single-code", "image2stylegan", "pulse", "stylegan2-projector")
 """Names of `mgi.translators`; each is one file there, with the settings that make it."""
@@ -46,9 +50,9 @@ class Inversion(Section):
     merge: Literal["none", "luminance"] = "none"
     """luminance: results take their luminance from what was observed (degradation gray: mGANprior's colorization)."""
 
-    composing_layers: tuple[int, ...] = (4, 5, 6, 7, 8)
+    composing_layers: tuple[Layers, ...] = (4, 5, 6, 7, 8)
     """L of every hypothesis: codes are fused after this many convolution layers."""
-    num_codes: tuple[int, ...] = (10, 20, 30, 40)
+    num_codes: tuple[Codes, ...] = (10, 20, 30, 40)
     """N of every hypothesis."""
     hypotheses: tuple[str, ...] = ()
     """Explicit list such as ["L05N10", "L07N20"]; empty means composing_layers x num_codes."""
@@ -170,8 +174,20 @@ class Inversion(Section):
     @classmethod
     def _parsable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            Hypothesis.parse(text)
+            found = Hypothesis.parse(text)
+            if not (1 <= found.composing_layer <= 99 and 1 <= found.num_codes <= 9999):
+                raise ValueError(f"expected 1 to 99 layers and 1 to 9999 codes, found {text!r}")
         return value
+
+    @model_validator(mode="after")
+    def _each_hypothesis_once(self) -> Inversion:
+        found = [hypothesis.id for hypothesis in self.all_hypotheses()]
+        if not found:
+            raise ValueError("expected at least one of composing_layers and one of num_codes, or hypotheses")
+        twice = [id for id, count in Counter(found).items() if count > 1]
+        if twice:
+            raise ValueError(f"hypotheses, or composing_layers x num_codes, hold {twice[0]} twice; remove one")
+        return self
 
     def all_hypotheses(self) -> tuple[Hypothesis, ...]:
         """Every hypothesis of the run, in the order they are reported."""
@@ -197,7 +213,7 @@ def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     found: list[tuple[int, int]] = []
     for text in rungs:
         before, _, after = text.partition(":")
-        if not (before.isdigit() and after.isdigit() and int(before) > 0 and int(after) > 0):
+        if not (text.isascii() and before.isdigit() and after.isdigit() and int(before) > 0 and int(after) > 0):
             raise ValueError(f"expected STEPS:KEPT such as '40:8', found {text!r}")
         found.append((int(before), int(after)))
     for (step, keep), (later, fewer) in itertools.pairwise(found):

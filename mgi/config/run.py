@@ -44,7 +44,7 @@ class RunConfig(Section):
     generator: str = "mobile-stylegan-ffhq"
     """Zoo name or path of a generator checkpoint. run.json keeps the path whole and the hash of the file, which may not
     be replaced under a run."""
-    upsampling: int = Field(4, ge=1)
+    upsampling: int = Field(4, ge=1, le=64)
     """Factor between the warp and the result; the result has warp.image_size x upsampling rows, or the generator's
     resolution if that is smaller."""
     align: Align = Align()

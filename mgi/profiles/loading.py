@@ -39,6 +39,8 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
     data, overrides = _read_profile(profile), dict(overrides or {})
     if (named := overrides.pop("inversion.method", None)) is not None:
         method = str(parse_value(str(named)))
+    if not isinstance(data.get("inversion", {}), dict):
+        raise ConfigError(f"profile {profile}: inversion is a value, not a section")
     if method is not None:
         chosen = {"degradation": "none", "budget": "profile", **data.get("inversion", {})}
         chosen |= {key.removeprefix("inversion."): value for key, value in overrides.items()}
@@ -61,7 +63,11 @@ def _read_profile(profile: str) -> dict[str, Any]:
                 f"profile file {profile} does not exist; give a path to a .toml file "
                 f"or one of {', '.join(profile_names())}"
             )
-        text, name, folder = path.read_text(encoding="utf-8"), path.stem, path.absolute().parent
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"profile file {profile} cannot be read as UTF-8 text: {error}") from None
+        name, folder = path.stem, path.absolute().parent
     elif profile in profile_names():
         text, name = (resources.files("mgi.profiles") / f"{profile}.toml").read_text(encoding="utf-8"), profile
         folder = Path.cwd()  # no shipped profile names a path
@@ -71,10 +77,14 @@ def _read_profile(profile: str) -> dict[str, Any]:
         )
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data.setdefault("profile", name)
+        whole: dict[str, Any] = whole_paths("", data, folder)
+    except RecursionError:
+        raise ConfigError(f"profile {profile} is not usable: it is nested too deeply") from None
+    except ConfigError:
+        raise
+    except ValueError as error:  # also a number of thousands of digits, which is no TOMLDecodeError
         raise ConfigError(f"profile {profile} is not valid TOML: {error}") from None
-    data.setdefault("profile", name)
-    whole: dict[str, Any] = whole_paths("", data, folder)
     return whole
 
 
@@ -92,5 +102,5 @@ def parse_value(text: str) -> Any:
     """A value given as text, read as TOML if it parses."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # the latter: nested too deeply; what expects no text will refuse it
         return text

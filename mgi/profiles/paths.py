@@ -21,7 +21,7 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
     """
     if isinstance(value, dict):
         return {name: whole_paths(f"{key}.{name}" if key else name, inner, folder) for name, inner in value.items()}
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:  # the configuration refuses the latter, and says where it is
         return value
     if key == "generator":
         return whole_generator(value, folder)

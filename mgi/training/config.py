@@ -6,15 +6,14 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from mgi.config.base import Section
 from mgi.training.augment import OPERATIONS
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Section):
     """Settings of `mgi train generator`; docs/training.md has measurements behind the defaults."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
     resolution: Literal[32, 64, 128, 256] = 64
     """Rows and columns of the images that the generator makes."""

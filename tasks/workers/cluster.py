@@ -7,33 +7,32 @@ from one process, and every further process would hold its own copy of the netwo
 
 from __future__ import annotations
 
+import logging
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.workers.heartbeat import TOPIC, Listener, listening
+from tasks.workers.patience import require_address
 from tasks.workers.sizing import visible_gpus
+from tasks.workers.watch import ClusterError, Watch
 
 if TYPE_CHECKING:
     from distributed import Client, SpecCluster
 
 WORKER_WAIT = 60
-"""Seconds to wait for a scheduler's first worker."""
+"""Seconds to wait for this command's own workers."""
 CONNECT_WAIT = 10
 """Seconds to wait for a scheduler to answer."""
-ASK_AGAIN = 2.0
-"""Seconds between two checks of how many threads the cluster has."""
 GROUP_SECONDS = 0.25
 """Calls shorter than this travel together, so the round trip (about 10 ms) is paid once for all of them."""
 GROUP_CALLS = 32
 """At most this many calls travel together."""
-
-
-class ClusterError(RuntimeError):
-    """No worker can be reached; one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,9 @@ class Sequential:
 class DaskPool:
     """Calls as Dask futures; a call whose worker dies is tried again on another worker by the scheduler."""
 
-    def __init__(self, client: Client, gpu: bool = False) -> None:
-        self._client = client
+    def __init__(self, client: Client, watch: Watch, gpu: bool = False) -> None:
+        self._client, self._watch = client, watch
         self._resources = {"GPU": 1} if gpu else None
-        self._known_threads, self._asked = 1, float("-inf")
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call it on a worker. Raises ClusterError if every worker that tries it dies."""
@@ -82,7 +80,11 @@ class DaskPool:
         return result
 
     def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """All calls at once; calls that a dying worker took with it are tried once more, each alone."""
+        """All calls at once; calls that a dying worker took with it are tried once more, each alone.
+
+        Raises:
+            ClusterError: the scheduler is gone, or has had no worker for too long.
+        """
         suspects: list[int] = []
         for position, result in self._attempt(function, dict(enumerate(calls)), self._threads):
             if isinstance(result, Lost):
@@ -97,12 +99,12 @@ class DaskPool:
     def _attempt(
         self, function: Callable[..., Any], calls: dict[int, tuple[Any, ...]], in_flight: Callable[[], int]
     ) -> Iterator[tuple[int, Any]]:
-        from distributed import KilledWorker, as_completed
+        from distributed import CancelledError, KilledWorker
 
         waiting = iter(calls.items())
         left, size = len(calls), 1  # nothing is known about these calls yet: the first ones travel alone
         groups: dict[Any, list[int]] = {}
-        finished = as_completed(loop=self._client.loop)
+        finished: SimpleQueue[Any] = SimpleQueue()  # `as_completed` would wait for ever if no worker is left
 
         def top_up() -> None:
             nonlocal left
@@ -115,32 +117,36 @@ class DaskPool:
                 arguments = [args for _, args in group]
                 future = self._client.submit(_call_all, function, arguments, pure=False, resources=self._resources)
                 groups[future] = [position for position, _ in group]
-                finished.add(future)
+                future.add_done_callback(finished.put)
 
         try:
             top_up()
-            for future in finished:
+            while groups:
+                future = self._watch.next(finished)
                 positions = groups.pop(future)
                 results: list[Any]
                 try:
-                    results, seconds = future.result()
+                    results, seconds = self._watch.result(future)
                     size = group_size(seconds / len(positions))
                 except KilledWorker:
                     reason = "its worker process died every time, perhaps for lack of memory"
                     results = [Lost(reason)] * len(positions)
                 top_up()  # before the caller looks at the results, so the worker need not wait for that
                 yield from zip(positions, results, strict=True)
+        except CancelledError:
+            raise self._watch.lost from None
+        except Exception:
+            if self._watch.gone:  # whatever else was said is a consequence
+                raise self._watch.lost from None
+            raise
         finally:
-            if groups:
+            if groups and not self._watch.gone:
                 self._client.cancel(list(groups), force=True)
 
     def _threads(self) -> int:
         # Two calls in flight per thread, so no worker waits for the round trip of its next one; the rest wait on the
         # scheduler. Asked again now and then, because workers come and go; asking is itself a round trip.
-        if time.monotonic() - self._asked > ASK_AGAIN:
-            self._asked = time.monotonic()
-            self._known_threads = max(1, sum(self._client.nthreads().values()))
-        return 2 * self._known_threads
+        return 2 * max(1, self._watch.threads())
 
 
 def _call_all(function: Callable[..., Any], calls: list[tuple[Any, ...]]) -> tuple[list[Any], float]:
@@ -161,21 +167,26 @@ def group_size(seconds: float) -> int:
 
 
 @contextmanager
-def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterator[Pool]:
+def open_pool(
+    workers: int, scheduler: str | None, listener: Listener, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Pool]:
     """The pool for `workers` local processes (0: this process) or for the scheduler at an address.
 
     Args:
         workers: local worker processes; ignored if a scheduler is given.
         scheduler: address of a running Dask scheduler, such as `tcp://10.0.0.5:8786`.
         listener: gets the progress of running units.
+        say: gets told when the cluster has no worker.
 
     Raises:
-        ClusterError: the scheduler cannot be reached or has no workers.
+        ClusterError: the scheduler cannot be reached or has no workers. ConfigError: that is no address.
     """
     if scheduler is None and workers == 0:
         with listening(listener):
             yield Sequential()
         return
+    if scheduler is not None:
+        require_address(scheduler)
     gpus = visible_gpus()
     with _client(workers, scheduler, gpus) as client:
 
@@ -185,9 +196,12 @@ def open_pool(workers: int, scheduler: str | None, listener: Listener) -> Iterat
 
         client.subscribe_topic(TOPIC, on_event)
         try:
-            yield DaskPool(client, gpu=scheduler is None and bool(gpus))
+            watch = Watch(client, scheduler, say)
+            watch.wait_for_worker()
+            yield DaskPool(client, watch, gpu=scheduler is None and bool(gpus))
         finally:
-            client.unsubscribe_topic(TOPIC)
+            if client.status == "running":
+                client.unsubscribe_topic(TOPIC)
 
 
 @contextmanager
@@ -198,6 +212,8 @@ def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Cl
     # Dask's own messages (a worker restarted, a connection closed) are for its developers; what matters to the user
     # arrives as a result or as an error.
     quiet = {"logging": {"distributed": "critical", "distributed.nanny": "critical"}}
+    for name in ("distributed", "distributed.client", "distributed.nanny"):  # here; `quiet` is for the workers
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     patience = {"distributed.comm.timeouts.connect": f"{WORKER_WAIT}s", "distributed.scheduler.allowed-failures": 1}
     with dask.config.set(quiet | patience):
         if scheduler is None:
@@ -210,11 +226,6 @@ def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Cl
         except (OSError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {scheduler} ({' '.join(str(error).split())})") from None
         with remote:
-            try:
-                remote.wait_for_workers(1, timeout=WORKER_WAIT)
-            except TimeoutError:
-                wanted = f"no worker joined the scheduler at {scheduler} within {WORKER_WAIT} s"
-                raise ClusterError(f"{wanted}; start one with `dask worker {scheduler}`") from None
             yield remote
 
 
@@ -232,9 +243,24 @@ def local_cluster(workers: int, gpus: list[str]) -> SpecCluster:
             options |= {"env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}, "resources": {"GPU": 1}}
         return {"cls": Nanny, "options": options}
 
-    loopback = {"protocol": "tcp", "host": "127.0.0.1", "dashboard": False, "dashboard_address": None}
-    return SpecCluster(
-        workers={number: spec(number) for number in range(workers)},
-        scheduler={"cls": Scheduler, "options": loopback},
-        silence_logs=50,
-    )
+    loopback = {"protocol": "tcp", "host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    with _terminal_signals_blocked():
+        return SpecCluster(
+            workers={number: spec(number) for number in range(workers)},
+            scheduler={"cls": Scheduler, "options": loopback},
+            silence_logs=50,
+        )
+
+
+@contextmanager
+def _terminal_signals_blocked() -> Iterator[None]:
+    """Threads and processes that are started here, and theirs, never see Ctrl-C or the end of the terminal.
+
+    A terminal sends both to all processes at once. Only this one should answer: it stops its workers itself, and every
+    worker that answered too would print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
