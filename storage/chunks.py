@@ -50,6 +50,13 @@ def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str) -> bytes:
     return bytes(files["array/zarr.json"].to_bytes())
 
 
+def group_metadata() -> bytes:
+    """What zarr writes into the zarr.json of a group."""
+    files: dict[str, Any] = {}
+    zarr.open_group(MemoryStore(files), mode="w", zarr_format=3)
+    return bytes(files["zarr.json"].to_bytes())
+
+
 def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
     """The file of one pair's chunk, below the array's folder."""
     if not 0 <= pair_index < array.shape[0]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.atomic import write_bytes
 from storage.plan_table import PLAN, digests
 
 LAYOUT = "layout"
@@ -48,8 +49,16 @@ def check_metadata(path: Path, known: Mapping[str, Any], rows: int = 0) -> str |
     return None if found == known else "is not what was written"
 
 
+def write_metadata(path: Path, known: Mapping[str, Any], rows: int) -> None:
+    """Write a zarr.json again from its entry in the layout, for an array of so many rows."""
+    from storage.chunks import array_metadata, group_metadata
+
+    whole = array_metadata(rows, tuple(known["shape"]), known["dtype"]) if "dtype" in known else group_metadata()
+    write_bytes(path, whole)
+
+
 def _entry(data: bytes, rows: int = 0) -> dict[str, Any]:
-    """Entry of a zarr.json in the layout. Raises ValueError, LookupError or TypeError: it is none, or has fewer rows."""
+    """Entry of a zarr.json in the layout. Raises ValueError, LookupError or TypeError: it is none or too short."""
     content, about = json.loads(data), {}
     if content["node_type"] == "array":
         about = {"shape": content["shape"][1:], "dtype": content["data_type"]}

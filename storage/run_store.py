@@ -41,7 +41,7 @@ class RunStore:
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path = path
         self.header = header
-        self._markers = Markers(path / "done", header["digest"])
+        self.markers = Markers(path / "done", header["digest"])
         self.layout: dict[str, dict[str, Any]] = header.get(LAYOUT, {})
         self._arrays = RunArrays(path, self.layout)
 
@@ -180,15 +180,15 @@ class RunStore:
         """
         hashes = {name: hash_of(self.read(name, pair_index)) for name in arrays}
         content = {"pair_index": pair_index, "arrays": hashes, "payload": payload}
-        self._markers.write(stage, key, content | {"files": {name: self._hash_file(name) for name in files}})
+        self.markers.write(stage, key, content | {"files": {name: self._hash_file(name) for name in files}})
 
     def marker(self, stage: str, key: str) -> dict[str, Any] | None:
         """The whole marker of a unit: `pair_index`, `arrays` and `files` with their hashes, `payload`; None without."""
-        return self._markers.read(stage, key)
+        return self.markers.read(stage, key)
 
     def done(self, stage: str, key: str) -> dict[str, Any] | None:
         """The payload of a unit that is done, or None. A unit one of whose files was deleted is not done."""
-        return self._payload(self._markers.read(stage, key))
+        return self._payload(self.markers.read(stage, key))
 
     def payload(self, stage: str, key: str) -> dict[str, Any] | None:
         """As `done`, for whoever builds on the unit and would silently leave it out if its marker is damaged.
@@ -197,9 +197,9 @@ class RunStore:
             StoreCorrupt: the marker is damaged.
         """
         try:
-            return self._payload(self._markers.require(stage, key))
+            return self._payload(self.markers.require(stage, key))
         except BrokenSeal as error:
-            raise corrupt(self.path, self._markers.path(stage, key), f"is damaged: {error}") from None
+            raise corrupt(self.path, self.markers.path(stage, key), f"is damaged: {error}") from None
 
     def _payload(self, marker: dict[str, Any] | None) -> dict[str, Any] | None:
         if marker is None or not all((self.path / name).is_file() for name in marker["files"]):
@@ -208,7 +208,7 @@ class RunStore:
 
     def keys_done(self, stage: str) -> set[str]:
         """Keys of all units of `stage` that have a marker, from one listing of the folder."""
-        return self._markers.keys(stage)
+        return self.markers.keys(stage)
 
     def verify(self, stage: str, key: str) -> bool:
         """Whether a unit is done and all its arrays and files still have the content that was published."""
@@ -237,7 +237,7 @@ class RunStore:
 
     def forget(self, stage: str, key: str) -> None:
         """Declare a unit not done; it is computed again."""
-        self._markers.remove(stage, key)
+        self.markers.remove(stage, key)
 
     def recheck(self) -> int:
         """Check the hashes of everything written before the machine's last start, once; nothing else makes it trusted.
@@ -251,10 +251,10 @@ class RunStore:
         if now is None or (stamp.exists() and stamp.read_text(encoding="ascii") == now):
             return 0
         lost = 0
-        for stage in self._markers.stages():
+        for stage in self.markers.stages():
             for key in sorted(self.keys_done(stage)):
-                marker = self._markers.read(stage, key)
-                if marker is None or not (self._markers.trusted(marker) or self.verify(stage, key)):
+                marker = self.markers.read(stage, key)
+                if marker is None or not (self.markers.trusted(marker) or self.verify(stage, key)):
                     self.forget(stage, key)
                     lost += 1
         write_bytes(stamp, now.encode("ascii"))

@@ -24,7 +24,7 @@ from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.rows import read_rows
 from tasks.report.sheet_layout import SheetHypothesis, SheetRow
 from tasks.report.template import page_template
-from tasks.stages.invert import lane_value
+from tasks.stages.invert import LOSS, lane_value
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
 
@@ -145,7 +145,7 @@ def _card(
 
 def _loss(store: RunStore, hypothesis_id: str, pair_id: str) -> np.ndarray:
     try:
-        return lane_value(store, "loss", pair_id, hypothesis_id)
+        return lane_value(store, LOSS, pair_id, hypothesis_id)
     except (KeyError, StoreCorrupt):  # a method need not keep its losses; a damaged curve only leaves out a line
         return np.empty(0)
 

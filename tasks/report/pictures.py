@@ -18,7 +18,7 @@ from PIL import Image
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
 from storage.run_store import RunStore
-from tasks.stages.invert import lane_value
+from tasks.stages.invert import to_render
 from tasks.stages.select import final_path
 from tasks.unit import picture
 
@@ -69,8 +69,7 @@ class Pictures:
         hypothesis = Hypothesis.parse(hypothesis_id)
 
         def render() -> np.ndarray:
-            names = method.lane_arrays(hypothesis)
-            arrays = {name: lane_value(self.store, name, pair_id, hypothesis_id) for name in names}
+            arrays = to_render(self.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
             return method.preview(arrays, hypothesis)
 
         return self._keep(path, SMALL, render)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from storage.run_store import RunStore
 
 
+LOSS = "loss"
+"""The lane array of the loss of every step."""
 TRAJECTORY = "trajectory"
 """The lane array of the latents that an inversion went through, where `inversion.snapshots` asks for them."""
 
@@ -59,6 +61,14 @@ def name_in(store: RunStore, name: str, hypothesis_id: str) -> str:
 def lane_value(store: RunStore, name: str, pair_id: str, hypothesis_id: str) -> np.ndarray:
     """What a lane published as `name`. Raises KeyError, storage.run_store.StoreCorrupt."""
     return store.value(INVERT, lane_key(pair_id, hypothesis_id), name_in(store, name, hypothesis_id))
+
+
+def to_render(store: RunStore, names: Iterable[str], pair_id: str, hypothesis_id: str) -> dict[str, np.ndarray]:
+    """{name: value} of those arrays of a lane that its picture is rendered from; raises as `lane_value`.
+
+    What only charts and videos show is left out: if it is damaged, the picture is none the worse.
+    """
+    return {name: lane_value(store, name, pair_id, hypothesis_id) for name in names if name not in (LOSS, TRAJECTORY)}
 
 
 def invert_lanes(

@@ -11,7 +11,7 @@ import numpy as np
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
-from tasks.stages.invert import lane_value
+from tasks.stages.invert import lane_value, to_render
 from tasks.stages.score import FEATURES, lane_payloads
 from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, picture, plain, reason_of, searches
 
@@ -84,8 +84,7 @@ def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
 
 def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
     hypothesis = Hypothesis.parse(hypothesis_id)
-    names = method.lane_arrays(hypothesis)
-    arrays = {name: lane_value(run.store, name, pair_id, hypothesis_id) for name in names}
+    arrays = to_render(run.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
     if run.config.inversion.merge == "none":
         return method.render(arrays, hypothesis)
     return method.render(arrays, hypothesis, seen=picture(run.store, pair_id, "warp"))
