@@ -232,3 +232,13 @@ def test_markers_and_headers_of_earlier_versions_have_no_seal(run: Path) -> None
         path.write_text(unsealed.replace('"format": 3', '"format": 2'))
     assert named(run) == ""
     assert "nothing to compute" in mgi("resume", run, "--workers", 0).output
+
+
+def test_weights_that_were_replaced_are_refused_by_resume(run: Path) -> None:
+    weights = RunStore.open(run).header["weights"]
+    name = next(name for name, digest in weights.items() if digest)
+    edited(run / "run.json", lambda text: text.replace(weights[name], "0" * 64))
+    before = files(run)
+    resumed = mgi("resume", run, "--workers", 0)
+    assert resumed.exit_code == 2 and f"weights.{name}" in resumed.output, resumed.output
+    assert files(run) == before
