@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storage.plan_table import PLAN, is_whole
 from storage.run_arrays import corrupt
 from storage.run_changes import unapplied
 from storage.run_header import NoRun
@@ -107,6 +108,8 @@ def _of_layout(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
     try:
         counts["plan"] += 1
         pairs = len(store.pairs)
+        if not is_whole(path := Path(store.path) / PLAN, len(store.header["changes"]), store.layout.get(PLAN)):
+            yield Damage(f"{path} is not what was written, and its pairs can still be read; bring it back from a copy")
     except NoRun as error:
         yield Damage(one_line(error))
     for name, known in store.layout.items():
