@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from numcodecs.zstd import Zstd
 from runs import edited, make_inputs
 from typer.testing import CliRunner, Result
 
@@ -98,11 +99,17 @@ def unnoticed(run: Path, names: list[str], flips: int) -> list[str]:
         for number, damage in enumerate(damages(whole[name], flips, name)):
             put(run / name, damage)
             said = named(run)
-            if str(run / name) not in said and f"it has no {name}" not in said:
+            noticed = str(run / name) in said or f"it has no {name}" in said
+            if not noticed and not (damage and "/c." in name and same_values(damage, whole[name])):
                 missed.append(f"{name}, damage {number}")
             (run / name).write_bytes(whole[name])
     assert named(run) == ""
     return missed
+
+
+def same_values(damage: bytes, whole: bytes) -> bool:
+    """A few bits of a chunk's frame mean nothing: the same values come out, under the same hash."""
+    return bool(Zstd().decode(damage) == Zstd().decode(whole))
 
 
 def one_of_each_kind(run: Path) -> list[str]:
