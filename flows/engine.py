@@ -96,18 +96,19 @@ def write_videos(run: str, count: int, how: Execution) -> None:
             how.observer.say(f"video: {path}")
 
 
-def resume(run: str, how: Execution, retry: bool = False) -> Summary:
-    """Continue the run in a folder; `retry` takes quarantined pairs back."""
+def resume(run: str, how: Execution, retry: bool = False, check: bool = False) -> Summary:
+    """Continue the run in a folder; `retry` takes quarantined pairs back, `check` looks for damage first."""
 
     def plain() -> Summary:
-        return resume_run(run, how.workers, how.scheduler, how.observer, retry=retry, metrics=how.metrics)
+        where = (how.workers, how.scheduler, how.observer)
+        return resume_run(run, *where, retry=retry, metrics=how.metrics, check=check)
 
     if not how.prefect:
         return plain()
     prepare_environment()
     from flows.translate import resume as flow
 
-    return watched(lambda: _summary(flow(run, how.workers, how.scheduler, retry, how.metrics)), plain)
+    return watched(lambda: _summary(flow(run, how.workers, how.scheduler, retry, how.metrics, check)), plain)
 
 
 def select(run: str, rule: str | None, fidelity_bound: float | None, how: Execution) -> Summary:

@@ -16,17 +16,19 @@ from flows.arguments import Arguments, require_apart
 from flows.changed import look_back, renew_changed
 from flows.errors import Exit
 from flows.growing import grow_run
+from flows.healing import heal
 from flows.progress import Observer
 from flows.session import Session, count_workers, open_session
 from flows.settings import Workers
 from flows.stages import StageCall, run_stages, stage_of_shard
 from mgi.config import RunConfig
 from mgi.profiles import load_config, whole_paths
+from storage.run_header import check_weights
 from storage.run_store import RunStore
 from tasks.grow import require_scores
 from tasks.growth import plan_for, reselection
 from tasks.method import layout_of
-from tasks.stages.plan import Request, create_run
+from tasks.stages.plan import Request, create_run, weight_hashes
 from tasks.stages.report import report_run
 from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files
@@ -117,6 +119,7 @@ def resume_run(
     call: StageCall = stage_of_shard,
     retry: bool = False,
     metrics: str | None = None,
+    check: bool = False,
 ) -> Summary:
     """Do what is left of a run.
 
@@ -128,15 +131,17 @@ def resume_run(
         call: runs one stage of one shard; Prefect's task, or the stage itself.
         retry: take quarantined pairs back and try them again.
         metrics: what the results are measured by from now on, see `mgi metrics`; None: as before.
+        check: look for damaged files first, finished results included.
 
     Raises:
         storage.run_store.NoRun: there is no run in that folder. RunLocked: another process works on it. RunConflict:
-            the generator, the mask or the domain was replaced since it began.
+            the generator, the mask, the domain or weights of the zoo were replaced since it began.
     """
     start = time.perf_counter()
     store = RunStore.open(run)
-    check_own_files(store, stored_config(store.header, run))
+    check_weights(store.path, store.header.get("weights") or {}, weight_hashes(stored_config(store.header, run)))
     with open_session(Job.of(store), observer, workers, scheduler, metrics) as session:
+        heal(session, retry, check)
         if retry:
             session.release_quarantined()
         renew_changed(session)

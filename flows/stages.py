@@ -38,7 +38,7 @@ def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:
     row, computed = session.ledger.stage(stage), 0
     for outcome in session.work(row, pair_ids):
         computed += not outcome.skipped
-        if outcome.failed and row.quarantines:
+        if outcome.failed and (row.quarantines or outcome.stage != stage):  # what it is built on may be damaged
             session.quarantine(outcome)
         session.observer.finish(stage, outcome.key, outcome.failed)
     return computed

@@ -9,7 +9,7 @@ from storage.run_changes import history
 from storage.run_store import RunStore
 from tasks.stages.base import Stage
 from tasks.stages.ledger import Ledger
-from tasks.unit import OpenRun, pair_of, payload_rows
+from tasks.unit import OpenRun, pair_of
 
 
 def read_status(run: str) -> dict[str, Any]:
@@ -52,6 +52,6 @@ def _counts(ledger: Ledger, stage: Stage, pair_ids: list[str]) -> dict[str, int]
     counts = {"done": done, "total": total}
     if not stage.quarantines:
         alive = set(pair_ids)
-        payloads = payload_rows(ledger.run.store, stage.name, (k for k in ledger.done(stage) if pair_of(k) in alive))
-        counts["failed"] = sum(bool(payload.get("failed")) for payload in payloads.values())
+        payloads = (ledger.run.store.done(stage.name, key) for key in ledger.done(stage) if pair_of(key) in alive)
+        counts["failed"] = sum(bool(payload and payload.get("failed")) for payload in payloads)
     return counts

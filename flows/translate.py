@@ -112,6 +112,7 @@ def resume(
     scheduler: str | None = None,
     retry: bool = False,
     metrics: str | None = None,
+    check: bool = False,
 ) -> dict[str, Any]:
     """Continue a run that was interrupted.
 
@@ -121,8 +122,9 @@ def resume(
         scheduler: as for `translate`.
         retry: take quarantined pairs back and try them again.
         metrics: as for `translate`.
+        check: look for damaged files first, and make them again.
     """
-    return _publish(lambda: resume_run(run, workers, scheduler, _observer(), still(shard_stage), retry, metrics))
+    return _publish(lambda: resume_run(run, workers, scheduler, _observer(), still(shard_stage), retry, metrics, check))
 
 
 @flow(name="select", persist_result=False, validate_parameters=True)

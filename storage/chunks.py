@@ -50,6 +50,13 @@ def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str) -> bytes:
     return bytes(files["array/zarr.json"].to_bytes())
 
 
+def group_metadata() -> bytes:
+    """What zarr writes into the zarr.json of a group."""
+    files: dict[str, Any] = {}
+    zarr.open_group(MemoryStore(files), mode="w", zarr_format=3)
+    return bytes(files["zarr.json"].to_bytes())
+
+
 def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
     """The file of one pair's chunk, below the array's folder."""
     if not 0 <= pair_index < array.shape[0]:
@@ -63,8 +70,8 @@ def write_chunk(path: Path, value: np.ndarray) -> None:
     write_bytes(path, bytes(_ZSTD.encode(little_endian.tobytes())), flush=boot_id() is None)
 
 
-def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """One pair's value, of `shape` and `dtype`; zeros if there is no file, as in zarr.
+def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
+    """One pair's value, of `shape` and `dtype`; None if there is no file.
 
     Raises:
         DamagedChunk: the file does not decode to as many bytes as expected.
@@ -72,7 +79,7 @@ def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.n
     try:
         encoded = path.read_bytes()
     except FileNotFoundError:
-        return np.zeros(shape, dtype)
+        return None
     try:
         flat = np.frombuffer(_ZSTD.decode(encoded), dtype=dtype.newbyteorder("<"))
         return flat.reshape(shape).astype(dtype)

@@ -17,8 +17,10 @@ import pandas as pd
 from storage import plan_table, run_header
 from storage.atomic import write_bytes
 from storage.chunks import array_metadata
+from storage.plan_table import PLAN
 from storage.run_changes import applied
 from storage.run_header import RunConflict
+from storage.run_layout import LAYOUT, layout_of
 from storage.run_store import ArraySpec, RunStore
 
 
@@ -52,8 +54,9 @@ def extend(
     if len(pairs):
         for path in [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]:  # rglob would list every chunk
             _lengthen(path, len(plan))
-        plan_table.write(store.path / "plan.parquet", plan)
-    run_header.write(store.path / "run.json", {**store.header, "changes": [*store.header["changes"], *changes]})
+        plan_table.write(store.path / PLAN, plan)
+    grown = {**store.header, "changes": [*store.header["changes"], *changes], LAYOUT: layout_of(store.path, number)}
+    run_header.write(store.path / "run.json", grown)
     return RunStore.open(store.path)
 
 

@@ -3,20 +3,23 @@
 A marker is the only proof that something is done. The existence of a chunk proves nothing: zarr leaves out chunks of
 zeros and reads missing ones as zeros. A marker is written last, by rename, so a process killed at any moment leaves
 either the marker and everything it stands for, or no marker. After a crash of the machine that order may not hold;
-`trusted` tells whether a marker is older than a crash.
+`trusted` tells whether a marker is older than a crash. A marker is sealed (`storage.seal`): one that was changed since
+counts as damaged, not as a marker.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from storage.atomic import write_bytes
 from storage.boot import boot_id
+from storage.seal import BrokenSeal, opened, sealed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}")
+_UNSEALED = {"arrays", "boot", "digest", "files", "pair_index", "payload"}
+"""Entries of the markers of versions before 0.3, which had no seal."""
 
 
 class Markers:
@@ -40,16 +43,28 @@ class Markers:
             OSError: it cannot be written; no marker is left then.
         """
         whole = {"digest": self._digest, "boot": boot_id(), **content}
-        text = json.dumps(whole, allow_nan=False, sort_keys=True, indent=1)
-        write_bytes(self._path(stage, key), text.encode(), flush=boot_id() is None)
+        write_bytes(self.path(stage, key), sealed(whole), flush=boot_id() is None)
 
     def read(self, stage: str, key: str) -> dict[str, Any] | None:
-        """The content of a marker of this run's digest; None if there is none."""
+        """The content of a marker of this run's digest; None if there is none, or only a damaged one."""
         try:
-            content = json.loads(self._path(stage, key).read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            return self.require(stage, key)
+        except BrokenSeal:
             return None
-        return content if isinstance(content, dict) and content.get("digest") == self._digest else None
+
+    def require(self, stage: str, key: str) -> dict[str, Any] | None:
+        """As `read`. Raises BrokenSeal: the marker is damaged."""
+        try:
+            content, has_seal = opened(self.path(stage, key).read_bytes())
+        except FileNotFoundError:
+            return None
+        if not has_seal and content.keys() != _UNSEALED:  # a changed name of the entry that is the seal
+            raise BrokenSeal("it has no seal")
+        return content if content["digest"] == self._digest else None
+
+    def path(self, stage: str, key: str) -> Path:
+        """The file of a marker."""
+        return self._folder / _checked(stage) / f"{_checked(key)}.json"
 
     @staticmethod
     def trusted(content: dict[str, Any]) -> bool:
@@ -58,7 +73,7 @@ class Markers:
 
     def remove(self, stage: str, key: str) -> None:
         """Forget that `key` is done; the next run of the stage computes it again."""
-        self._path(stage, key).unlink(missing_ok=True)
+        self.path(stage, key).unlink(missing_ok=True)
 
     def keys(self, stage: str) -> set[str]:
         """Keys of all markers of `stage`, from one listing: their content is not read."""
@@ -74,9 +89,6 @@ class Markers:
     def any(self) -> bool:
         """Whether there is any marker, of whatever stage."""
         return any(_is_marker(path.name) for path in self._folder.glob("*/*.json"))
-
-    def _path(self, stage: str, key: str) -> Path:
-        return self._folder / _checked(stage) / f"{_checked(key)}.json"
 
 
 def _checked(name: str) -> str:

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.atomic import write_text
+from storage.atomic import write_bytes
 from storage.run_changes import grown
+from storage.seal import BrokenSeal, opened, sealed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 2
-"""Version of the layout of a run's folder; every change to the layout adds one. 2: runs grow
-(`storage.run_changes`)."""
+FORMAT = 3
+"""Version of the layout of a run's folder; every change to the layout adds one. 2: runs grow (`storage.run_changes`).
+3: run.json is sealed (`storage.seal`)."""
+SEALED = 3
+"""The first format whose headers have a seal."""
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda header: {**header, "changes": []},
+    2: lambda header: header,
 }
 """{format: its header -> a header of the next format}. A run's header is read through them; its file keeps the old
 format until the run grows."""
@@ -36,32 +40,39 @@ class NoRun(ValueError):
     """There is no usable run in the folder; one line that says what to do."""
 
 
+class DamagedHeader(NoRun):
+    """`run.json` is there, and is not what was written."""
+
+
 def write(path: Path, header: dict[str, Any]) -> None:
     """Write `header` to `path` in the newest format; the run exists from this moment on."""
     whole = {"changes": [], **header, "format": FORMAT}
-    write_text(path, json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_bytes(path, sealed(whole))
 
 
 def read(path: Path) -> dict[str, Any]:
     """The header at `path`, in the newest format, whatever the file's format is.
 
     Raises:
-        NoRun: there is none, it is not JSON, or a newer version of the package wrote it.
+        NoRun: there is none, or a newer version of the package wrote it. DamagedHeader: it is not what was written.
     """
+    again = "bring it back from a copy or start again in another folder"
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        header, has_seal = opened(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise NoRun(f"{path.parent} holds no run (it has no {path.name}); start one with `mgi translate`") from None
-    except ValueError:
-        raise NoRun(f"{path} is not valid JSON; bring it back from a copy or start again in another folder") from None
-    number = header.get("format") if isinstance(header, dict) else None
+    except BrokenSeal as error:
+        raise DamagedHeader(f"{path} is damaged: {error}; {again}") from None
+    number = header.get("format")
     if not isinstance(number, int) or number < 1 or "digest" not in header:
-        raise NoRun(f"{path} is no header of a run; bring it back from a copy or start again in another folder")
+        raise DamagedHeader(f"{path} is no header of a run; {again}")
     if number > FORMAT:
         raise NoRun(
             f"{path} is of format {number}, and this version of mgi reads formats up to {FORMAT}; use the version that "
             "wrote it, or another folder"
         )
+    if number >= SEALED and not has_seal:
+        raise DamagedHeader(f"{path} is damaged: it has no seal; {again}")
     for older in range(number, FORMAT):
         header = {**MIGRATIONS[older](header), "format": older + 1}
     return header

@@ -11,36 +11,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from storage import plan_table, quarantine, run_header
 from storage.atomic import write_bytes
 from storage.boot import boot_id
 from storage.markers import Markers
+from storage.plan_table import PLAN
 from storage.quarantine import Quarantined
+from storage.run_arrays import ArraySpec, RunArrays, StoreCorrupt, corrupt, hash_of
 from storage.run_header import NoRun, RunConflict
+from storage.run_layout import LAYOUT, layout_of
 from storage.run_lock import RunLocked, run_lock
+from storage.seal import BrokenSeal
 
 if TYPE_CHECKING:  # pandas and zarr take a second, which `mgi status` does not need: it reads markers
     import numpy as np
     import pandas as pd
-    import zarr
 
 __all__ = ["ArraySpec", "NoRun", "Quarantined", "RunConflict", "RunLocked", "RunStore", "StoreCorrupt"]
-
-
-class StoreCorrupt(RuntimeError):
-    """What was read back is not what was written; one line that names the file and says what to do."""
-
-
-class ArraySpec(NamedTuple):
-    """Shape of one pair's value (without the pair axis) and dtype name of an array of the run."""
-
-    shape: tuple[int, ...]
-    dtype: str
 
 
 class RunStore:
@@ -49,8 +41,9 @@ class RunStore:
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path = path
         self.header = header
-        self._markers = Markers(path / "done", header["digest"])
-        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self.markers = Markers(path / "done", header["digest"])
+        self.layout: dict[str, dict[str, Any]] = header.get(LAYOUT, {})
+        self._arrays = RunArrays(path, self.layout)
 
     @classmethod
     def create(
@@ -92,11 +85,11 @@ class RunStore:
 
         from storage.chunks import create_array
 
-        plan_table.write(path / "plan.parquet", pairs)
+        plan_table.write(path / PLAN, pairs)
         group = zarr.open_group(path / "run.zarr", mode="w", zarr_format=3)
         for name, spec in arrays.items():
             create_array(group, name, len(pairs), spec.shape, spec.dtype)
-        run_header.write(path / "run.json", header)
+        run_header.write(path / "run.json", {**header, LAYOUT: layout_of(path, 0)})
 
     @classmethod
     def open(cls, url: str | Path) -> RunStore:
@@ -115,64 +108,51 @@ class RunStore:
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """The plan: columns `index`, `id`, `source`, `exemplar` (paths relative to the input folders)."""
-        return plan_table.read(self.path / "plan.parquet", len(self.header["changes"]))
+        return plan_table.read(self.path / PLAN, len(self.header["changes"]), self.layout.get(PLAN))
 
     def pair_ids(self) -> list[str]:
         """Ids of all pairs in their order, faster than from `pairs`."""
-        return plan_table.read_ids(self.path / "plan.parquet", len(self.header["changes"]))
+        return plan_table.read_ids(self.path / PLAN, len(self.header["changes"]), self.layout.get(PLAN))
 
     # arrays
 
     def write(self, array: str, pair_index: int, value: np.ndarray) -> None:
-        """Write one pair's value. It counts only when it is published.
-
-        Raises:
-            KeyError: no such array. ValueError: the shape or dtype is not the planned one. OSError: it cannot be
-                written.
-        """
-        import numpy as np
-
-        from storage.chunks import chunk_path, write_chunk
-
-        target, found = self._array(array), np.asarray(value)
-        if found.shape != target.shape[1:] or found.dtype != target.dtype:
-            planned = f"{target.dtype} {list(target.shape[1:])}"
-            raise ValueError(f"{array} holds {planned} per pair, found {found.dtype} {list(found.shape)}")
-        write_chunk(chunk_path(target, self._folder(array), pair_index), found)
+        """Write one pair's value, see `RunArrays.write`. It counts only when it is published."""
+        self._arrays.write(array, pair_index, value)
 
     def read(self, array: str, pair_index: int) -> np.ndarray:
-        """One pair's value; zeros if nothing was written.
+        """One pair's value, as somebody wrote it last; `value` is what was published.
 
         Raises:
-            KeyError: no such array. StoreCorrupt: the file of the chunk is damaged.
+            KeyError: no such array. StoreCorrupt: the file of the chunk is damaged, or there is none: the zeros that
+                zarr reads then are not data.
         """
-        from storage.chunks import DamagedChunk, chunk_path, read_chunk
+        found = self._arrays.read(array, pair_index)
+        if found is None:
+            raise corrupt(self.path, self._arrays.chunk(array, pair_index), "is gone")
+        return found
 
-        source = self._array(array)
-        path = chunk_path(source, self._folder(array), pair_index)
-        try:
-            return read_chunk(path, source.shape[1:], source.dtype)
-        except DamagedChunk as error:
-            raise StoreCorrupt(
-                f"{path} is damaged ({error}); delete it and the pair's markers in {self.path / 'done'}, then run "
-                f"`mgi resume {self.path}`"
-            ) from None
+    def value(self, stage: str, key: str, array: str) -> np.ndarray:
+        """What a unit published in one of its arrays. Whatever is computed from a unit's arrays reads them here.
+
+        Raises:
+            KeyError: the unit has no such array. StoreCorrupt: it is not what was published; one line that names the
+                file and says what to do.
+        """
+        marker = self.marker(stage, key)
+        if marker is None or array not in marker["arrays"]:
+            raise KeyError(f"{stage} {key} of {self.path} has no array {array}")
+        index = marker["pair_index"]
+        found = self._arrays.read(array, index)
+        value = self._arrays.zeros(array) if found is None else found  # zarr, which once wrote runs, leaves out zeros
+        if hash_of(value) != marker["arrays"][array]:
+            said = "is gone" if found is None else "is not what was published"
+            raise corrupt(self.path, self._arrays.chunk(array, index), said)
+        return value
 
     def has(self, array: str) -> bool:
         """Whether the run has an array of this name."""
-        return (self._folder(array) / "zarr.json").is_file()
-
-    def _array(self, name: str) -> zarr.Array[Any]:
-        if name not in self._arrays:
-            if not self.has(name):
-                raise KeyError(f"{self.path} has no array {name}")
-            import zarr
-
-            self._arrays[name] = cast("zarr.Array[Any]", zarr.open_array(self._folder(name), mode="r"))
-        return self._arrays[name]
-
-    def _folder(self, array: str) -> Path:
-        return self.path / "run.zarr" / array
+        return self._arrays.has(array)
 
     # markers
 
@@ -198,35 +178,66 @@ class RunStore:
         Raises:
             StoreCorrupt: an array or file does not read back. OSError: the marker cannot be written.
         """
-        hashes = {name: self._hash(name, pair_index) for name in arrays}
+        hashes = {name: hash_of(self.read(name, pair_index)) for name in arrays}
         content = {"pair_index": pair_index, "arrays": hashes, "payload": payload}
-        self._markers.write(stage, key, content | {"files": {name: self._hash_file(name) for name in files}})
+        self.markers.write(stage, key, content | {"files": {name: self._hash_file(name) for name in files}})
+
+    def marker(self, stage: str, key: str) -> dict[str, Any] | None:
+        """The whole marker of a unit: `pair_index`, `arrays` and `files` with their hashes, `payload`; None without."""
+        return self.markers.read(stage, key)
 
     def done(self, stage: str, key: str) -> dict[str, Any] | None:
         """The payload of a unit that is done, or None. A unit one of whose files was deleted is not done."""
-        marker = self._markers.read(stage, key)
+        return self._payload(self.markers.read(stage, key))
+
+    def payload(self, stage: str, key: str) -> dict[str, Any] | None:
+        """As `done`, for whoever builds on the unit and would silently leave it out if its marker is damaged.
+
+        Raises:
+            StoreCorrupt: the marker is damaged.
+        """
+        try:
+            return self._payload(self.markers.require(stage, key))
+        except BrokenSeal as error:
+            raise corrupt(self.path, self.markers.path(stage, key), f"is damaged: {error}") from None
+
+    def _payload(self, marker: dict[str, Any] | None) -> dict[str, Any] | None:
         if marker is None or not all((self.path / name).is_file() for name in marker["files"]):
             return None
         return cast("dict[str, Any]", marker["payload"])
 
     def keys_done(self, stage: str) -> set[str]:
         """Keys of all units of `stage` that have a marker, from one listing of the folder."""
-        return self._markers.keys(stage)
+        return self.markers.keys(stage)
 
     def verify(self, stage: str, key: str) -> bool:
         """Whether a unit is done and all its arrays and files still have the content that was published."""
-        marker = self._markers.read(stage, key)
+        return self.marker(stage, key) is not None and not any(self.damaged(stage, key))
+
+    def damaged(self, stage: str, key: str) -> Iterator[StoreCorrupt]:
+        """What is wrong with the arrays and files that a unit published; nothing if all are as they were."""
+        marker = self.marker(stage, key) or {"arrays": (), "files": ()}
+        checks: list[Callable[[], object]] = [partial(self.value, stage, key, name) for name in marker["arrays"]]
+        checks += [partial(self.check_file, stage, key, name) for name in marker["files"]]
+        for check in checks:
+            try:
+                check()
+            except StoreCorrupt as error:
+                yield error
+            except (OSError, LookupError) as error:  # an array that the run lacks, a row too many, a folder for a file
+                yield StoreCorrupt(" ".join(str(error).split()))
+
+    def check_file(self, stage: str, key: str, name: str) -> None:
+        """Check that a file of a unit is what was published. Raises StoreCorrupt, KeyError."""
+        marker = self.marker(stage, key)
         if marker is None:
-            return False
-        try:
-            arrays = all(self._hash(name, marker["pair_index"]) == known for name, known in marker["arrays"].items())
-            return arrays and all(self._hash_file(name) == known for name, known in marker["files"].items())
-        except (StoreCorrupt, OSError):
-            return False
+            raise KeyError(f"{stage} {key} of {self.path} has no file {name}")
+        if self._hash_file(name) != marker["files"][name]:
+            raise corrupt(self.path, self.path / name, "is not what it was")
 
     def forget(self, stage: str, key: str) -> None:
         """Declare a unit not done; it is computed again."""
-        self._markers.remove(stage, key)
+        self.markers.remove(stage, key)
 
     def recheck(self) -> int:
         """Check the hashes of everything written before the machine's last start, once; nothing else makes it trusted.
@@ -240,26 +251,21 @@ class RunStore:
         if now is None or (stamp.exists() and stamp.read_text(encoding="ascii") == now):
             return 0
         lost = 0
-        for stage in self._markers.stages():
+        for stage in self.markers.stages():
             for key in sorted(self.keys_done(stage)):
-                marker = self._markers.read(stage, key)
-                if marker is None or not (self._markers.trusted(marker) or self.verify(stage, key)):
+                marker = self.markers.read(stage, key)
+                if marker is None or not (self.markers.trusted(marker) or self.verify(stage, key)):
                     self.forget(stage, key)
                     lost += 1
         write_bytes(stamp, now.encode("ascii"))
         return lost
-
-    def _hash(self, array: str, pair_index: int) -> str:
-        import numpy as np
-
-        return hashlib.sha256(np.ascontiguousarray(self.read(array, pair_index)).tobytes()).hexdigest()
 
     def _hash_file(self, name: str) -> str:
         try:
             with (self.path / name).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
-            raise StoreCorrupt(f"{self.path / name} is gone; run `mgi resume {self.path}` to make it again") from None
+            raise corrupt(self.path, self.path / name, "is gone") from None
 
     # quarantine
 

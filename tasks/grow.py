@@ -21,6 +21,7 @@ from tasks.stages.base import Stage
 from tasks.stages.invert import array_name
 from tasks.stages.ledger import Ledger
 from tasks.stages.plan import versions
+from tasks.stages.report import PAGES
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, OpenRun
 
 VOID = {HYPOTHESES: SCORE, SELECTION: SELECT}
@@ -68,6 +69,7 @@ def settle(ledger: Ledger) -> list[dict[str, Any]]:
     kinds = {change["what"] for change in changes}
     void = _void_stages(ledger, kinds)
     store.forget(REPORT, REPORT)
+    store.forget(REPORT, PAGES)
     if void:
         for pair_id in run.pair_ids():
             video_path(store.path, pair_id).unlink(missing_ok=True)

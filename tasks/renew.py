@@ -12,6 +12,7 @@ from tasks.report import pictures, video
 from tasks.report.preview import preview_path
 from tasks.stages import select
 from tasks.stages.ledger import Ledger
+from tasks.stages.report import PAGES
 from tasks.unit import REPORT
 
 
@@ -23,6 +24,7 @@ def renew(ledger: Ledger, changes: Changes) -> None:
     """
     run, store = ledger.run, ledger.run.store
     store.forget(REPORT, REPORT)
+    store.forget(REPORT, PAGES)
     for stage in ledger.stages:
         if stage.whole_set(run.config) is not None:  # every choice depends on the whole set
             ledger.forget(run.pair_ids(), stage)

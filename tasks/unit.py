@@ -26,6 +26,8 @@ from tasks.method import searching, translator_of
 from tasks.stored import stored_config
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mgi.alignment.aligner import Aligner
     from mgi.translators import Searches, Translator
 
@@ -191,13 +193,23 @@ def pair_of(key: str) -> str:
     return key.partition(".")[0]
 
 
+def picture(store: RunStore, pair_id: str, name: str) -> np.ndarray:
+    """`source`, `exemplar` or `warp` of a pair, uint8 [S, S, 3], as the pair's first stage published it.
+
+    Raises:
+        KeyError: it has none. storage.run_store.StoreCorrupt: it was damaged since.
+    """
+    stage = TRANSLATE if store.marker(WARP, pair_id) is None else WARP
+    return store.value(stage, pair_id, f"warp/{name}")
+
+
 def done_already(run: OpenRun, stage: str, keys: Iterable[str]) -> list[Outcome]:
     """A skipped outcome for each of these units that is done.
 
     Every unit asks, although only units that are left are called: a worker may have died after writing the marker, and
     Dask then calls the unit again.
     """
-    done = payload_rows(run.store, stage, keys)
+    done = [key for key in keys if run.store.done(stage, key) is not None]
     return [Outcome(stage, key, pair_of(key), skipped=True) for key in done]
 
 
@@ -241,6 +253,6 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def payload_rows(store: RunStore, stage: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Payloads of those of `keys` that are done in `stage`."""
-    found = {key: store.done(stage, key) for key in keys}
+    """Payloads of those of `keys` that are done in `stage`; `storage.run_store.StoreCorrupt` if a marker is damaged."""
+    found = {key: store.payload(stage, key) for key in keys}
     return {key: payload for key, payload in found.items() if payload is not None}

@@ -20,6 +20,7 @@ from flows.cli.select import select
 from flows.cli.status import status
 from flows.cli.train import train
 from flows.cli.translate import translate
+from flows.cli.verify import verify
 from flows.cli.weights import weights
 
 app = typer.Typer(
@@ -33,7 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (translate, invert, edit, resume, select, status, report, sample, doctor, profiles, methods, metrics):
+RUNS = (translate, invert, edit, resume, verify, select, status, report)
+for verb in (*RUNS, sample, doctor, profiles, methods, metrics):
     app.command(cls=Verb)(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")

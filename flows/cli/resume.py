@@ -19,6 +19,9 @@ def resume(
     patience: PatienceOption = None,
     metrics: MetricsOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Also try quarantined pairs again.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="First check every file, and make damaged ones again, see mgi verify.")
+    ] = False,
 ) -> int:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()
@@ -29,5 +32,5 @@ def resume(
 
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
-        summary = engine.resume(str(run), how, retry)
+        summary = engine.resume(str(run), how, retry, check)
     return print_summary(summary)

@@ -15,8 +15,8 @@ from mgi.directions import Direction
 from mgi.directions.amounts import words_of
 from mgi.pairs import Hypothesis
 from tasks.editing.strips import Cell, has_key, strip, write_keyed
-from tasks.stages.invert import array_name
-from tasks.unit import SELECT, Job, OpenRun
+from tasks.stages.invert import lane_value
+from tasks.unit import SELECT, Job, OpenRun, picture
 
 if TYPE_CHECKING:
     from mgi.translators import Edits
@@ -91,7 +91,7 @@ def edit_pair(job: Job, pair_id: str, edit: Edit) -> tuple[Path, bool]:
     if all(has_key(file, key) for file in (*singles.values(), path)):
         return path, False
     hypothesis, method = Hypothesis.parse(choice["hypothesis"]), _editing(run)
-    arrays = {"latents": run.store.read(array_name("latents", hypothesis.id), run.index(pair_id))}
+    arrays = {"latents": lane_value(run.store, "latents", pair_id, hypothesis.id)}
     facts = {"mgi:pair": pair_id, "mgi:direction": edit.direction.name, "mgi:hypothesis": hypothesis.id}
     cells = seen(run, pair_id)
     for amount in edit.amounts:
@@ -114,7 +114,7 @@ def _editing(run: OpenRun) -> Edits:
 
 def seen(run: OpenRun, pair_id: str) -> list[Cell]:
     """The input and, if it is something else, what was inverted: a warp or a degraded picture."""
-    source, warp = (run.store.read(f"warp/{name}", run.index(pair_id)) for name in ("source", "warp"))
+    source, warp = (picture(run.store, pair_id, name) for name in ("source", "warp"))
     cells: list[Cell] = [("picture" if run.config.task == "invert" else "source", source)]
     if not np.array_equal(source, warp):
         cells.append(("seen" if run.config.task == "invert" else "warp", warp))

@@ -13,7 +13,7 @@ from mgi.config import ConfigError, RunConfig
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
 from storage.run_changes import grown
-from storage.run_store import RunStore
+from storage.run_store import RunStore, StoreCorrupt
 from storage.tables import hypotheses_table, metrics_table, pairs_table, summary_table, write_tables
 from tasks.report.charts import loss_chart, mean_losses
 from tasks.report.columns import lane_columns, measured_of, metric_section
@@ -24,7 +24,7 @@ from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.rows import read_rows
 from tasks.report.sheet_layout import SheetHypothesis, SheetRow
 from tasks.report.template import page_template
-from tasks.stages.invert import array_name
+from tasks.stages.invert import LOSS, lane_value
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
 
@@ -114,15 +114,15 @@ def _card(
     warped: bool,
 ) -> dict[str, Any]:
     """Everything the gallery shows for one pair; its loss curves are also added to `losses` for the run's mean."""
-    pair_id, index = pair["pair_id"], pair["index"]
+    pair_id = pair["pair_id"]
     curves: dict[str, np.ndarray] = {}
     tiles = []
     for lane in lanes:
         id = lane["hypothesis"]
         if lane["failed"] is None:
-            curves[id] = _loss(store, id, index)
+            curves[id] = _loss(store, id, pair_id)
             losses.setdefault(id, []).append(curves[id])
-        picture = pictures.hypothesis(pair_id, index, id) if lane["failed"] is None else None
+        picture = pictures.hypothesis(pair_id, id) if lane["failed"] is None else None
         tiles.append({**lane, "picture": picture, "distance": lane.get(config.selection.rule)})
     if config.task == "invert":
         names = {"source": pair["source"], "warp": "as observed"}
@@ -133,7 +133,7 @@ def _card(
     return {
         **pair,
         "title": f"{pair['source']} + {pair['exemplar']}" if pair["exemplar"] else pair["source"],
-        "inputs": {name: pictures.input(pair_id, index, name) for name in names},
+        "inputs": {name: pictures.input(pair_id, name) for name in names},
         "names": names,
         "before": BEFORE[config.task] if warped else "source",
         "tiles": tiles,
@@ -143,10 +143,10 @@ def _card(
     }
 
 
-def _loss(store: RunStore, hypothesis_id: str, index: int) -> np.ndarray:
+def _loss(store: RunStore, hypothesis_id: str, pair_id: str) -> np.ndarray:
     try:
-        return np.asarray(store.read(array_name("loss", hypothesis_id), index))
-    except (KeyError, FileNotFoundError):  # a method need not keep its losses
+        return lane_value(store, LOSS, pair_id, hypothesis_id)
+    except (KeyError, StoreCorrupt):  # a method need not keep its losses; a damaged curve only leaves out a line
         return np.empty(0)
 
 

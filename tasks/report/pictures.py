@@ -18,8 +18,9 @@ from PIL import Image
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
 from storage.run_store import RunStore
-from tasks.stages.invert import name_in
+from tasks.stages.invert import to_render
 from tasks.stages.select import final_path
+from tasks.unit import picture
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -39,9 +40,9 @@ class Pictures:
         self.store, self.method = store, method
         self.run = Path(store.path)
 
-    def input(self, pair_id: str, index: int, name: str) -> str:
+    def input(self, pair_id: str, name: str) -> str:
         """Source, exemplar or warp, as aligned and resized for the method."""
-        return self._keep(f"{FOLDER}/{pair_id}/{name}.jpg", SMALL, lambda: self.store.read(f"warp/{name}", index))
+        return self._keep(f"{FOLDER}/{pair_id}/{name}.jpg", SMALL, lambda: picture(self.store, pair_id, name))
 
     def result(self, pair_id: str) -> str | None:
         """The final picture, reduced; None when its file is missing."""
@@ -57,7 +58,7 @@ class Pictures:
         final = final_path(self.run, pair_id)
         return final.relative_to(self.run).as_posix() if final.is_file() else None
 
-    def hypothesis(self, pair_id: str, index: int, hypothesis_id: str) -> str | None:
+    def hypothesis(self, pair_id: str, hypothesis_id: str) -> str | None:
         """A hypothesis as rendered from its latents; None when it was never rendered and no method is here to."""
         path = f"{FOLDER}/{pair_id}/{hypothesis_id}.jpg"
         if (self.run / path).is_file():
@@ -68,8 +69,7 @@ class Pictures:
         hypothesis = Hypothesis.parse(hypothesis_id)
 
         def render() -> np.ndarray:
-            names = method.lane_arrays(hypothesis)
-            arrays = {name: self.store.read(name_in(self.store, name, hypothesis_id), index) for name in names}
+            arrays = to_render(self.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
             return method.preview(arrays, hypothesis)
 
         return self._keep(path, SMALL, render)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
-from tasks.stages.invert import TRAJECTORY, name_in
-from tasks.unit import SELECT, Job
+from tasks.stages.invert import TRAJECTORY, lane_value
+from tasks.unit import SELECT, Job, picture
 
 FRAME_MS, LAST_MS = 120, 1500
 SIDE = 256
@@ -33,9 +33,9 @@ def write_video(job: Job, pair_id: str) -> Path | None:
     path = video_path(job.run, pair_id)
     if path.is_file():
         return path
-    hypothesis, index = Hypothesis.parse(choice["hypothesis"]), run.index(pair_id)
-    trajectory = run.store.read(name_in(run.store, TRAJECTORY, hypothesis.id), index)
-    seen = _square(run.store.read("warp/warp", index))
+    hypothesis = Hypothesis.parse(choice["hypothesis"])
+    trajectory = lane_value(run.store, TRAJECTORY, pair_id, hypothesis.id)
+    seen = _square(picture(run.store, pair_id, "warp"))
     method = run.method()
     previews = [_square(method.preview({"latents": latents}, hypothesis)) for latents in trajectory]
     pictures = [Image.fromarray(np.concatenate([seen, preview], axis=1)) for preview in previews]

@@ -15,8 +15,20 @@ from typing import TYPE_CHECKING, Any
 from tasks.evaluation import name_of
 from tasks.method import device_of
 from tasks.stages.base import Call, Shard, Stage
-from tasks.stages.select import final_path
-from tasks.unit import EVALUATE, SELECT, TRANSLATE, Job, OpenRun, Outcome, done_already, plain, reason_of
+from tasks.stages.select import RESULT, final_path
+from tasks.unit import (
+    EVALUATE,
+    SELECT,
+    TRANSLATE,
+    Job,
+    OpenRun,
+    Outcome,
+    done_already,
+    one_line,
+    picture,
+    plain,
+    reason_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +52,7 @@ def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
     """
     from mgi.metrics.base import PairMetric
     from mgi.metrics.registry import metric
+    from storage.run_store import StoreCorrupt
 
     run = job.open()
     outcomes = done_already(run, EVALUATE, keys)
@@ -48,7 +61,18 @@ def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
     for key in (key for key in keys if key not in done):
         start, found = time.perf_counter(), metric(name_of(key))
         assert isinstance(found, PairMetric)
-        views = views or _views(run, pair_id)
+        try:
+            views = views or _views(run, pair_id)
+        except StoreCorrupt as error:  # no fault of the metrics, which may not be published as failed
+            return [
+                *outcomes,
+                Outcome(
+                    TRANSLATE if run.store.done(SELECT, pair_id) is None else SELECT,
+                    pair_id,
+                    pair_id,
+                    failed=one_line(error),
+                ),
+            ]
         value, failed = _measure(run, found, views)
         seconds = time.perf_counter() - start
         publish(run, key, {**plain({"value": value}), **_about(found), "seconds": seconds, "failed": failed})
@@ -101,9 +125,10 @@ def _views(run: OpenRun, pair_id: str) -> Views:
     from storage.images import read_image
 
     def seen(name: str) -> np.ndarray:
-        return run.store.read(f"warp/{name}", run.index(pair_id))
+        return picture(run.store, pair_id, name)
 
     translated = run.store.done(TRANSLATE, pair_id)
+    run.store.check_file(SELECT if translated is None else TRANSLATE, pair_id, RESULT.format(pair_id))
     warped = True if translated is None else bool(translated["warped"])
     pairs = run.config.task == "translate"
     return Views.of(

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
+from storage.run_store import StoreCorrupt
 from tasks.report.preview import write_preview
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
-from tasks.unit import INVERT, WARP, Job, OpenRun, Outcome, done_already, plain, reason_of, searches
+from tasks.unit import (
+    INVERT,
+    WARP,
+    Job,
+    OpenRun,
+    Outcome,
+    done_already,
+    one_line,
+    picture,
+    plain,
+    reason_of,
+    searches,
+)
 from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mgi.translators import Lane, LaneResult
     from storage.run_store import RunStore
 
 
+LOSS = "loss"
+"""The lane array of the loss of every step."""
 TRAJECTORY = "trajectory"
 """The lane array of the latents that an inversion went through, where `inversion.snapshots` asks for them."""
 
@@ -41,6 +58,19 @@ def name_in(store: RunStore, name: str, hypothesis_id: str) -> str:
     return found
 
 
+def lane_value(store: RunStore, name: str, pair_id: str, hypothesis_id: str) -> np.ndarray:
+    """What a lane published as `name`. Raises KeyError, storage.run_store.StoreCorrupt."""
+    return store.value(INVERT, lane_key(pair_id, hypothesis_id), name_in(store, name, hypothesis_id))
+
+
+def to_render(store: RunStore, names: Iterable[str], pair_id: str, hypothesis_id: str) -> dict[str, np.ndarray]:
+    """{name: value} of those arrays of a lane that its picture is rendered from; raises as `lane_value`.
+
+    What only charts and videos show is left out: if it is damaged, the picture is none the worse.
+    """
+    return {name: lane_value(store, name, pair_id, hypothesis_id) for name in names if name not in (LOSS, TRAJECTORY)}
+
+
 def invert_lanes(
     job: Job, hypothesis_ids: Sequence[str], pair_ids: Sequence[str], preview: bool = False
 ) -> list[Outcome]:
@@ -56,17 +86,23 @@ def invert_lanes(
         preview: also show the first lane in the run's preview picture.
 
     Returns:
-        One outcome per lane.
+        One outcome per lane; for a pair whose warp was damaged, one that says that it has no warp.
     """
     run = job.open()
     lanes = [(pair, hypothesis) for pair in pair_ids for hypothesis in hypothesis_ids]
     outcomes = done_already(run, INVERT, [lane_key(*lane) for lane in lanes])
     done = {outcome.key for outcome in outcomes}
-    todo = list(dict.fromkeys(pair for pair, hypothesis in lanes if lane_key(pair, hypothesis) not in done))
+    hypotheses = [Hypothesis.parse(id) for id in hypothesis_ids]
+    todo: dict[str, list[Lane]] = {}
+    for pair in dict.fromkeys(pair for pair, hypothesis in lanes if lane_key(pair, hypothesis) not in done):
+        try:
+            todo[pair] = _lanes(run, pair, hypotheses)
+        except StoreCorrupt as error:  # no fault of the hypotheses, which may not be published as failed
+            outcomes.append(Outcome(WARP, pair, pair, failed=one_line(error)))
     if not todo:
         return outcomes
     start = time.perf_counter()
-    results = _invert(run, [Hypothesis.parse(id) for id in hypothesis_ids], todo)
+    results = _invert(run, todo)
     seconds = time.perf_counter() - start
     # A call's time is shared among its lanes by the steps they took, or equally if nobody counted steps.
     steps = {lane: result.measures.get("steps", 0.0) for lane, result in results.items()}
@@ -81,11 +117,11 @@ def invert_lanes(
     return outcomes
 
 
-def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> dict[tuple[str, str], LaneResult]:
-    """{(pair, hypothesis id): result}."""
+def _invert(run: OpenRun, todo: dict[str, list[Lane]]) -> dict[tuple[str, str], LaneResult]:
+    """{(pair, hypothesis id): result} of {pair: its lanes}."""
     from mgi.translators import LaneResult  # imports PyTorch; only processes that compute should wait for it
 
-    lanes = [lane for pair in pair_ids for lane in _lanes(run, pair, hypotheses)]
+    lanes = [lane for found in todo.values() for lane in found]
     names = [(lane.pair_id, lane.hypothesis.id) for lane in lanes]
     method = run.method()  # outside of try: networks that cannot be loaded are not the lanes' fault
     beat = Heartbeat(INVERT, [lane_key(*name) for name in names])
@@ -93,20 +129,19 @@ def _invert(run: OpenRun, hypotheses: list[Hypothesis], pair_ids: list[str]) -> 
         return dict(zip(names, method.invert(lanes, progress=beat), strict=True))
     except Exception as error:
         reason = reason_of(error)
-        if len(pair_ids) == 1:
+        if len(todo) == 1:
             return {name: LaneResult(arrays={}, measures={}, failed=reason) for name in names}
     # One bad pair must not take the others of its batch with it: each gets its own try.
-    return {name: result for pair in pair_ids for name, result in _invert(run, hypotheses, [pair]).items()}
+    return {name: result for pair, found in todo.items() for name, result in _invert(run, {pair: found}).items()}
 
 
 def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
     """All lanes of a pair; they share its arrays."""
     from mgi.translators import Lane
 
-    index = run.index(pair)
-    seen = run.store.read("warp/warp", index)
+    seen = picture(run.store, pair, "warp")
     degraded = run.config.inversion.degradation != "none" and run.config.inversion.observed == "simulated"
-    truth = run.store.read("warp/source", index) if degraded and run.config.task == "invert" else None
+    truth = picture(run.store, pair, "source") if degraded and run.config.task == "invert" else None
     return [
         Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, observation_seed(run.seed, pair))
         for hypothesis in hypotheses
@@ -137,9 +172,8 @@ def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
 
 
 def _preview(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult) -> None:
-    index = run.index(pair_id)
-    picture = run.method().preview(result.arrays, Hypothesis.parse(hypothesis_id))
-    write_preview(run.store, [*(run.store.read(f"warp/{name}", index) for name in WARP_ARRAYS), picture])
+    shown = run.method().preview(result.arrays, Hypothesis.parse(hypothesis_id))
+    write_preview(run.store, [*(picture(run.store, pair_id, name) for name in WARP_ARRAYS), shown])
 
 
 def _keys(run: OpenRun, pair_id: str) -> list[str]:

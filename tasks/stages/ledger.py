@@ -73,6 +73,11 @@ class Ledger:
                     self.run.store.forget(stage.name, key)
             self._done.pop(stage.name, None)
 
+    def forget_unit(self, stage: Stage, key: str) -> None:
+        """Mark one unit as not done; whoever calls it forgets first what came after it."""
+        self.run.store.forget(stage.name, key)
+        self._done.pop(stage.name, None)
+
     def forget_failures(self, pair_ids: Iterable[str]) -> None:
         """Mark units that published a failure as not done, and all that came after them for their pairs."""
         pairs = set(pair_ids)

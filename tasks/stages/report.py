@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.unit import Job
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.unit import REPORT, Job
+
+PAGES = "pages"
+"""Marker of the files that a report wrote, beside the report's own; `mgi verify` checks them."""
 
 
 def report_run(job: Job, pictures: bool = True) -> str:
@@ -16,4 +22,14 @@ def report_run(job: Job, pictures: bool = True) -> str:
 
     run = job.open()
     method = run.method() if pictures and run.config.searches else None  # other methods have no hypotheses to render
-    return str(build_report(run.store, method))
+    page = build_report(run.store, method)
+    run.store.publish(REPORT, PAGES, pair_index=0, payload={}, files=sorted(_files(run.store.path)))
+    return str(page)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """What a run shows to people: the report's files, and the preview that units wrote."""
+    for pattern in ("preview.png", "report.html", "contact_sheet.png", "tables/*", "report/**/*"):
+        for path in folder.glob(pattern):
+            if path.is_file() and path.suffix != ".part":
+                yield path.relative_to(folder).as_posix()

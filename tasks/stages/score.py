@@ -6,9 +6,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mgi.pairs import Hypothesis
+from storage.run_store import StoreCorrupt
 from tasks.stages.base import Stage
-from tasks.stages.invert import array_name, lane_key
-from tasks.unit import INVERT, SCORE, Job, OpenRun, Outcome, done_already, payload_rows, plain, reason_of, searches
+from tasks.stages.invert import lane_key, lane_value
+from tasks.unit import (
+    INVERT,
+    SCORE,
+    Job,
+    OpenRun,
+    Outcome,
+    done_already,
+    one_line,
+    payload_rows,
+    picture,
+    plain,
+    reason_of,
+    searches,
+)
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -26,7 +40,10 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
     run, start = job.open(), time.perf_counter()
     if done := done_already(run, SCORE, [pair_id]):
         return done
-    lanes = lane_payloads(run, pair_id)
+    try:
+        lanes = lane_payloads(run, pair_id)
+    except StoreCorrupt as error:
+        return [Outcome(INVERT, pair_id, pair_id, time.perf_counter() - start, one_line(error))]
     alive = {hypothesis: payload for hypothesis, payload in lanes.items() if not payload["failed"]}
     if not alive:
         reasons = sorted({f"{hypothesis}: {payload['failed']}" for hypothesis, payload in lanes.items()})
@@ -46,12 +63,12 @@ def score_pair(job: Job, pair_id: str) -> list[Outcome]:
 def _score(run: OpenRun, method: Searches, pair_id: str, alive: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     from mgi.translators import ScoreInput  # imports PyTorch; only processes that compute should wait for it
 
-    index = run.index(pair_id)
-    reference = method.reference_features(run.store.read("warp/warp", index), run.store.read("warp/exemplar", index))
+    warp, exemplar = (picture(run.store, pair_id, name) for name in ("warp", "exemplar"))
+    reference = method.reference_features(warp, exemplar)
     inputs = [
         ScoreInput(
             hypothesis=Hypothesis.parse(hypothesis),
-            features=run.store.read(array_name(FEATURES, hypothesis), index),
+            features=lane_value(run.store, FEATURES, pair_id, hypothesis),
             measures=payload["measures"],
             reference=reference,
         )

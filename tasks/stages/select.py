@@ -11,9 +11,9 @@ import numpy as np
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
-from tasks.stages.invert import array_name, name_in
+from tasks.stages.invert import lane_value, to_render
 from tasks.stages.score import FEATURES, lane_payloads
-from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, plain, reason_of, searches
+from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, picture, plain, reason_of, searches
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -67,7 +67,7 @@ def select_set(job: Job, pair_ids: list[str]) -> Choices:
     tables = [lane_rows(run, pair_id) for pair_id in pair_ids]
 
     def features(table: int, hypothesis: str) -> np.ndarray:
-        return run.store.read(array_name(FEATURES, hypothesis), run.index(pair_ids[table]))
+        return lane_value(run.store, FEATURES, pair_ids[table], hypothesis)
 
     choices = cast("list[Choice]", run.method().select_set(tables, features))
     return dict(zip(pair_ids, choices, strict=True))
@@ -75,7 +75,7 @@ def select_set(job: Job, pair_ids: list[str]) -> Choices:
 
 def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
     """One row per scored hypothesis of a pair: `hypothesis`, its measures, its distance under each rule."""
-    score = run.store.done(SCORE, pair_id)
+    score = run.store.payload(SCORE, pair_id)
     if score is None:
         return []
     measures = {id: payload["measures"] for id, payload in lane_payloads(run, pair_id).items()}
@@ -83,12 +83,11 @@ def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
 
 
 def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
-    hypothesis, index = Hypothesis.parse(hypothesis_id), run.index(pair_id)
-    names = method.lane_arrays(hypothesis)
-    arrays = {name: run.store.read(name_in(run.store, name, hypothesis_id), index) for name in names}
+    hypothesis = Hypothesis.parse(hypothesis_id)
+    arrays = to_render(run.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
     if run.config.inversion.merge == "none":
         return method.render(arrays, hypothesis)
-    return method.render(arrays, hypothesis, seen=run.store.read("warp/warp", index))
+    return method.render(arrays, hypothesis, seen=picture(run.store, pair_id, "warp"))
 
 
 def _calls(shard: Shard) -> list[Call]:

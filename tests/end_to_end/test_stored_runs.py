@@ -15,6 +15,7 @@ from growing import asked, decided, settled, write
 from places import ROOT
 from runs import command, mgi, results
 
+from storage.run_header import FORMAT
 from storage.run_store import RunStore
 
 ARCHIVE = ROOT / "tests" / "stored" / "runs-0.1.0.tar.gz"
@@ -119,7 +120,7 @@ def test_a_run_of_the_first_format_grows(stored: Path, monkeypatch: pytest.Monke
     resumed = mgi(command("resume", run))
     assert resumed.returncode == 0, resumed.stderr
     assert before.items() < results(run).items() and len(results(run)) == 3
-    assert json.loads((run / "run.json").read_text())["format"] == 2
+    assert json.loads((run / "run.json").read_text())["format"] == FORMAT
 
 
 def test_a_grown_run_opens_resumes_and_reports(grown: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_grown_run_opens_resumes_and_reports(grown: Path) -> None:
         done = mgi(command(verb, run))
         assert done.returncode == 0, done.stderr
     assert results(run) == before
-    assert {**json.loads((run / "run.json").read_text()), "metrics": None} == {**header, "metrics": None}
     store = RunStore.open(run)
+    assert {**store.header, "metrics": None} == {**header, "format": FORMAT, "metrics": None}
     assert [change["what"] for change in store.header["changes"]] == ["pairs", "hypotheses", "selection"]
     assert {store.done("select", pair_id)["rule"] for pair_id in store.pairs["id"]} == {"set-fid"}  # type: ignore[index]

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from PIL import Image
 from places import GOLDEN
-from runs import PROFILE, make_inputs
+from runs import PROFILE, edited, make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from mgi.config import RunConfig
 from mgi.profiles import load_config
+from storage.seal import sealed
 
 NAME = "my m\N{LATIN SMALL LETTER O WITH DIAERESIS}del [v1] *?.pth"
 
@@ -201,13 +202,13 @@ def test_a_run_whose_paths_are_relative_goes_on(folder: Path) -> None:
     setting = ("--set", f"generator=models/{NAME}")
     translate(folder, *setting)
     path = folder / "run" / "run.json"
-    old = header(folder)
+    old = {name: value for name, value in header(folder).items() if name != "seal"}
     old["config"]["generator"] = f"models/{NAME}"
     old["weights"] = {f"models/{NAME}": old["weights"].pop(str(folder.resolve() / "models" / NAME))}
     before, old["digest"] = old["digest"], RunConfig.model_validate(old["config"]).digest()
-    path.write_text(json.dumps(old))
+    path.write_bytes(sealed(old))
     for marker in (folder / "run" / "done").rglob("*.json"):
-        marker.write_text(marker.read_text().replace(before, old["digest"]))
+        edited(marker, lambda text: text.replace(before, old["digest"]))
     again = translate(folder, *setting)
     assert again.exit_code == 0 and "nothing to compute" in again.output, again.output
     assert "nothing to compute" in mgi("resume", folder / "run", "--workers", "0").output

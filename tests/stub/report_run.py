@@ -68,12 +68,14 @@ def fill(store: RunStore, index: int, pair: Pair, failed: str | None) -> None:
     scores = {}
     for rank, id in enumerate(HYPOTHESES):
         key, lane = f"{pair.id}.{id}", {"measures": {}, "failed": "the loss became NaN", "seconds": 2.0}
+        arrays = []
         if id != failed:
+            arrays = [f"loss/{id}", f"latents/{id}"]
             store.write(f"loss/{id}", index, np.geomspace(1, 0.1 + rank, STEPS).astype(np.float32))
             store.write(f"latents/{id}", index, np.full(4, rank, np.float32))
             lane |= {"measures": {"loss": 0.1 + rank, "l2_before": 1.0, "l2_after": 0.5}, "failed": None}
             scores[id] = {"spatial-fd": 1.0 + rank, "sifid": 2.0}
-        store.publish("invert", key, pair_index=index, arrays=[], payload=lane)
+        store.publish("invert", key, pair_index=index, arrays=arrays, payload=lane)
     store.publish("score", pair.id, pair_index=index, payload={"scores": scores, "seconds": 0.5})
     write_png(store.path / "final" / f"{pair.id}.png", np.full((4 * SIZE, 4 * SIZE, 3), 99, np.uint8))
     choice = {"hypothesis": "L04N10", "rule": "spatial-fd", "value": 1.0, "guarded": ["L05N20"], "seconds": 0.25}

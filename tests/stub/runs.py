@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from storage.seal import opened, sealed
 
 HERE = Path(__file__).resolve().parent
 
@@ -58,6 +62,12 @@ def translate_command(inputs: Path, run: Path, *more: str | Path) -> list[str]:
 def mgi(arguments: list[str], **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command line to its end."""
     return subprocess.run(arguments, env=environment(**more), capture_output=True, text=True, timeout=120, check=False)
+
+
+def edited(path: Path, change: Callable[[str], str]) -> None:
+    """Change the text of a sealed file, `run.json` or a marker, and seal it again."""
+    content, _ = opened(path.read_bytes())
+    path.write_bytes(sealed(json.loads(change(json.dumps(content)))))
 
 
 def results(run: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from growing import asked, decided, settled, write
 from PIL import Image
-from runs import make_inputs
+from runs import edited, make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
@@ -64,8 +64,7 @@ def inputs(made: Path, tmp_path: Path) -> Path:
 def run(made: Path, tmp_path: Path, inputs: Path) -> Path:
     """That run, moved to its own folder."""
     shutil.copytree(made / "run", tmp_path / "run")
-    header = tmp_path / "run" / "run.json"
-    header.write_text(header.read_text().replace(str(made), str(tmp_path)))
+    edited(tmp_path / "run" / "run.json", lambda text: text.replace(str(made), str(tmp_path)))
     return tmp_path / "run"
 
 
