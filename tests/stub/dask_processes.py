@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -61,10 +62,17 @@ def worker(address: str, folder: Path, **more: str) -> Iterator[subprocess.Popen
         yield running
 
 
+def _hear() -> None:
+    """Take signals as a terminal's command does: a shell's background job, under which tests may run, ignores some."""
+    for name in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, signal.SIG_DFL)
+
+
 @contextmanager
 def started(command: list[str], ready: Callable[[], bool], **more: str) -> Iterator[subprocess.Popen[str]]:
     """A command that has got as far as `ready` says, with its output in pipes, in a process group of its own."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    streams["preexec_fn"] = _hear  # type: ignore[assignment]
     with subprocess.Popen(command, env=environment(**more), **streams) as running:  # type: ignore[call-overload]
         deadline = time.monotonic() + 60
         try:
