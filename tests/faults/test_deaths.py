@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from growing import mgi, translate
-from runs import make_inputs
+from runs import command, environment, make_inputs
 from stub_method import StubMethod
 
 from storage.run_store import RunStore
@@ -34,19 +32,10 @@ def deadly(stub: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def attempt(*arguments: str | Path) -> int | None:
-    """The exit code of a command in a process of its own, forked to save the seconds of the imports."""
-    child = multiprocessing.get_context("fork").Process(target=_attempt, args=arguments)
-    child.start()
-    child.join(60)
-    return child.exitcode
-
-
-def _attempt(*arguments: str | Path) -> None:
-    from typer.testing import CliRunner
-
-    from flows.cli import app
-
-    os._exit(CliRunner().invoke(app, [str(argument) for argument in arguments]).exit_code)
+    """The exit code of a command in a process of its own."""
+    return subprocess.run(
+        command(*arguments), env=environment(), capture_output=True, timeout=100, check=False
+    ).returncode
 
 
 def begin(inputs: Path, run: Path, *more: str) -> int | None:
@@ -98,14 +87,8 @@ def test_deaths_count_for_the_pair_not_for_each_of_its_hypotheses(inputs: Path, 
 def test_what_a_pair_has_when_it_is_given_up_is_used(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invert, run = StubMethod.invert, tmp_path / "run"
-
-    def die_in_the_second(method: StubMethod, lanes: list[Any], progress: Any = None) -> list[Any]:
-        if DEADLY in lanes[0].pair_id and lanes[0].hypothesis.id == "L05N02":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return invert(method, lanes, progress)
-
-    monkeypatch.setattr(StubMethod, "invert", die_in_the_second)
+    run = tmp_path / "run"
+    monkeypatch.setenv("STUB_DEADLY", f"{DEADLY}:L05N02")
     assert [begin(inputs, run), *ends(run, 9)] == [-signal.SIGKILL] * 3 + [0]
     assert len(list((run / "final").glob("*.png"))) == PAIRS
 

@@ -3,7 +3,8 @@
 Selected by MGI_METHOD_FACTORY=stub_method:load. Environment variables make it slow or faulty on purpose:
 STUB_SECONDS (per lane), STUB_NAN (comma-separated hypotheses that fail everywhere), STUB_FAIL (text: pairs whose id
 contains it fail in every hypothesis), STUB_RAISE (pairs whose id contains it raise while warping), STUB_SUICIDE (file:
-the first lane to see it deletes it and kills its process; `always` kills on every pair whose id contains STUB_FAIL).
+the first lane to see it deletes it and kills its process; `always` kills on every pair whose id contains STUB_FAIL),
+STUB_DEADLY (PAIR:HYPOTHESIS: that lane kills its process).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class StubMethod:
         return [self._lane(lane, progress) for lane in lanes]
 
     def _lane(self, lane: Lane, progress: Callable[..., None] | None) -> LaneResult:
-        _maybe_die(lane.pair_id)
+        _maybe_die(lane.pair_id, lane.hypothesis.id)
         for step in range(STEPS):
             time.sleep(float(os.environ.get("STUB_SECONDS", "0")) / STEPS)
             if progress:
@@ -128,7 +129,10 @@ class StubMethod:
         return self.render({"latents": moved.astype(np.float32)}, hypothesis, factor)
 
 
-def _maybe_die(pair_id: str) -> None:
+def _maybe_die(pair_id: str, hypothesis: str) -> None:
+    pair, _, lane = os.environ.get("STUB_DEADLY", "").partition(":")
+    if lane == hypothesis and pair in pair_id:
+        os.kill(os.getpid(), signal.SIGKILL)
     order = os.environ.get("STUB_SUICIDE")
     if order == "always" and os.environ["STUB_FAIL"] in pair_id:
         os.kill(os.getpid(), signal.SIGKILL)
