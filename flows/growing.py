@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from flows.progress import Observer
-from flows.session import count_workers
+from flows.session import ask_layout
 from flows.settings import Workers
 from storage.run_changes import HYPOTHESES, told
 from storage.run_store import RunStore
 from tasks.grow import grow
 from tasks.growth import Growth
-from tasks.method import layout_of
-from tasks.workers.cluster import open_pool
 
 
 def grow_run(store: RunStore, growth: Growth, workers: Workers, scheduler: str | None, observer: Observer) -> None:
@@ -29,8 +27,7 @@ def grow_run(store: RunStore, growth: Growth, workers: Workers, scheduler: str |
         layout = None
         if growth.added(HYPOTHESES):
             config, threads = growth.config(store.header, str(store.path)), store.header.get("threads")
-            with open_pool(count_workers(workers), scheduler, observer.beat, observer.say) as pool:
-                layout = pool.call(layout_of, config.model_dump_json(), threads)
+            layout = ask_layout(config, threads, workers, scheduler, observer)
         grown = grow(store, growth, layout)
     for change in grown.header["changes"][len(store.header["changes"]) :]:
         observer.say(told(change))

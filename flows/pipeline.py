@@ -18,7 +18,7 @@ from flows.errors import Exit
 from flows.growing import grow_run
 from flows.healing import heal
 from flows.progress import Observer
-from flows.session import Session, count_workers, open_session
+from flows.session import Session, ask_layout, count_workers, open_session
 from flows.settings import Workers
 from flows.stages import StageCall, run_stages, stage_of_shard
 from mgi.config import RunConfig
@@ -27,12 +27,10 @@ from storage.run_header import check_weights
 from storage.run_store import RunStore
 from tasks.grow import require_scores
 from tasks.growth import plan_for, reselection
-from tasks.method import layout_of
 from tasks.stages.plan import Request, create_run, weight_hashes
 from tasks.stages.report import report_run
 from tasks.stored import stored_config
 from tasks.unit import REPORT, Job, check_own_files
-from tasks.workers.cluster import open_pool
 from tasks.workers.sizing import threads_per_worker
 
 
@@ -103,11 +101,8 @@ def translate_run(
     if store and found:
         grow_run(store, found, workers, scheduler, observer)
     elif store is None:
-        count = count_workers(workers)
-        threads = None if scheduler else threads_per_worker(count)
-        with open_pool(count, scheduler, observer.beat, observer.say) as pool:
-            layout = pool.call(layout_of, request.config.model_dump_json(), threads)
-        create_run(plan, run, layout, threads)
+        threads = None if scheduler else threads_per_worker(count_workers(workers))
+        create_run(plan, run, ask_layout(request.config, threads, workers, scheduler, observer), threads)
     return resume_run(run, workers, scheduler, observer, call, metrics=metrics)
 
 

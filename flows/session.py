@@ -15,6 +15,7 @@ from flows.log import ended_well, run_log
 from flows.progress import Observer
 from flows.settings import Workers
 from flows.unlogged import log_unlogged
+from mgi.config import RunConfig
 from storage.parts import sweep
 from storage.starts import Starts
 from tasks.evaluation import decide
@@ -132,6 +133,15 @@ class Session:
 def count_workers(workers: Workers) -> int:
     """How many worker processes `workers` means on this machine. "auto" looks for GPUs, which imports PyTorch."""
     return default_workers() if workers == "auto" else workers
+
+
+def ask_layout(
+    config: RunConfig, threads: int | None, workers: Workers, scheduler: str | None, observer: Observer
+) -> Layout:
+    """The layout of a configuration's method, where its units will run; for a run that has no session yet."""
+    with open_pool(count_workers(workers), scheduler, observer.beat, observer.say) as pool:
+        layout: Layout = pool.call(layout_of, config.model_dump_json(), threads)
+        return layout
 
 
 _current: ContextVar[Session] = ContextVar("session")

@@ -25,7 +25,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     2: lambda header: header,
 }
 """{format: its header -> a header of the next format}. A run's header is read through them; its file keeps the old
-format until the run grows."""
+format until it is written again."""
 
 _DECIDES = ("config", "inputs")
 """Parts of the header that decide the pixels of a run, besides `weights`. The others (versions, time, threads) stay as

@@ -49,13 +49,6 @@ def _replaced(factory: str, config: RunConfig) -> Translator:
     return build(config)
 
 
-def device_of() -> str:
-    """Where this process computes: a GPU if there is one."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def searching(translator: Translator) -> Searches:
     """The translator, which tries hypotheses.
 

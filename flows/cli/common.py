@@ -46,6 +46,7 @@ PatienceOption = Annotated[
         min=1, metavar="SECONDS", help=f"How long to wait while a scheduler has no worker.  [default: {PATIENCE}]"
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 ExtendOption = Annotated[
     bool,
     typer.Option("--extend", help="Add what the folders hold and an existing run lacks; what it has stays."),

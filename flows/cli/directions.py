@@ -11,6 +11,7 @@ from flows.cli.common import guarded, out
 from flows.cli.edit import space_option
 from flows.cli.environment import Verb
 from mgi.config import ConfigError
+from mgi.devices import best_device
 
 directions = typer.Typer(
     help="Make directions for `mgi edit`: from labelled samples, or from samples alone.",
@@ -37,7 +38,7 @@ def sample(
     from mgi.profiles import whole_generator
     from tasks.editing.directions import write_samples
 
-    for path in write_samples(whole_generator(generator), count, seed, folder, _device()):
+    for path in write_samples(whole_generator(generator), count, seed, folder, best_device()):
         out.print(path, markup=False)
     return 0
 
@@ -94,14 +95,10 @@ def ganspace(
     from mgi.profiles import whole_generator
     from tasks.editing.directions import write_components
 
-    for path, known in write_components(whole_generator(generator), components, count, folder, seed, layer, _device()):
+    for path, known in write_components(
+        whole_generator(generator), components, count, folder, seed, layer, best_device()
+    ):
         share, linear = known["explained_variance"], known["linear_in_latent"]
         note = f", {linear:.0%} of it linear in z" if known["space"] == "z" else ""
         out.print(f"{path}  {share:.1%} of the variance{note}", markup=False)
     return 0
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

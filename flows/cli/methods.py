@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
-from flows.cli.common import guarded, out
-
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")]
+from flows.cli.common import JsonOption, guarded, out
 
 
 @guarded
@@ -17,14 +16,11 @@ def methods(as_json: JsonOption = False) -> int:
     """List the methods that --method takes, and whether their networks are here (under the profile `embedded`)."""
     from mgi.catalogue import method_rows
 
-    rows = method_rows()
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return 0
-    for row in rows:
+    def line(row: dict[str, Any]) -> str:
         paper = f" ({row['paper']})" if row.get("paper") else ""
-        out.print(f"{row['name']:<21}{row['state']:<9}{row['summary']}{paper}{_ending(row)}", markup=False)
-    return 0
+        return f"{row['name']:<21}{row['state']:<9}{row['summary']}{paper}"
+
+    return _show(method_rows(), line, as_json)
 
 
 @guarded
@@ -32,16 +28,21 @@ def metrics(as_json: JsonOption = False) -> int:
     """List the metrics that --metrics takes, with their direction; `*`: runs measure it without being asked."""
     from mgi.catalogue import metric_rows
 
-    rows = metric_rows()
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return 0
-    for row in rows:
+    def line(row: dict[str, Any]) -> str:
         name = f"{row['name']}{'*' if row.get('standard') else ''}"
         unit = f" in {row['unit']}" if row.get("unit") else ""
         of = "" if row.get("per", "pair") == "pair" else "of a whole set: "
-        line = f"{name:<18}{row.get('better', ' ')} {row['state']:<9}{of}{row['summary']}{unit}{_ending(row)}"
-        out.print(line, markup=False)
+        return f"{name:<18}{row.get('better', ' ')} {row['state']:<9}{of}{row['summary']}{unit}"
+
+    return _show(metric_rows(), line, as_json)
+
+
+def _show(rows: list[dict[str, Any]], line: Callable[[dict[str, Any]], str], as_json: bool) -> int:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        for row in rows:
+            out.print(line(row) + _ending(row), markup=False)
     return 0
 
 

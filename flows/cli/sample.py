@@ -23,15 +23,13 @@ def sample(
     ),
 ) -> int:
     """Write a grid of random samples from a generator."""
-    import torch
-
+    from mgi.devices import best_device
     from mgi.profiles import whole_generator
     from mgi.sampling import sample_grid
     from storage.images import write_png
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     name = whole_generator(name)
-    grid = sample_grid(name, count, seed, truncation, device)
+    grid = sample_grid(name, count, seed, truncation, best_device())
     write_png(path, grid, {"mgi:generator": name, "mgi:seed": str(seed), "mgi:truncation": str(truncation)})
     out.print(path, markup=False)
     return 0

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.common import err, guarded, out
+from flows.cli.common import JsonOption, err, guarded, out
 
 
 @guarded
 def status(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Show the progress of a run. Exit code 3 if it is complete except for quarantined pairs."""
     from flows.status import read_status

@@ -64,6 +64,12 @@ class RunConfig(Section):
         """Whether the method tries hypotheses and chooses among them; the others make an image in one go."""
         return self.translator == INVERSION
 
+    @property
+    def degrades(self) -> bool:
+        """Whether pictures come whole and are degraded first, so results can be compared with the whole ones."""
+        s = self.inversion
+        return self.task == "invert" and s.degradation != "none" and s.observed == "simulated"
+
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """The hypotheses that the method tries on every pair, in the order of the report; empty if it tries none."""
         return self.inversion.all_hypotheses() if self.searches else ()

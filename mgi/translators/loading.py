@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import cast
 
 from mgi.config import RunConfig
+from mgi.devices import best_device
 from mgi.own_files import own_hashes
 from mgi.translators.base import Translator
 from mgi.translators.registry import method
@@ -38,5 +39,5 @@ def _load(config: RunConfig, device: str, threads: int | None, content: tuple[tu
 
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    chosen = best_device() if device == "auto" else device
     return cast("Translator", method(config.method).load()(config, chosen))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgi.config import Inversion, RunConfig, planned_steps
+from mgi.devices import best_device
 from mgi.own_files import domain_files
 from mgi.pairs import Hypothesis
 from storage.images import BadImage, read_image
@@ -112,10 +113,10 @@ def estimate_in_one_go(plan: Plan, workers: int) -> Estimate:
         workers: processes that will share the work; 0: this process.
     """
     from mgi.alignment.aligner import Aligner
-    from tasks.method import device_of, inverting, translator_of
+    from tasks.method import inverting, translator_of
 
     config, threads, began = plan.request.config, threads_per_worker(workers), time.perf_counter()
-    translator, device = translator_of(config, threads), device_of()
+    translator, device = translator_of(config, threads), best_device()
     start = [Piece("loading of the networks", time.perf_counter() - began, 1)]
     pictures = _pictures(plan)
     if pictures is None:

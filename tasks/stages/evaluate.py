@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mgi.devices import best_device
 from tasks.evaluation import name_of
-from tasks.method import device_of
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.select import RESULT, final_path
 from tasks.unit import (
@@ -25,6 +26,7 @@ from tasks.unit import (
     Outcome,
     done_already,
     one_line,
+    pair_of,
     picture,
     plain,
     reason_of,
@@ -64,15 +66,7 @@ def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
         try:
             views = views or _views(run, pair_id)
         except StoreCorrupt as error:  # no fault of the metrics, which may not be published as failed
-            return [
-                *outcomes,
-                Outcome(
-                    TRANSLATE if run.store.done(SELECT, pair_id) is None else SELECT,
-                    pair_id,
-                    pair_id,
-                    failed=one_line(error),
-                ),
-            ]
+            return [*outcomes, Outcome(_made_by(run), pair_id, pair_id, failed=one_line(error))]
         value, failed = _measure(run, found, views)
         seconds = time.perf_counter() - start
         publish(run, key, {**plain({"value": value}), **_about(found), "seconds": seconds, "failed": failed})
@@ -82,8 +76,7 @@ def evaluate_pair(job: Job, pair_id: str, keys: Sequence[str]) -> list[Outcome]:
 
 def publish(run: OpenRun, key: str, payload: dict[str, Any]) -> None:
     """Publish one number, or why there is none."""
-    pair_id = key.partition(".")[0]
-    run.store.publish(EVALUATE, key, pair_index=run.index(pair_id), payload={"metric": name_of(key), **payload})
+    run.store.publish(EVALUATE, key, pair_index=run.index(pair_of(key)), payload={"metric": name_of(key), **payload})
 
 
 def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
@@ -98,7 +91,7 @@ def publish_lost(job: Job, call: Call, reason: str) -> list[Outcome]:
 def _measure(run: OpenRun, found: PairMetric, views: Views) -> tuple[float | None, str | None]:
     """(the number, why it failed); both None if the pair lacks what the metric needs."""
     if "domain" in found.needs:
-        views = _with_domain(run, views)
+        views = replace(views, domain=_domain(run, found.rows))
     if not all(views.has(need) for need in found.needs):
         return None, None
     try:
@@ -127,37 +120,36 @@ def _views(run: OpenRun, pair_id: str) -> Views:
     def seen(name: str) -> np.ndarray:
         return picture(run.store, pair_id, name)
 
-    translated = run.store.done(TRANSLATE, pair_id)
-    run.store.check_file(SELECT if translated is None else TRANSLATE, pair_id, RESULT.format(pair_id))
-    warped = True if translated is None else bool(translated["warped"])
+    made_by = _made_by(run)
+    run.store.check_file(made_by, pair_id, RESULT.format(pair_id))
+    warped = (run.store.done(made_by, pair_id) or {}).get("warped", True)  # methods that search always warp
     pairs = run.config.task == "translate"
     return Views.of(
         result=read_image(str(final_path(run.store.path, pair_id))).pixels,
         source=seen("source"),
         exemplar=seen("exemplar") if pairs else None,
         warp=seen("warp") if warped else None,
-        device=device_of(),
+        device=best_device(),
     )
 
 
-def _with_domain(run: OpenRun, views: Views) -> Views:
-    from dataclasses import replace
-
-    return replace(views, domain=_domain(run))
+def _made_by(run: OpenRun) -> str:
+    """The stage that publishes the final images."""
+    return SELECT if run.config.searches else TRANSLATE
 
 
 @lru_cache(maxsize=2)
-def _domain(run: OpenRun) -> DomainStatistics:
-    """The domain that the run selects by, for images of the metrics' size."""
+def _domain(run: OpenRun, rows: int) -> DomainStatistics:
+    """The domain that the run selects by, for images of a metric's size."""
     from mgi.scoring import load_domain
     from mgi.weights import load_generator
 
-    config, rows = run.config, 256
+    config = run.config
 
     def generator() -> Generator:
-        return load_generator(config.generator, device_of())
+        return load_generator(config.generator, best_device())
 
-    return load_domain(config, network(config.selection.backbone), device_of(), rows, generator)
+    return load_domain(config, network(config.selection.backbone), best_device(), rows, generator)
 
 
 @lru_cache
@@ -165,7 +157,7 @@ def network(name: str) -> Backbone:
     """The frozen network with a given name, on this process's device."""
     from mgi.features import load_backbone
 
-    return load_backbone(name, device_of())
+    return load_backbone(name, best_device())
 
 
 def _keys(run: OpenRun, pair_id: str) -> list[str]:

@@ -140,8 +140,7 @@ def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
     from mgi.translators import Lane
 
     seen = picture(run.store, pair, "warp")
-    degraded = run.config.inversion.degradation != "none" and run.config.inversion.observed == "simulated"
-    truth = picture(run.store, pair, "source") if degraded and run.config.task == "invert" else None
+    truth = picture(run.store, pair, "source") if run.config.degrades else None
     return [
         Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, observation_seed(run.seed, pair))
         for hypothesis in hypotheses

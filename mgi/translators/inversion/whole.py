@@ -26,8 +26,7 @@ def translate_whole(
         TranslatorError: every hypothesis failed.
     """
     config = translator.config
-    degraded = config.inversion.degradation != "none" and config.inversion.observed == "simulated"
-    truth = exemplar if degraded and config.task == "invert" else None
+    truth = exemplar if config.degrades else None
     results: dict[Hypothesis, LaneResult] = {}
     for group in translator.groups:
         lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed) for h in group]
