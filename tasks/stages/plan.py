@@ -147,7 +147,7 @@ def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
         "weights": weight_hashes(config),
         "stand_ins": stand_ins(config),
         "git_revision": git_revision(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     }
 
 
