@@ -16,7 +16,9 @@ from flows.progress import Observer
 from flows.settings import Workers
 from flows.unlogged import log_unlogged
 from mgi.config import RunConfig
+from storage.blocks.packing import pack
 from storage.parts import sweep
+from storage.recheck import recheck
 from storage.starts import Starts
 from tasks.evaluation import decide
 from tasks.grow import settle, split_groups
@@ -101,6 +103,10 @@ class Session:
             self._chosen[stage.name] = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
         return self._chosen[stage.name]
 
+    def pack(self, pair_ids: Sequence[str] | None = None) -> None:
+        """Keep what these pairs have in few files, see `storage.blocks`; None: all that is not packed yet."""
+        pack(self.run.store, pair_ids)
+
     def quarantine(self, outcome: Outcome) -> None:
         """Take a pair out of the run; the others continue."""
         reason = outcome.failed or "unknown"
@@ -112,8 +118,8 @@ class Session:
         """Take every quarantined pair back; units that failed are forgotten, so they are tried again."""
         self.ledger.forget_failures(self._quarantined)
         self._starts.forget(list(self._starts.deaths))
+        self.run.store.release(self._quarantined)
         for pair_id in sorted(self._quarantined):
-            self.run.store.release(pair_id)
             self.log.info("released", pair=pair_id)
         self._quarantined.clear()
 
@@ -167,7 +173,7 @@ def open_session(
     store = job.open().store
     with store.lock(), run_log(job.run) as log:
         whole = ended_well(job.run)
-        lost = store.recheck()
+        lost = recheck(store)
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
         for change in settle(Ledger(job.open())):
@@ -182,6 +188,7 @@ def open_session(
             log_unlogged(session.ledger, log)
         try:
             yield session
+            session.pack()
             log.info("finished", seconds=round(time.perf_counter() - start, 3), computed=dict(session.computed))
         except BaseException as error:
             log.error("stopped", error=f"{type(error).__name__}: {error}", computed=dict(session.computed))

@@ -30,6 +30,7 @@ def run_stages(session: Session, call: StageCall) -> None:
             for stage in together:
                 if session.ready(stage, shard):
                     _call(session, call, stage, number, shard)
+            session.pack(shard)
 
 
 def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:

@@ -1,9 +1,13 @@
-"""The arrays of a run, `run.zarr/<name>`: one chunk per pair, written and read by themselves."""
+"""The arrays of a run, `run.zarr/<name>`: one chunk per pair, written and read by itself.
+
+A chunk has a file of its own until its block is packed (`storage.blocks`), and again once it is written anew: that file
+then counts, until the next packing.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -57,21 +61,25 @@ class RunArrays:
         if found.shape != target.shape[1:] or found.dtype != target.dtype:
             planned = f"{target.dtype} {list(target.shape[1:])}"
             raise ValueError(f"{name} holds {planned} per pair, found {found.dtype} {list(found.shape)}")
-        write_chunk(self.chunk(name, pair_index), found)
+        write_chunk(self.alone(name, pair_index), found)
 
     def read(self, name: str, pair_index: int) -> np.ndarray | None:
-        """One pair's value; None if its chunk has no file.
+        """One pair's value; None if its chunk is in no file.
 
         Raises:
             KeyError: no such array. StoreCorrupt: the file of the chunk is damaged.
         """
-        from storage.chunks import DamagedChunk, read_chunk
+        from storage.blocks.shards import DamagedShard
+        from storage.chunks import DamagedChunk, decoded, read_chunk
 
-        source, path = self._array(name), self.chunk(name, pair_index)
+        source, path = self._array(name), self.alone(name, pair_index)
         try:
-            return read_chunk(path, source.shape[1:], source.dtype)
-        except DamagedChunk as error:
-            raise corrupt(self._run, path, f"is damaged ({error})") from None
+            found = read_chunk(path, source.shape[1:], source.dtype)
+            if found is None and (piece := self._packed(name, pair_index)) is not None:
+                return decoded(piece, source.shape[1:], source.dtype)
+            return found
+        except (DamagedChunk, DamagedShard) as error:
+            raise corrupt(self._run, self.chunk(name, pair_index), f"is damaged ({error})") from None
 
     def zeros(self, name: str) -> np.ndarray:
         """What zarr reads where a chunk has no file."""
@@ -84,11 +92,40 @@ class RunArrays:
         """Whether the run has an array of this name."""
         return (self._folder(name) / "zarr.json").is_file()
 
-    def chunk(self, name: str, pair_index: int) -> Path:
-        """The file of one pair's chunk."""
+    def alone(self, name: str, pair_index: int) -> Path:
+        """The file of one pair's chunk alone."""
         from storage.chunks import chunk_path
 
         return chunk_path(self._array(name), self._folder(name), pair_index)
+
+    def shard(self, name: str, pair_index: int) -> Path | None:
+        """The file that a pair's chunk is packed into; None if it keeps its own."""
+        from storage.chunks import shard_path
+
+        return shard_path(self._array(name), self._folder(name), pair_index)
+
+    def shard_rows(self, name: str) -> int:
+        """Pairs whose chunks share a file once they are packed."""
+        return int((self._array(name).shards or (1,))[0])
+
+    def by_shard(self, name: str, indices: Iterable[int]) -> list[list[int]]:
+        """Indices of pairs, put together by the file that their chunks are packed into."""
+        found: dict[int, list[int]] = {}
+        for index in indices:
+            found.setdefault(index // self.shard_rows(name), []).append(index)
+        return list(found.values())
+
+    def chunk(self, name: str, pair_index: int) -> Path:
+        """The file that holds a pair's chunk, or should."""
+        alone, shard = self.alone(name, pair_index), self.shard(name, pair_index)
+        return alone if shard is None or alone.exists() or not shard.exists() else shard
+
+    def _packed(self, name: str, pair_index: int) -> bytes | None:
+        """The encoded chunk of a pair from its block's file, if it is there. Raises DamagedShard."""
+        from storage.blocks.shards import read_piece
+
+        shard, rows = self.shard(name, pair_index), self.shard_rows(name)
+        return None if shard is None else read_piece(shard, pair_index % rows, rows)
 
     def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._opened:

@@ -20,11 +20,12 @@ from flows.progress import Silent
 from flows.status import read_status
 from mgi.config import RunConfig
 from storage.run_store import RunStore
+from storage.unit_keys import pair_of
 from tasks.report.rows import read_rows
 from tasks.stages import table
 from tasks.stages.base import Call, Stage
 from tasks.stages.ledger import Ledger
-from tasks.unit import Job, OpenRun, Outcome, done_already, pair_of
+from tasks.unit import Job, OpenRun, Outcome, done_already
 
 PAIRS, LANES = 3, 3
 
