@@ -79,7 +79,7 @@ class RunArrays:
                 return decoded(piece, source.shape[1:], source.dtype)
             return found
         except (DamagedChunk, DamagedShard) as error:
-            raise corrupt(self._run, self.chunk(name, pair_index), f"is damaged ({error})") from None
+            raise corrupt(self._run, self.chunk(name, pair_index, packed=True), f"is damaged ({error})") from None
 
     def zeros(self, name: str) -> np.ndarray:
         """What zarr reads where a chunk has no file."""
@@ -115,10 +115,10 @@ class RunArrays:
             found.setdefault(index // self.shard_rows(name), []).append(index)
         return list(found.values())
 
-    def chunk(self, name: str, pair_index: int) -> Path:
-        """The file that holds a pair's chunk, or should."""
+    def chunk(self, name: str, pair_index: int, packed: bool) -> Path:
+        """The file that holds the chunk of a pair, or should if the unit that wrote it is packed."""
         alone, shard = self.alone(name, pair_index), self.shard(name, pair_index)
-        return alone if shard is None or alone.exists() or not shard.exists() else shard
+        return shard if shard is not None and packed and not alone.exists() else alone
 
     def _packed(self, name: str, pair_index: int) -> bytes | None:
         """The encoded chunk of a pair from its block's file, if it is there. Raises DamagedShard."""

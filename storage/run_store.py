@@ -140,7 +140,7 @@ class RunStore:
         """
         found = self.arrays.read(array, pair_index)
         if found is None:
-            raise corrupt(self.path, self.arrays.chunk(array, pair_index), "is gone")
+            raise corrupt(self.path, self.arrays.chunk(array, pair_index, packed=False), "is gone")
         return found
 
     def value(self, stage: str, key: str, array: str) -> np.ndarray:
@@ -158,7 +158,8 @@ class RunStore:
         value = self.arrays.zeros(array) if found is None else found  # zarr, which once wrote runs, leaves out zeros
         if hash_of(value) != marker["arrays"][array]:
             said = "is gone" if found is None else "is not what was published"
-            raise corrupt(self.path, self.arrays.chunk(array, index), said)
+            packed = not self.markers.path(stage, key).exists()
+            raise corrupt(self.path, self.arrays.chunk(array, index, packed), said)
         return value
 
     def has(self, array: str) -> bool:
