@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import tempfile
 from pathlib import Path
 
 from storage.parts import ENDING, prefix_of
@@ -43,7 +43,6 @@ def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary file
         temporary.replace(final)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -58,15 +57,15 @@ def write_text(path: str | Path, text: str) -> bool:
     return write_bytes(path, text.encode("utf-8"))
 
 
+_numbers = itertools.count()
+
+
 def _temporary(final: Path) -> tuple[int, str]:
-    return tempfile.mkstemp(dir=final.parent, prefix=prefix_of(final), suffix=ENDING)
-
-
-def _umask() -> int:
-    # The only portable way to read it is to set it; workers are processes, so no thread of ours races for it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+    """(descriptor, name) of a new file beside `final`, with the permissions of an ordinary one."""
+    while True:
+        name = f"{final.parent}/{prefix_of(final)}{next(_numbers)}{ENDING}"
+        with contextlib.suppress(FileExistsError):  # of a dead process with our number
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), name
 
 
 def _sync_folder(folder: Path) -> None:

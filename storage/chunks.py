@@ -86,22 +86,41 @@ def group_metadata() -> bytes:
     return bytes(files["zarr.json"].to_bytes())
 
 
-def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
-    """The file of one pair's chunk alone, below the array's folder."""
-    if not 0 <= pair_index < array.shape[0]:
-        raise IndexError(f"expected a pair index below {array.shape[0]}, found {pair_index}")
-    if array.shards is not None:
-        return folder / f"{LOOSE}{pair_index}"
-    return _file(array, folder, pair_index)
+class ChunkFiles:
+    """The shape of one array and the files of its chunks. Asking zarr takes longer than reading a small chunk."""
 
+    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+        """Look at an array once.
 
-def shard_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path | None:
-    """The file that holds one pair's chunk with those of its block; None if the array has no such files."""
-    return None if array.shards is None else _file(array, folder, pair_index // array.shards[0])
+        Args:
+            array: made by `create_array`, in this or an earlier version.
+            folder: the array's.
+        """
+        self.pairs: int = array.shape[0]
+        self.shape: tuple[int, ...] = array.shape[1:]
+        self.dtype: np.dtype[Any] = array.dtype
+        self.rows: int = array.shards[0] if array.shards is not None else 1
+        """Pairs whose chunks share a file once they are packed."""
+        self._folder = str(folder)
+        first: str = array.metadata.encode_chunk_key((0,) * len(array.shape))
+        start, separator = first[0], first[1:2]
+        self._begin, self._end = f"{start}{separator}", f"{separator}0" * len(self.shape)
+        if first != self._name(0):
+            raise ValueError(f"expected chunks named as zarr names them by default, found {first} in {folder}")
 
+    def alone(self, pair_index: int) -> Path:
+        """The file of one pair's chunk alone. Raises IndexError: the array has no such row."""
+        if not 0 <= pair_index < self.pairs:
+            raise IndexError(f"expected a pair index below {self.pairs}, found {pair_index}")
+        name = f"{LOOSE}{pair_index}" if self.rows > 1 else self._name(pair_index)
+        return Path(f"{self._folder}/{name}")
 
-def _file(array: zarr.Array[Any], folder: Path, number: int) -> Path:
-    return folder / array.metadata.encode_chunk_key((number, *(0 for _ in array.shape[1:])))
+    def shard(self, pair_index: int) -> Path | None:
+        """The file that one pair's chunk is packed into, with others; None if it keeps its own."""
+        return Path(f"{self._folder}/{self._name(pair_index // self.rows)}") if self.rows > 1 else None
+
+    def _name(self, number: int) -> str:
+        return f"{self._begin}{number}{self._end}"
 
 
 def write_chunk(path: Path, value: np.ndarray) -> None:

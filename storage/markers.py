@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from storage.atomic import write_bytes
 from storage.blocks.records import FOLDER, Records, Unit
-from storage.blocks.summary import Parts, failed_of, parts_of
+from storage.blocks.summary import Parts, Summary, failed_of, parts_of
 from storage.boot import boot_id
-from storage.seal import BrokenSeal, opened, sealed
+from storage.seal import BrokenSeal, opened, sealed_line
 from storage.unit_keys import key_of, pair_of, part_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}")
@@ -51,7 +51,7 @@ class Markers:
             OSError: it cannot be written; no marker is left then.
         """
         whole = {"digest": self._digest, "boot": boot_id(), **content}
-        write_bytes(self.path(stage, key), sealed(whole), flush=boot_id() is None)
+        write_bytes(self.path(stage, key), sealed_line(whole) + b"\n", flush=boot_id() is None)
 
     def read(self, stage: str, key: str) -> dict[str, Any] | None:
         """The content of a marker of this run's digest; None if there is none, or only a damaged one."""
@@ -84,7 +84,7 @@ class Markers:
 
     def path(self, stage: str, key: str) -> Path:
         """The file of a marker's own."""
-        return self._folder / _checked(stage) / f"{_checked(key)}.json"
+        return Path(f"{self._folder}/{_checked(stage)}/{_checked(key)}.json")
 
     def place(self, stage: str, key: str) -> Path:
         """The file that holds a marker, or should: its own, or its block's record."""
@@ -127,13 +127,9 @@ class Markers:
         """
         shared: dict[Parts, Parts] = {}
         found: dict[str, Parts] = {}
-        for block in self.records.blocks() if self.records else ():
-            assert self.records is not None
-            ids = self.records.ids(block)
-            for parts, rows in parts_of(self.records.summary(block), stage):
-                parts = shared.setdefault(parts, parts)
-                for row in rows:
-                    found[ids[row]] = parts
+        for summary, ids in self._summaries():
+            for parts, pairs in parts_of(summary, stage, ids):
+                found.update(dict.fromkeys(pairs, shared.setdefault(parts, parts)))
         more: dict[str, set[str]] = {}
         for key in self.loose_keys(stage):
             more.setdefault(pair_of(key), set()).add(part_of(key))
@@ -146,13 +142,11 @@ class Markers:
         """{pair id: how many of its units published a failure} of a stage, pairs without one left out."""
         loose = self.loose_keys(stage)
         counts: dict[str, int] = {}
-        for block in self.records.blocks() if self.records else ():
-            assert self.records is not None
-            ids = self.records.ids(block)
-            for part, rows in failed_of(self.records.summary(block), stage):
-                for row in rows:
-                    if key_of(ids[row], part) not in loose:
-                        counts[ids[row]] = counts.get(ids[row], 0) + 1
+        for summary, ids in self._summaries():
+            for part, pairs in failed_of(summary, stage, ids):
+                for pair_id in pairs:
+                    if key_of(pair_id, part) not in loose:
+                        counts[pair_id] = counts.get(pair_id, 0) + 1
         for key in loose:
             content = self.read(stage, key)
             if content and content["payload"].get("failed"):
@@ -168,13 +162,19 @@ class Markers:
 
     def stages(self) -> list[str]:
         """Stages that have markers, now or once."""
+        return sorted(set(self.loose_stages()).union(*(summary["done"] for summary, _ in self._summaries())))
+
+    def loose_stages(self) -> list[str]:
+        """Stages that have markers with files of their own, now or once."""
         if not self._folder.is_dir():
             return []
-        names = {path.name for path in self._folder.iterdir() if path.is_dir() and path.name != FOLDER}
-        for block in self.records.blocks() if self.records else ():
-            assert self.records is not None
-            names |= self.records.summary(block)["done"].keys()
-        return sorted(names)
+        return sorted(path.name for path in self._folder.iterdir() if path.is_dir() and path.name != FOLDER)
+
+    def _summaries(self) -> Iterator[tuple[Summary, list[str]]]:
+        """(summary, pairs) of each packed block."""
+        if self.records is not None:
+            for block in self.records.blocks():
+                yield self.records.summary(block), self.records.ids(block)
 
     def any(self) -> bool:
         """Whether there is any marker, of whatever stage."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # zarr takes a second, which `mgi status` does not need: it r
     import numpy as np
     import zarr
 
+    from storage.chunks import ChunkFiles
+
 
 class StoreCorrupt(RuntimeError):
     """What was read back is not what was written; one line that names the file and says what to do."""
@@ -44,7 +46,7 @@ class RunArrays:
 
     def __init__(self, run: Path, layout: Mapping[str, Mapping[str, Any]]) -> None:
         self._run, self._layout = run, layout
-        self._opened: dict[str, zarr.Array[Any]] = {}
+        self._opened: dict[str, ChunkFiles] = {}
 
     def write(self, name: str, pair_index: int, value: np.ndarray) -> None:
         """Write one pair's value.
@@ -57,11 +59,11 @@ class RunArrays:
 
         from storage.chunks import write_chunk
 
-        target, found = self._array(name), np.asarray(value)
-        if found.shape != target.shape[1:] or found.dtype != target.dtype:
-            planned = f"{target.dtype} {list(target.shape[1:])}"
+        target, found = self.files(name), np.asarray(value)
+        if found.shape != target.shape or found.dtype != target.dtype:
+            planned = f"{target.dtype} {list(target.shape)}"
             raise ValueError(f"{name} holds {planned} per pair, found {found.dtype} {list(found.shape)}")
-        write_chunk(self.alone(name, pair_index), found)
+        write_chunk(target.alone(pair_index), found)
 
     def read(self, name: str, pair_index: int) -> np.ndarray | None:
         """One pair's value; None if its chunk is in no file.
@@ -69,15 +71,16 @@ class RunArrays:
         Raises:
             KeyError: no such array. StoreCorrupt: the file of the chunk is damaged.
         """
-        from storage.blocks.shards import DamagedShard
+        from storage.blocks.shards import DamagedShard, read_piece
         from storage.chunks import DamagedChunk, decoded, read_chunk
 
-        source, path = self._array(name), self.alone(name, pair_index)
+        source = self.files(name)
         try:
-            found = read_chunk(path, source.shape[1:], source.dtype)
-            if found is None and (piece := self._packed(name, pair_index)) is not None:
-                return decoded(piece, source.shape[1:], source.dtype)
-            return found
+            found = read_chunk(source.alone(pair_index), source.shape, source.dtype)
+            if found is not None or (shard := source.shard(pair_index)) is None:
+                return found
+            piece = read_piece(shard, pair_index % source.rows, source.rows)
+            return None if piece is None else decoded(piece, source.shape, source.dtype)
         except (DamagedChunk, DamagedShard) as error:
             raise corrupt(self._run, self.chunk(name, pair_index, packed=True), f"is damaged ({error})") from None
 
@@ -85,49 +88,28 @@ class RunArrays:
         """What zarr reads where a chunk has no file."""
         import numpy as np
 
-        source = self._array(name)
-        return np.zeros(source.shape[1:], source.dtype)
+        source = self.files(name)
+        return np.zeros(source.shape, source.dtype)
 
     def has(self, name: str) -> bool:
         """Whether the run has an array of this name."""
         return (self._folder(name) / "zarr.json").is_file()
 
-    def alone(self, name: str, pair_index: int) -> Path:
-        """The file of one pair's chunk alone."""
-        from storage.chunks import chunk_path
-
-        return chunk_path(self._array(name), self._folder(name), pair_index)
-
-    def shard(self, name: str, pair_index: int) -> Path | None:
-        """The file that a pair's chunk is packed into; None if it keeps its own."""
-        from storage.chunks import shard_path
-
-        return shard_path(self._array(name), self._folder(name), pair_index)
-
-    def shard_rows(self, name: str) -> int:
-        """Pairs whose chunks share a file once they are packed."""
-        return int((self._array(name).shards or (1,))[0])
-
     def by_shard(self, name: str, indices: Iterable[int]) -> list[list[int]]:
         """Indices of pairs, put together by the file that their chunks are packed into."""
         found: dict[int, list[int]] = {}
         for index in indices:
-            found.setdefault(index // self.shard_rows(name), []).append(index)
+            found.setdefault(index // self.files(name).rows, []).append(index)
         return list(found.values())
 
     def chunk(self, name: str, pair_index: int, packed: bool) -> Path:
         """The file that holds the chunk of a pair, or should if the unit that wrote it is packed."""
-        alone, shard = self.alone(name, pair_index), self.shard(name, pair_index)
+        files = self.files(name)
+        alone, shard = files.alone(pair_index), files.shard(pair_index)
         return shard if shard is not None and packed and not alone.exists() else alone
 
-    def _packed(self, name: str, pair_index: int) -> bytes | None:
-        """The encoded chunk of a pair from its block's file, if it is there. Raises DamagedShard."""
-        from storage.blocks.shards import read_piece
-
-        shard, rows = self.shard(name, pair_index), self.shard_rows(name)
-        return None if shard is None else read_piece(shard, pair_index % rows, rows)
-
-    def _array(self, name: str) -> zarr.Array[Any]:
+    def files(self, name: str) -> ChunkFiles:
+        """Shape and files of an array. Raises KeyError, StoreCorrupt."""
         if name not in self._opened:
             path = self._folder(name) / "zarr.json"
             known = self._layout.get(path.relative_to(self._run).as_posix())
@@ -137,7 +119,10 @@ class RunArrays:
                 raise KeyError(f"{self._run} has no array {name}")
             import zarr
 
-            self._opened[name] = cast("zarr.Array[Any]", zarr.open_array(self._folder(name), mode="r"))
+            from storage.chunks import ChunkFiles
+
+            array = cast("zarr.Array[Any]", zarr.open_array(self._folder(name), mode="r"))
+            self._opened[name] = ChunkFiles(array, self._folder(name))
         return self._opened[name]
 
     def _folder(self, name: str) -> Path:

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-_SEAL = re.compile(rb',\n "seal": "([0-9a-f]{64})"\n\}\n\Z')
+_SEAL = re.compile(rb',\n "seal": "([0-9a-f]{64})"\n\}\n\Z|,"seal":"([0-9a-f]{64})"\}\n\Z')
 _LINE_BYTES = len(b',"seal":"') + 64 + len(b'"}')
 
 
@@ -32,7 +32,7 @@ def opened(data: bytes) -> tuple[dict[str, Any], bool]:
         BrokenSeal: it is not JSON of an object, its seal is not that of its text, or the seal is not the last entry.
     """
     found = _SEAL.search(data[-100:])
-    if found and _digest(data[: found.start() - min(len(data), 100)]) != found[1].decode():
+    if found and _digest(data[: found.start() - min(len(data), 100)]) != (found[1] or found[2]).decode():
         raise BrokenSeal("its text is not the one that was sealed")
     try:
         content = json.loads(data)

@@ -65,7 +65,7 @@ def drop_unreadable(store: RunStore, units: Iterable[Unit]) -> None:
 def loose_blocks(markers: Markers, records: Records) -> dict[int, list[Unit]]:
     """{block: units that have a file of their own}."""
     found: dict[int, list[Unit]] = {}
-    for stage in markers.stages():
+    for stage in markers.loose_stages():
         for key in markers.loose_keys(stage):
             block = records.block_of(pair_of(key))
             if block is not None:
@@ -90,7 +90,8 @@ def pack_block(markers: Markers, arrays: RunArrays, records: Records, block: int
     for name, indices in _by_array(contents).items():
         done = [i for some in arrays.by_shard(name, indices) if _pack_shard(arrays, name, some) for i in some]
         packed.update((name, index) for index in done)
-        stuck.update((name, index) for index in indices if index not in done and arrays.shard(name, index))
+        if arrays.files(name).rows > 1:  # others keep their files
+            stuck.update((name, index) for index in indices if index not in done)
     moved = {unit: content for unit, content in contents.items() if not _chunks(content) & stuck}
     before = records.read(block).units
     records.write(block, {**before, **{unit: {name: moved[unit][name] for name in KEPT} for unit in moved}})
@@ -98,7 +99,7 @@ def pack_block(markers: Markers, arrays: RunArrays, records: Records, block: int
         markers.path(stage, key).unlink(missing_ok=True)
     held = {chunk for unit, content in contents.items() if unit not in moved for chunk in _chunks(content)}
     for name, index in packed - held:
-        arrays.alone(name, index).unlink(missing_ok=True)
+        arrays.files(name).alone(index).unlink(missing_ok=True)
     return len(moved)
 
 
@@ -124,7 +125,8 @@ def _by_array(contents: Mapping[Unit, Content]) -> dict[str, list[int]]:
 
 def _pack_shard(arrays: RunArrays, name: str, indices: list[int]) -> bool:
     """Move chunks of one array into the shard that is theirs; whether it could be done."""
-    path, rows = arrays.shard(name, indices[0]), arrays.shard_rows(name)
+    files = arrays.files(name)
+    path, rows = files.shard(indices[0]), files.rows
     if path is None:  # chunks so large that each keeps its file
         return False
     try:
@@ -134,7 +136,7 @@ def _pack_shard(arrays: RunArrays, name: str, indices: list[int]) -> bool:
     new = {}
     for index in indices:
         try:
-            new[index % rows] = arrays.alone(name, index).read_bytes()
+            new[index % rows] = files.alone(index).read_bytes()
         except FileNotFoundError:  # a packing that was killed has moved it
             continue
     if new:
@@ -145,9 +147,10 @@ def _pack_shard(arrays: RunArrays, name: str, indices: list[int]) -> bool:
 def _drop_unreadable(arrays: RunArrays, name: str, index: int) -> None:
     """Remove the shard of an array and pair if its index is damaged: none of its chunks can be read then."""
     try:
-        path = arrays.shard(name, index)
+        files = arrays.files(name)
+        path = files.shard(index)
         if path is not None:
-            read_piece(path, index % arrays.shard_rows(name), arrays.shard_rows(name))
+            read_piece(path, index % files.rows, files.rows)
     except DamagedShard:
         assert path is not None
         path.unlink()

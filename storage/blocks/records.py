@@ -8,6 +8,7 @@ has its own seal as well (`storage.seal`): a changed bit costs one unit, not the
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -49,17 +50,21 @@ class Records:
             pair_ids: reads the ids of all pairs in the plan's order; called once.
             rows: pairs of a block.
         """
-        self._folder, self._digest, self._pair_ids, self.rows = folder / FOLDER, digest, pair_ids, rows
+        self._place, self._digest, self._pair_ids, self.rows = str(folder / FOLDER), digest, pair_ids, rows
 
     def path(self, block: int) -> Path:
         """The file of a block's record."""
-        return self._folder / f"{block:06d}.jsonl"
+        return Path(self._name(block))
+
+    def _name(self, block: int) -> str:
+        return f"{self._place}/{block:06d}.jsonl"
 
     def blocks(self) -> list[int]:
         """Numbers of the blocks that have a record."""
-        if not self._folder.is_dir():
+        try:
+            names = os.listdir(self._place)  # noqa: PTH208 - thousands
+        except FileNotFoundError:
             return []
-        names = (path.name for path in self._folder.iterdir())
         return sorted(int(name.removesuffix(".jsonl")) for name in names if name[:1].isdigit())
 
     def ids(self, block: int) -> list[str]:
@@ -81,7 +86,7 @@ class Records:
 
     def summary(self, block: int) -> Summary:
         """Which units a block has. If the head is damaged: those whose lines are whole."""
-        path = self.path(block)
+        path = self._name(block)
         stamp = _stamp(path)
         if stamp is None:
             return {"done": {}, "failed": {}}
@@ -93,7 +98,7 @@ class Records:
 
     def read(self, block: int) -> Record:
         """The units of a block; an empty record if there is none."""
-        path = self.path(block)
+        path = self._name(block)
         stamp = _stamp(path)
         return Record() if stamp is None else _read(path, stamp, self._digest, tuple(self.ids(block)))
 
@@ -145,19 +150,19 @@ def _failed(content: Mapping[str, Any]) -> Any:
     return payload.get("failed") if isinstance(payload, dict) else None
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: str) -> Stamp | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - thousands, at every start
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=4096)
-def _head(path: Path, stamp: Stamp, digest: str) -> dict[str, Any] | None:
+def _head(path: str, stamp: Stamp, digest: str) -> dict[str, Any] | None:
     """The head of a record of this digest; None if it is damaged."""
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             line = file.read(_HEAD_BYTES)
             while b"\n" not in line and (more := file.read(2**20)):
                 line += more
@@ -168,11 +173,11 @@ def _head(path: Path, stamp: Stamp, digest: str) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, stamp: Stamp, digest: str, ids: tuple[str, ...]) -> Record:
+def _read(path: str, stamp: Stamp, digest: str, ids: tuple[str, ...]) -> Record:
     head = _head(path, stamp, digest)
     if head is not None and "rest" not in head:
         return Record()
-    _, _, rest = path.read_bytes().partition(b"\n")
+    _, _, rest = Path(path).read_bytes().partition(b"\n")
     units: dict[Unit, Mapping[str, Any]] = {}
     for line in rest.split(b"\n")[:-1]:
         try:
@@ -186,6 +191,6 @@ def _read(path: Path, stamp: Stamp, digest: str, ids: tuple[str, ...]) -> Record
 
 def _units_of(summary: Summary, ids: tuple[str, ...]) -> Iterator[Unit]:
     for stage in summary["done"]:
-        for parts, rows in parts_of(summary, stage):
-            for row in rows:
-                yield from ((stage, key_of(ids[row], part)) for part in parts)
+        for parts, pairs in parts_of(summary, stage, list(ids)):
+            for pair_id in pairs:
+                yield from ((stage, key_of(pair_id, part)) for part in parts)

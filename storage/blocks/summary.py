@@ -39,24 +39,32 @@ def summarise(units: Iterable[tuple[str, int, str, bool]]) -> Summary:
     return {"done": done, "failed": failed_masks}
 
 
-def parts_of(summary: Summary, stage: str) -> Iterator[tuple[Parts, list[int]]]:
-    """(parts, rows that have just these) of a stage; no row twice."""
+def parts_of(summary: Summary, stage: str, ids: list[str]) -> Iterator[tuple[Parts, list[str]]]:
+    """(parts, pairs that have just these) of a stage; no pair twice.
+
+    Args:
+        summary: the block's.
+        stage: its name.
+        ids: pairs of the block, in the order of their rows.
+    """
     for parts, mask in summary["done"].get(stage, ()):
-        yield frozenset(parts), rows_of(mask)
+        yield frozenset(parts), _chosen(ids, mask)
 
 
-def failed_of(summary: Summary, stage: str) -> Iterator[tuple[str, list[int]]]:
-    """(part, rows in which it failed) of a stage."""
+def failed_of(summary: Summary, stage: str, ids: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """(part, pairs for which it failed) of a stage; arguments as of `parts_of`."""
     for part, mask in summary["failed"].get(stage, {}).items():
-        yield part, rows_of(mask)
+        yield part, _chosen(ids, mask)
 
 
-def rows_of(mask: str) -> list[int]:
-    """The rows whose bits are set.
+def _chosen(ids: list[str], mask: str) -> list[str]:
+    """The pairs whose bits are set.
 
     Example:
-        >>> rows_of("29")
-        [0, 3, 5]
+        >>> _chosen(["a", "b", "c", "d"], "d")
+        ['a', 'c', 'd']
     """
     bits = int(mask, 16)
-    return [row for row in range(bits.bit_length()) if bits >> row & 1]
+    if bits == (1 << len(ids)) - 1:
+        return ids
+    return [id for row, id in enumerate(ids) if bits >> row & 1]
