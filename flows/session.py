@@ -100,12 +100,27 @@ class Session:
         if choose is None:
             return {}
         if stage.name not in self._chosen:
-            self._chosen[stage.name] = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
+            self._chosen[stage.name] = choices = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
+            for pair_id in self.ledger.done(stage).keys() & choices.keys():  # no unit of theirs would say so
+                if reason := choices[pair_id].get("failed"):
+                    self.quarantine(Outcome(stage.name, pair_id, pair_id, failed=reason))
         return self._chosen[stage.name]
 
     def pack(self, pair_ids: Sequence[str] | None = None) -> None:
         """Keep what these pairs have in few files, see `storage.blocks`; None: all that is not packed yet."""
         pack(self.run.store, pair_ids)
+
+    def take_back_choices(self) -> None:
+        """Choices for the whole set that were made without pairs that are back are made again, for all pairs.
+
+        Such pairs were damaged or in quarantine: others are chosen for already, and they are not scored yet.
+        """
+        ids = self.run.pair_ids()
+        for stage in self.ledger.stages:
+            if stage.whole_set(self.run.config) is not None and self.ledger.done(stage):
+                back = self.ledger.left(stage, self.alive(ids))
+                if len(self.ready(stage, list(back))) < len(back):
+                    self.ledger.forget(ids, stage)
 
     def quarantine(self, outcome: Outcome) -> None:
         """Take a pair out of the run; the others continue."""

@@ -22,6 +22,7 @@ def run_stages(session: Session, call: StageCall) -> None:
     All stages of a shard come before the next shard, so that results appear early; only a stage that chooses for the
     whole set, and what comes after it, waits until all shards have got that far.
     """
+    session.take_back_choices()
     _announce(session)
     ids = session.run.pair_ids()
     shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]

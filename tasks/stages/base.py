@@ -21,7 +21,10 @@ Call = tuple[Any, ...]
 
 
 class Choice(TypedDict, total=False):
-    """Which hypothesis a pair gets: by which rule, at what value, and which others were ruled out and why."""
+    """Which hypothesis a pair gets: by which rule, at what value, and which others were ruled out and why.
+
+    A pair that could not be read when a set was chosen for has `failed` alone, the reason.
+    """
 
     hypothesis: str
     rule: str
@@ -29,6 +32,7 @@ class Choice(TypedDict, total=False):
     guarded: Sequence[str]
     invalid: Sequence[str]
     halved: Sequence[str]
+    failed: str
 
 
 Choices = Mapping[str, Choice]
