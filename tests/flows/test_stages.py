@@ -20,7 +20,7 @@ from flows.progress import Silent
 from flows.status import read_status
 from mgi.config import RunConfig
 from storage.run_store import RunStore
-from tasks.report.rows import read_rows
+from tasks.report.rows import read_blocks
 from tasks.stages import table
 from tasks.stages.base import Call, Stage
 from tasks.stages.ledger import Ledger
@@ -217,8 +217,8 @@ def test_a_row_is_all_that_a_stage_needs(folder: Path, with_measure: Callable[[S
     status = read_status(str(folder / "run"))
     assert status["stages"]["measure"] == {"done": 2 * PAIRS, "total": 2 * PAIRS, "failed": PAIRS}
     store = RunStore.open(folder / "run")
-    rows = read_rows(store, RunConfig.model_validate(store.header["config"]))
-    assert list(rows.stage_seconds) == ["warp", "invert", "score", "select", "evaluate", "measure"]
+    (block,) = read_blocks(store, RunConfig.model_validate(store.header["config"]))
+    assert list(block.stage_seconds) == ["warp", "invert", "score", "select", "evaluate", "measure"]
 
     marker = next((folder / "run" / "done" / "measure").glob("*.width-v1.5.json"))
     marker.unlink()
