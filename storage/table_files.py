@@ -7,6 +7,8 @@ No text of a CSV file is a formula, see `storage.cells`.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -36,12 +38,12 @@ def table_files(folder: str | Path, name: str, empty: pd.DataFrame) -> Iterator[
     Raises:
         OSError: as the operating system reports it; what was there before stays.
     """
-    with writing(Path(folder, f"{name}.parquet")) as parquet, writing(Path(folder, f"{name}.csv")) as csv:
-        _write_csv(csv, empty, header=True)
+    with writing(Path(folder, f"{name}.parquet")) as parquet, writing(Path(folder, f"{name}.csv")) as text:
+        _write_csv(text, empty, header=True)
         with _Groups(parquet, pa.Schema.from_pandas(empty, preserve_index=False)) as groups:
 
             def add(block: pd.DataFrame) -> None:
-                _write_csv(csv, block, header=False)
+                _write_csv(text, block, header=False)
                 groups.add(block)
 
             yield add
@@ -84,18 +86,23 @@ class _Groups:
 
 
 def _write_csv(file: BinaryIO, block: pd.DataFrame, *, header: bool) -> None:
-    text = _harmless(block).to_csv(index=False, header=header, lineterminator="\n", float_format="%.9g")
-    file.write(text.encode("utf-8"))
+    """Append rows; `DataFrame.to_csv` with `float_format="%.9g"` writes the same, in three times the time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(map(_cell, block.columns))
+    writer.writerows(zip(*(_cells(block[name]) for name in block), strict=True))
+    file.write(text.getvalue().encode("utf-8"))
 
 
-def _harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose texts, names of columns included, no spreadsheet runs."""
+def _cells(column: pd.Series) -> list[str]:
+    values = column.tolist()
+    if column.dtype == "float64":
+        return ["" if value != value else f"{value:.9g}" for value in values]
+    texts = {value: "" if value is pd.NA or value != value else _cell(str(value)) for value in set(values)}
+    return [texts[value] for value in values]
 
-    def cell(text: str) -> str:
-        return harmless(text).replace("\r", " ")  # which the writer would leave bare, as the end of a row
 
-    named = table.rename(columns=cell)
-    for name, kind in named.dtypes.items():
-        if kind == "string":
-            named[name] = named[name].map(cell, na_action="ignore")
-    return named
+def _cell(text: str) -> str:
+    """A text that no spreadsheet runs."""
+    return harmless(text).replace("\r", " ")  # which the writer would leave bare, as the end of a row
