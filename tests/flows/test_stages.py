@@ -22,7 +22,7 @@ from flows.status import read_status
 from mgi.config import RunConfig
 from storage.run_store import RunStore
 from storage.unit_keys import pair_of
-from tasks.report.rows import read_rows
+from tasks.report.rows import read_blocks
 from tasks.stages import table
 from tasks.stages.base import Call, Stage
 from tasks.stages.ledger import Ledger
@@ -219,8 +219,8 @@ def test_a_row_is_all_that_a_stage_needs(folder: Path, with_measure: Callable[[S
     status = read_status(str(folder / "run"))
     assert status["stages"]["measure"] == {"done": 2 * PAIRS, "total": 2 * PAIRS, "failed": PAIRS}
     store = RunStore.open(folder / "run")
-    rows = read_rows(store, RunConfig.model_validate(store.header["config"]))
-    assert list(rows.stage_seconds) == ["warp", "invert", "score", "select", "evaluate", "measure"]
+    (block,) = read_blocks(store, RunConfig.model_validate(store.header["config"]))
+    assert list(block.stage_seconds) == ["warp", "invert", "score", "select", "evaluate", "measure"]
 
     key = next(key for key in markers(folder / "run", "measure") if key.endswith(".width-v1.5"))
     forget(folder / "run", "measure", key)
