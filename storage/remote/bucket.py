@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from storage.remote.address import check_endpoint
 from storage.seal import BrokenSeal, opened
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Bucket:
         # Not at the top: commands on folders need none of it.
         from obstore.store import S3Store
 
+        check_endpoint()
         self.address = address
         backoff: Any = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2}
         limits: Any = {"max_retries": 1000, "retry_timeout": timedelta(seconds=patience), "backoff": backoff}
@@ -173,8 +175,10 @@ class Bucket:
             raise
         except (AlreadyExistsError, PreconditionError):
             raise
-        except Exception as error:
-            raise RemoteError(f"{self.address}/{name}: {said(error)}") from None
+        except BaseException as error:
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+                raise RemoteError(f"{self.address}/{name}: {said(error)}") from None
+            raise
 
 
 def said(error: BaseException) -> str:
@@ -190,4 +194,5 @@ def said(error: BaseException) -> str:
         code = re.search(r"<Code>(\w+)</Code>", text)
         return f"the store answered {status[1].strip()}{f' ({code[1]})' if code else ''}"
     cause = re.sub(r"Generic \w+ error: |Error performing \w+ \S+ in \S+(, after \d+ retries, [^-]*)? - ", "", text)
+    cause = re.sub(r"https?://[^\s)]+", "the store's address", cause)  # which may hold a password
     return cause[:300] or type(error).__name__

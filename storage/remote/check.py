@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from storage.remote.download import Damaged, contents
-from storage.remote.index import NO_STAT
 from storage.remote.mirror import Mirror
 
 
@@ -20,7 +19,6 @@ def send_again(mirror: Mirror, paths: list[str]) -> int:
     Those that it does not have leave the address with the next push, and what vouches for them is taken back by
     `mgi verify --repair`.
     """
-    rows = mirror.index.rows
-    here = {path: rows[path]._replace(stat=NO_STAT, pieces=()) for path in paths if (mirror.path / path).is_file()}
-    mirror.index.update(here)
+    here = {path for path in paths if (mirror.path / path).is_file()}
+    mirror.index.distrusted |= here
     return len(here)

@@ -50,6 +50,8 @@ class Index:
         }
         self.gone: dict[str, str] = dict(self._all("gone"))
         """Deleted paths, and the manifest that says so."""
+        self.distrusted: set[str] = set()
+        """Paths whose objects were seen to be damaged: they are sent again."""
 
     def knows(self, state: str) -> bool:
         """Whether the copy was last made equal to this state (`Root.state`), or has published it."""
@@ -58,6 +60,11 @@ class Index:
     def settled_at(self, state: str) -> bool:
         """Whether the rows are what this state says."""
         return bool(self._facts.get("state", Root().state) == state)
+
+    @property
+    def manifests(self) -> frozenset[str]:
+        """Names of the manifests that the rows come from."""
+        return frozenset(self._facts.get("manifests", ()))
 
     def intend(self, state: str) -> None:
         """Write down a state that is about to be published: whether it was may never be known."""
@@ -102,8 +109,9 @@ class Index:
             self._write(rows, removed)
             self._db.execute("DELETE FROM gone")
             self._db.executemany("INSERT INTO gone VALUES (?, ?)", list(kept.items()))
-            self.note(state=root.state, pending=[])
+            self.note(state=root.state, pending=[], manifests=sorted(names))
         self.gone = kept
+        self.distrusted.clear()
 
     def _write(self, rows: dict[str, Row], removed: Iterable[str]) -> None:
         removed = list(removed)

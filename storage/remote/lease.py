@@ -40,6 +40,11 @@ class Lease:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
+    @property
+    def name(self) -> str:
+        """A name that no other lease has, not even one at an address whose objects were all deleted."""
+        return f"{self.token:08d}-{self._id}"
+
     @classmethod
     def take(cls, bucket: Bucket, least: int, seconds: float = SECONDS) -> Lease:
         """Take the lease of the run at an address.

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.remote.address import short_name
+from storage.atomic import write_text
+from storage.remote.address import NOTE, short_name
 from storage.remote.bucket import PATIENCE, Bucket, RemoteError
 from storage.remote.download import Damaged
 from storage.remote.index import Index, open_index
@@ -68,8 +69,8 @@ class Mirror:
         start, self._pushes = time.monotonic(), self._pushes + 1
         try:
             self._lease.check()
-            held = push(self.bucket, self.path, self.index, self._root, self._etag, self._pushes)
-            self._root, self._etag = held
+            name = f"{self._lease.name}/{self._pushes:06d}"
+            self._root, self._etag = push(self.bucket, self.path, self.index, self._root, self._etag, name)
             self.behind = None
         except LeaseLost:
             raise
@@ -119,6 +120,7 @@ def open_mirror(
     if found is None and not new:
         raise NoRun(f"{address} holds no run (it has no root.json); start one with `mgi translate`")
     home.mkdir(parents=True, exist_ok=True)
+    write_text(home / NOTE, address)
     with run_lock(home), closing(open_index(home / "index.sqlite")) as index:
         lease = Lease.take(bucket, found[0].token if found else 0, options.lease)
         try:

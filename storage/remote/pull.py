@@ -84,13 +84,18 @@ def bring(bucket: Bucket, folder: Path, index: Index, wanted: dict[str, Pieces],
 
 
 def read_again(bucket: Bucket, index: Index, root: Root) -> None:
-    """Make the index's rows what is published; what is known about files here stays where their content is the same."""
-    files, gone = read_files(bucket, root.manifests)
+    """Make the index's rows what is published; what is known about files here stays where their content is the same.
+
+    Manifests that the index knows are not read again: whatever took in others says all that they said.
+    """
+    files, gone = read_files(bucket, [listed for listed in root.manifests if listed.name not in index.manifests])
     rows = {}
     for path, (pieces, name) in files.items():
         old = index.rows.get(path)
         rows[path] = Row(old.stat if old is not None and old.pieces == pieces else NO_STAT, pieces, name)
-    index.settle(root, rows, set(index.rows) - set(rows), gone)
+    names = {listed.name for listed in root.manifests}
+    left = {path for path, row in index.rows.items() if row.manifest not in names or path in gone}
+    index.settle(root, rows, left - rows.keys(), gone)
 
 
 def _holds(path: Path, pieces: Pieces) -> bool:

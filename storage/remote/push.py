@@ -14,14 +14,14 @@ from storage.remote.scan import files_of, stat_of
 from storage.remote.upload import Upload
 
 
-def push(bucket: Bucket, folder: Path, index: Index, root: Root, etag: str, number: int) -> tuple[Root, str]:
+def push(bucket: Bucket, folder: Path, index: Index, root: Root, etag: str, name: str) -> tuple[Root, str]:
     """Publish what changed in a folder since the last push.
 
     Args:
         bucket, folder: the address and its copy.
         index: what was published from this copy.
         root, etag: the root as this process wrote it last.
-        number: of this attempt; every attempt under a lease has its own, so no name is used twice.
+        name: begins the names of this attempt's objects; no other attempt, of whatever command, has it.
 
     Returns:
         The root and its etag afterwards; the same ones if nothing has changed.
@@ -30,7 +30,6 @@ def push(bucket: Bucket, folder: Path, index: Index, root: Root, etag: str, numb
         storage.remote.lease.LeaseLost: another process has taken over; nothing was published. RemoteError: the store
             failed; nothing was published, or all of it was.
     """
-    name = f"{root.token:08d}/{number:06d}"
     with Upload(bucket, f"objects/{name}") as upload:
         found, gone = _changed(folder, index, upload)
     touched = {path: row for path, row in found.items() if row.manifest}
@@ -60,7 +59,7 @@ def _changed(folder: Path, index: Index, upload: Upload) -> tuple[dict[str, Row]
     found: dict[str, Row] = {}
     for path, stat in files_of(folder):
         seen.add(path)
-        row = index.rows.get(path)
+        row = None if path in index.distrusted else index.rows.get(path)
         if row is not None and row.stat == stat:
             continue
         try:

@@ -27,5 +27,5 @@ def sweep(bucket: Bucket, index: Index, root: Root) -> int:
 
 def _token(name: str) -> float:
     """The token under which an object was written; of what is not ours, one that nobody has."""
-    number = name.split("/")[1]
+    number = name.split("/")[1].partition("-")[0]
     return int(number) if number.isdecimal() else float("inf")

@@ -12,6 +12,7 @@ import numpy as np
 from mgi.config import ConfigError, RunConfig
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
+from storage.remote.address import called
 from storage.run_changes import grown
 from storage.run_store import RunStore, StoreCorrupt
 from storage.tables import hypotheses_table, metrics_table, pairs_table, summary_table, write_tables
@@ -75,7 +76,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
 
     page = page_template().render(
-        run=Path(store.path).name,
+        run=Path(called(store.path)).name,
         config=config,
         digest=store.header["digest"],
         toml=toml_of(config),

@@ -40,7 +40,7 @@ def expected(settings: None, inputs: Path) -> dict[str, bytes]:
 def settings(stub: None, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_machine("a", tmp_path, monkeypatch)
     monkeypatch.setenv("MGI_REMOTE_SECONDS", "0")
-    monkeypatch.setenv("MGI_REMOTE_PATIENCE", "1")
+    monkeypatch.setenv("MGI_REMOTE_PATIENCE", "20")
     monkeypatch.setenv("MGI_WORKERS", "0")
 
 
@@ -206,6 +206,7 @@ def test_a_store_that_fails_from_the_middle_on(
     kind: str,
 ) -> None:
     """The work is done, the command says what the address lacks, and the next one publishes it."""
+    monkeypatch.setenv("MGI_REMOTE_PATIENCE", "2")
     faults.plan("slow", "PUT", "objects")
     faults.plan(kind, "PUT", "objects", times=10**6)
     status = "403 Forbidden (AccessDenied)" if kind == "denied" else "503 Service Unavailable (SlowDown)"

@@ -14,8 +14,8 @@ Files = dict[str, bytes]
 
 
 def options(cache: Path, **more: float) -> Options:
-    """Every push at once, and little patience."""
-    return Options(cache, **{"seconds": 0.0, "patience": 2.0, **more})
+    """Every push at once."""
+    return Options(cache, **{"seconds": 0.0, "patience": 20.0, **more})
 
 
 def work(address: str, cache: Path, change: Callable[[Mirror], object], **more: float) -> list[str]:
