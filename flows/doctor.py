@@ -32,7 +32,17 @@ class Check:
 def examine() -> list[Check]:
     """Every check, in the order of the report; none raises, and none shows a password."""
     checks: list[Check] = []
-    for examination in (_versions, _requirements, _torch, _workers, _weights, _disk, _prefect, _environment):
+    for examination in (
+        _versions,
+        _requirements,
+        _known_bad,
+        _torch,
+        _workers,
+        _weights,
+        _disk,
+        _prefect,
+        _environment,
+    ):
         try:
             checks += examination()
         except Exception as error:
@@ -67,6 +77,17 @@ def _requirements() -> list[Check]:
     if broken:
         return [Check("bad", "requirements", "; ".join(broken), "pip install --upgrade --force-reinstall mgi")]
     return [Check("ok", "requirements", "all satisfied")]
+
+
+def _known_bad() -> list[Check]:
+    """Versions that install and import, and then break: a line for each."""
+    from flows.known_bad import KNOWN_BAD, installed_bad
+
+    hits = [
+        Check("bad", "known bad", f"{row.package} {found}: {row.breaks}", f"pip install {row.instead}")
+        for row, found in installed_bad()
+    ]
+    return hits or [Check("ok", "known bad", f"none of {len(KNOWN_BAD)} versions that are known to break")]
 
 
 def _torch() -> list[Check]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flows.session import Session
+from storage.unit_keys import pair_of
 from tasks.damage import Examined, examine, repair
-from tasks.unit import pair_of
 
 SHOWN = 5
 """How many damaged files are named one by one."""

@@ -16,7 +16,9 @@ from flows.progress import Observer
 from flows.settings import Workers
 from flows.unlogged import log_unlogged
 from mgi.config import RunConfig
+from storage.blocks.packing import pack
 from storage.parts import sweep
+from storage.recheck import recheck
 from storage.starts import Starts
 from tasks.evaluation import decide
 from tasks.grow import settle, split_groups
@@ -98,8 +100,27 @@ class Session:
         if choose is None:
             return {}
         if stage.name not in self._chosen:
-            self._chosen[stage.name] = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
+            self._chosen[stage.name] = choices = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
+            for pair_id in self.ledger.done(stage).keys() & choices.keys():  # no unit of theirs would say so
+                if reason := choices[pair_id].get("failed"):
+                    self.quarantine(Outcome(stage.name, pair_id, pair_id, failed=reason))
         return self._chosen[stage.name]
+
+    def pack(self, pair_ids: Sequence[str] | None = None) -> None:
+        """Keep what these pairs have in few files, see `storage.blocks`; None: all that is not packed yet."""
+        pack(self.run.store, pair_ids)
+
+    def take_back_choices(self) -> None:
+        """Choices for the whole set that were made without pairs that are back are made again, for all pairs.
+
+        Such pairs were damaged or in quarantine: others are chosen for already, and they are not scored yet.
+        """
+        ids = self.run.pair_ids()
+        for stage in self.ledger.stages:
+            if stage.whole_set(self.run.config) is not None and self.ledger.done(stage):
+                back = self.ledger.left(stage, self.alive(ids))
+                if len(self.ready(stage, list(back))) < len(back):
+                    self.ledger.forget(ids, stage)
 
     def quarantine(self, outcome: Outcome) -> None:
         """Take a pair out of the run; the others continue."""
@@ -112,8 +133,8 @@ class Session:
         """Take every quarantined pair back; units that failed are forgotten, so they are tried again."""
         self.ledger.forget_failures(self._quarantined)
         self._starts.forget(list(self._starts.deaths))
+        self.run.store.release(self._quarantined)
         for pair_id in sorted(self._quarantined):
-            self.run.store.release(pair_id)
             self.log.info("released", pair=pair_id)
         self._quarantined.clear()
 
@@ -167,7 +188,7 @@ def open_session(
     store = job.open().store
     with store.lock(), run_log(job.run) as log:
         whole = ended_well(job.run)
-        lost = store.recheck()
+        lost = recheck(store)
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)
         for change in settle(Ledger(job.open())):
@@ -182,6 +203,7 @@ def open_session(
             log_unlogged(session.ledger, log)
         try:
             yield session
+            session.pack()
             log.info("finished", seconds=round(time.perf_counter() - start, 3), computed=dict(session.computed))
         except BaseException as error:
             log.error("stopped", error=f"{type(error).__name__}: {error}", computed=dict(session.computed))

@@ -23,6 +23,7 @@ def run_stages(session: Session, call: StageCall) -> None:
     All stages of a shard come before the next shard, so that results appear early; only a stage that chooses for the
     whole set, and what comes after it, waits until all shards have got that far.
     """
+    session.take_back_choices()
     _announce(session)
     publish(if_due=False)  # the plan
     ids = session.run.pair_ids()
@@ -32,6 +33,7 @@ def run_stages(session: Session, call: StageCall) -> None:
             for stage in together:
                 if session.ready(stage, shard):
                     _call(session, call, stage, number, shard)
+            session.pack(shard)
 
 
 def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:

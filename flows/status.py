@@ -9,7 +9,7 @@ from storage.run_changes import history
 from storage.run_store import RunStore
 from tasks.stages.base import Stage
 from tasks.stages.ledger import Ledger
-from tasks.unit import OpenRun, pair_of
+from tasks.unit import OpenRun
 
 
 def read_status(run: str) -> dict[str, Any]:
@@ -51,7 +51,5 @@ def _counts(ledger: Ledger, stage: Stage, pair_ids: list[str]) -> dict[str, int]
     total, done = ledger.count(stage, pair_ids)
     counts = {"done": done, "total": total}
     if not stage.quarantines:
-        alive = set(pair_ids)
-        payloads = (ledger.run.store.done(stage.name, key) for key in ledger.done(stage) if pair_of(key) in alive)
-        counts["failed"] = sum(bool(payload and payload.get("failed")) for payload in payloads)
+        counts["failed"] = ledger.failed(stage, pair_ids)
     return counts

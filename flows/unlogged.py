@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from flows.log import events
+from storage.unit_keys import pair_of
 from tasks.stages.ledger import Ledger
-from tasks.unit import pair_of
 
 
 def log_unlogged(ledger: Ledger, log: Any) -> None:
     """Log every unit that has a marker and no line, as `late`. The log is read once, from its start.
 
+    Packed units have been logged: a command writes their lines first.
+
     A unit that was made again has a line already, from before: only if that line tells of a failure, or if the pair's
     pictures were replaced since, is the line of the new one missed.
     """
     run = ledger.run
-    done = {stage.name: ledger.done(stage) for stage in ledger.stages}
+    done = {stage.name: run.store.markers.loose_keys(stage.name) for stage in ledger.stages}
     left, failed = {name: set(keys) for name, keys in done.items()}, set[tuple[str, str]]()
     for event in events(run.job.run):
         if event["event"] == "changed":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from storage.parts import ENDING, prefix_of
+
+PIECE = 1 << 20
+"""Bytes that are compared at a time."""
 
 
 def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
@@ -31,19 +36,13 @@ def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if final.stat().st_size == len(data) and final.read_bytes() == data:
             return False
-    try:
-        descriptor, name = _temporary(final)
-    except FileNotFoundError:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = _temporary(final)
-    temporary = Path(name)
+    descriptor, temporary = _temporary(final)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary file
         temporary.replace(final)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -58,15 +57,58 @@ def write_text(path: str | Path, text: str) -> bool:
     return write_bytes(path, text.encode("utf-8"))
 
 
-def _temporary(final: Path) -> tuple[int, str]:
-    return tempfile.mkstemp(dir=final.parent, prefix=prefix_of(final), suffix=ENDING)
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[BinaryIO]:
+    """`write_bytes` for what is too large to hold: yields a file whose content `path` has once the block has ended.
+
+    If the block raises, or `path` held the same before, `path` is left alone.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: as `write_bytes`.
+    """
+    final = Path(path)
+    descriptor, temporary = _temporary(final)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            changed = not _same(temporary, final)
+            if changed:
+                os.fsync(file.fileno())
+        if changed:
+            temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if changed:
+        _sync_folder(final.parent)
 
 
-def _umask() -> int:
-    # The only portable way to read it is to set it; workers are processes, so no thread of ours races for it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _same(one: Path, other: Path) -> bool:
+    try:
+        if one.stat().st_size != other.stat().st_size:
+            return False
+        with one.open("rb") as left, other.open("rb") as right:
+            return all(piece == right.read(PIECE) for piece in iter(lambda: left.read(PIECE), b""))
+    except FileNotFoundError:
+        return False
+
+
+_numbers = itertools.count()
+
+
+def _temporary(final: Path) -> tuple[int, Path]:
+    """A descriptor and a name next to `final`, with the permissions of an ordinary file; makes the folder if needed."""
+    while True:
+        name = f"{final.parent}/{prefix_of(final)}{next(_numbers)}{ENDING}"
+        try:
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), Path(name)
+        except FileExistsError:  # of a dead process that had our number
+            continue
+        except FileNotFoundError:
+            final.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 The bytes are those that zarr itself writes and reads (a test checks that). Zarr's own code takes an event loop and
 several thread switches per chunk, about ten times as long as the work itself. A run has one chunk per array and pair,
-so that would be most of the store's cost. Every chunk is written whole; see `storage.boot` for when it is on the disk.
+so that would be most of the store's cost. Every chunk is written whole; see `storage.boot` for when it is on the disk,
+and `storage.blocks` for the files that hold many.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +22,60 @@ from storage.atomic import write_bytes
 from storage.boot import boot_id
 
 _ZSTD = Zstd(level=0, checksum=True)
+SHARD_BYTES = 2**25
+"""A shard is read and written whole when a block is packed; it holds at most so many bytes, uncompressed."""
+LOOSE = "row."
+"""Before the number of a pair whose chunk is not packed yet, the name of its file."""
 
 
 class DamagedChunk(RuntimeError):
     """The file of a chunk does not decode."""
 
 
-def create_array(group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...], dtype: str) -> None:
+def create_array(
+    group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...], dtype: str, block: int | None = None
+) -> None:
     """Make the array [pairs, *shape] with one chunk per pair.
 
-    zstd with a checksum: without it, flipped bits are read silently. No sharding: two writers in one shard lose data.
-    Keys with dots: by zarr's default each chunk gets a new folder per axis, which cost more than its data.
+    zstd with a checksum: without it, flipped bits are read silently. Keys with dots: by zarr's default each chunk gets
+    a new folder per axis, which cost more than its data.
+
+    Args:
+        group, name, pairs, shape, dtype: what it is.
+        block: pairs whose chunks are kept in few files once they are packed, see `storage.blocks`. Until then each has
+            a file of its own, which zarr does not see: two writers in one shard would lose data. None: a file each.
     """
+    rows = shard_rows(shape, dtype, block) if block else 1
     group.create_array(
         name,
         shape=(pairs, *shape),
         dtype=dtype,
         chunks=(1, *shape),
+        shards=(rows, *shape) if rows > 1 else None,
         compressors=ZstdCodec(level=0, checksum=True),
         chunk_key_encoding={"name": "default", "separator": "."},
         fill_value=0,
     )
 
 
-def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str) -> bytes:
+def shard_rows(shape: tuple[int, ...], dtype: str, block: int) -> int:
+    """Pairs whose chunks share a file: a block, halved until a shard takes little memory.
+
+    Example:
+        >>> shard_rows((256, 256, 3), "uint8", 64), shard_rows((1024, 1024, 3), "uint8", 64)
+        (64, 8)
+    """
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    rows = block
+    while rows > 1 and rows * size > SHARD_BYTES:
+        rows //= 2
+    return rows
+
+
+def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str, block: int | None = None) -> bytes:
     """What `create_array` writes into the array's zarr.json, for code that must write that file whole or not at all."""
     files: dict[str, Any] = {}
-    create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, shape, dtype)
+    create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, shape, dtype, block)
     return bytes(files["array/zarr.json"].to_bytes())
 
 
@@ -57,11 +86,41 @@ def group_metadata() -> bytes:
     return bytes(files["zarr.json"].to_bytes())
 
 
-def chunk_path(array: zarr.Array[Any], folder: Path, pair_index: int) -> Path:
-    """The file of one pair's chunk, below the array's folder."""
-    if not 0 <= pair_index < array.shape[0]:
-        raise IndexError(f"expected a pair index below {array.shape[0]}, found {pair_index}")
-    return folder / array.metadata.encode_chunk_key((pair_index, *(0 for _ in array.shape[1:])))
+class ChunkFiles:
+    """The shape of one array and the files of its chunks. Asking zarr takes longer than reading a small chunk."""
+
+    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+        """Look at an array once.
+
+        Args:
+            array: made by `create_array`, in this or an earlier version.
+            folder: the array's.
+        """
+        self.pairs: int = array.shape[0]
+        self.shape: tuple[int, ...] = array.shape[1:]
+        self.dtype: np.dtype[Any] = array.dtype
+        self.rows: int = array.shards[0] if array.shards is not None else 1
+        """Pairs whose chunks share a file once they are packed."""
+        self._folder = str(folder)
+        first: str = array.metadata.encode_chunk_key((0,) * len(array.shape))
+        start, separator = first[0], first[1:2]
+        self._begin, self._end = f"{start}{separator}", f"{separator}0" * len(self.shape)
+        if first != self._name(0):
+            raise ValueError(f"expected chunks named as zarr names them by default, found {first} in {folder}")
+
+    def alone(self, pair_index: int) -> Path:
+        """The file of one pair's chunk alone. Raises IndexError: the array has no such row."""
+        if not 0 <= pair_index < self.pairs:
+            raise IndexError(f"expected a pair index below {self.pairs}, found {pair_index}")
+        name = f"{LOOSE}{pair_index}" if self.rows > 1 else self._name(pair_index)
+        return Path(f"{self._folder}/{name}")
+
+    def shard(self, pair_index: int) -> Path | None:
+        """The file that one pair's chunk is packed into, with others; None if it keeps its own."""
+        return Path(f"{self._folder}/{self._name(pair_index // self.rows)}") if self.rows > 1 else None
+
+    def _name(self, number: int) -> str:
+        return f"{self._begin}{number}{self._end}"
 
 
 def write_chunk(path: Path, value: np.ndarray) -> None:
@@ -77,9 +136,13 @@ def read_chunk(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.n
         DamagedChunk: the file does not decode to as many bytes as expected.
     """
     try:
-        encoded = path.read_bytes()
+        return decoded(path.read_bytes(), shape, dtype)
     except FileNotFoundError:
         return None
+
+
+def decoded(encoded: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """The value of an encoded chunk. Raises DamagedChunk."""
     try:
         flat = np.frombuffer(_ZSTD.decode(encoded), dtype=dtype.newbyteorder("<"))
         return flat.reshape(shape).astype(dtype)

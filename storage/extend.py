@@ -50,7 +50,7 @@ def extend(
     plan = _longer_plan(store, pairs, number)
     folder = store.path / "run.zarr"
     for name, spec in arrays.items():
-        write_bytes(folder / name / "zarr.json", array_metadata(len(plan), spec.shape, spec.dtype))
+        write_bytes(folder / name / "zarr.json", array_metadata(len(plan), spec.shape, spec.dtype, store.block))
     if len(pairs):
         for path in [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]:  # rglob would list every chunk
             _lengthen(path, len(plan))

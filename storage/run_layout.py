@@ -49,11 +49,11 @@ def check_metadata(path: Path, known: Mapping[str, Any], rows: int = 0) -> str |
     return None if found == known else "is not what was written"
 
 
-def write_metadata(path: Path, known: Mapping[str, Any], rows: int) -> None:
-    """Write a zarr.json again from its entry in the layout, for an array of so many rows."""
+def write_metadata(path: Path, known: Mapping[str, Any], rows: int, block: int | None) -> None:
+    """Write a zarr.json again from its entry in the layout, for an array of so many rows in blocks of `block`."""
     from storage.chunks import array_metadata, group_metadata
 
-    whole = array_metadata(rows, tuple(known["shape"]), known["dtype"]) if "dtype" in known else group_metadata()
+    whole = array_metadata(rows, tuple(known["shape"]), known["dtype"], block) if "dtype" in known else group_metadata()
     write_bytes(path, whole)
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from storage import plan_table, quarantine, run_header
-from storage.atomic import write_bytes
-from storage.boot import boot_id
+from storage.blocks.records import Records
 from storage.markers import Markers
 from storage.plan_table import PLAN
 from storage.quarantine import Quarantined
@@ -35,15 +34,23 @@ if TYPE_CHECKING:  # pandas and zarr take a second, which `mgi status` does not 
 __all__ = ["ArraySpec", "NoRun", "Quarantined", "RunConflict", "RunLocked", "RunStore", "StoreCorrupt"]
 
 
+BLOCK, BLOCK_PAIRS = "block", 64
+"""Entry of the header, and its value in new runs."""
+
+
 class RunStore:
     """One run's folder. Make it with `create` or `open`."""
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path = path
         self.header = header
-        self.markers = Markers(path / "done", header["digest"])
+        self.block: int | None = header.get(BLOCK)
+        """Pairs of a block, see `storage.blocks`; None: a run of an earlier version, which packs none."""
+        done = path / "done"
+        records = Records(done, header["digest"], self.pair_ids, self.block) if self.block else None
+        self.markers = Markers(done, header["digest"], records)
         self.layout: dict[str, dict[str, Any]] = header.get(LAYOUT, {})
-        self._arrays = RunArrays(path, self.layout)
+        self.arrays = RunArrays(path, self.layout)
 
     @classmethod
     def create(
@@ -88,8 +95,8 @@ class RunStore:
         plan_table.write(path / PLAN, pairs)
         group = zarr.open_group(path / "run.zarr", mode="w", zarr_format=3)
         for name, spec in arrays.items():
-            create_array(group, name, len(pairs), spec.shape, spec.dtype)
-        run_header.write(path / "run.json", {**header, LAYOUT: layout_of(path, 0)})
+            create_array(group, name, len(pairs), spec.shape, spec.dtype, BLOCK_PAIRS)
+        run_header.write(path / "run.json", {**header, BLOCK: BLOCK_PAIRS, LAYOUT: layout_of(path, 0)})
 
     @classmethod
     def open(cls, url: str | Path) -> RunStore:
@@ -112,13 +119,17 @@ class RunStore:
 
     def pair_ids(self) -> list[str]:
         """Ids of all pairs in their order, faster than from `pairs`."""
+        return list(self._ids)
+
+    @cached_property
+    def _ids(self) -> list[str]:
         return plan_table.read_ids(self.path / PLAN, len(self.header["changes"]), self.layout.get(PLAN))
 
     # arrays
 
     def write(self, array: str, pair_index: int, value: np.ndarray) -> None:
         """Write one pair's value, see `RunArrays.write`. It counts only when it is published."""
-        self._arrays.write(array, pair_index, value)
+        self.arrays.write(array, pair_index, value)
 
     def read(self, array: str, pair_index: int) -> np.ndarray:
         """One pair's value, as somebody wrote it last; `value` is what was published.
@@ -127,9 +138,9 @@ class RunStore:
             KeyError: no such array. StoreCorrupt: the file of the chunk is damaged, or there is none: the zeros that
                 zarr reads then are not data.
         """
-        found = self._arrays.read(array, pair_index)
+        found = self.arrays.read(array, pair_index)
         if found is None:
-            raise corrupt(self.path, self._arrays.chunk(array, pair_index), "is gone")
+            raise corrupt(self.path, self.arrays.chunk(array, pair_index, packed=False), "is gone")
         return found
 
     def value(self, stage: str, key: str, array: str) -> np.ndarray:
@@ -143,16 +154,17 @@ class RunStore:
         if marker is None or array not in marker["arrays"]:
             raise KeyError(f"{stage} {key} of {self.path} has no array {array}")
         index = marker["pair_index"]
-        found = self._arrays.read(array, index)
-        value = self._arrays.zeros(array) if found is None else found  # zarr, which once wrote runs, leaves out zeros
+        found = self.arrays.read(array, index)
+        value = self.arrays.zeros(array) if found is None else found  # zarr, which once wrote runs, leaves out zeros
         if hash_of(value) != marker["arrays"][array]:
             said = "is gone" if found is None else "is not what was published"
-            raise corrupt(self.path, self._arrays.chunk(array, index), said)
+            packed = not self.markers.path(stage, key).exists()
+            raise corrupt(self.path, self.arrays.chunk(array, index, packed), said)
         return value
 
     def has(self, array: str) -> bool:
         """Whether the run has an array of this name."""
-        return self._arrays.has(array)
+        return self.arrays.has(array)
 
     # markers
 
@@ -199,7 +211,7 @@ class RunStore:
         try:
             return self._payload(self.markers.require(stage, key))
         except BrokenSeal as error:
-            raise corrupt(self.path, self.markers.path(stage, key), f"is damaged: {error}") from None
+            raise corrupt(self.path, self.markers.place(stage, key), f"is damaged: {error}") from None
 
     def _payload(self, marker: dict[str, Any] | None) -> dict[str, Any] | None:
         if marker is None or not all((self.path / name).is_file() for name in marker["files"]):
@@ -207,8 +219,12 @@ class RunStore:
         return cast("dict[str, Any]", marker["payload"])
 
     def keys_done(self, stage: str) -> set[str]:
-        """Keys of all units of `stage` that have a marker, from one listing of the folder."""
+        """Keys of all units of `stage` that have a marker; `parts_done` is faster for many."""
         return self.markers.keys(stage)
+
+    def parts_done(self, stage: str) -> dict[str, frozenset[str]]:
+        """{pair id: parts of its units that have a marker}, see `storage.unit_keys`."""
+        return self.markers.parts(stage)
 
     def verify(self, stage: str, key: str) -> bool:
         """Whether a unit is done and all its arrays and files still have the content that was published."""
@@ -235,30 +251,9 @@ class RunStore:
         if self._hash_file(name) != marker["files"][name]:
             raise corrupt(self.path, self.path / name, "is not what it was")
 
-    def forget(self, stage: str, key: str) -> None:
-        """Declare a unit not done; it is computed again."""
-        self.markers.remove(stage, key)
-
-    def recheck(self) -> int:
-        """Check the hashes of everything written before the machine's last start, once; nothing else makes it trusted.
-
-        For the process that holds `lock()`, before it decides what is left to do.
-
-        Returns:
-            How many units turned out to be damaged; they do not count as done any more.
-        """
-        stamp, now = self.path / ".boot", boot_id()
-        if now is None or (stamp.exists() and stamp.read_text(encoding="ascii") == now):
-            return 0
-        lost = 0
-        for stage in self.markers.stages():
-            for key in sorted(self.keys_done(stage)):
-                marker = self.markers.read(stage, key)
-                if marker is None or not (self.markers.trusted(marker) or self.verify(stage, key)):
-                    self.forget(stage, key)
-                    lost += 1
-        write_bytes(stamp, now.encode("ascii"))
-        return lost
+    def forget(self, stage: str, *keys: str) -> None:
+        """Declare units not done; they are computed again."""
+        self.markers.remove((stage, key) for key in keys)
 
     def _hash_file(self, name: str) -> str:
         try:
@@ -271,20 +266,26 @@ class RunStore:
 
     def quarantine(self, pair_id: str, stage: str, reason: str) -> None:
         """Set a pair aside. For the process that holds `lock()` only."""
-        quarantine.write(self._quarantine_path, self.quarantined() | {pair_id: Quarantined(stage, reason)})
+        quarantine.add(self.quarantine_path, pair_id, Quarantined(stage, reason))
 
     def quarantined(self) -> dict[str, Quarantined]:
         """Pairs that were set aside: id -> (stage, reason)."""
-        return quarantine.read(self._quarantine_path)
+        return quarantine.read(self.quarantine_path)
 
-    def release(self, pair_id: str) -> None:
-        """Take a pair back to be tried again. For the process that holds `lock()` only."""
-        pairs = self.quarantined()
-        if pairs.pop(pair_id, None) is not None:
-            quarantine.write(self._quarantine_path, pairs)
+    def release(self, pair_ids: Iterable[str]) -> None:
+        """Take pairs back to be tried again. For the process that holds `lock()` only."""
+        pairs, gone = self.quarantined(), set(pair_ids)
+        if gone & pairs.keys():
+            left = {pair_id: entry for pair_id, entry in pairs.items() if pair_id not in gone}
+            quarantine.write(self.quarantine_path, left)
+
+    def damaged_quarantine(self) -> list[str]:
+        """What the list calls the pairs of rows that are not what was written."""
+        return quarantine.damaged(self.quarantine_path)
 
     @property
-    def _quarantine_path(self) -> Path:
+    def quarantine_path(self) -> Path:
+        """The list of pairs that were set aside."""
         return self.path / "quarantine.csv"
 
 

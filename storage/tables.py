@@ -1,22 +1,20 @@
-"""The tables of a run (hypotheses, pairs, summary, metrics) from plain rows: Parquet for programs, CSV for people.
+"""The tables of a run (hypotheses, pairs, summary, metrics) from plain rows. `storage.table_files` writes them.
 
 Columns keep their place and type, whatever a run measured: the known ones first, in reading order, then any other
 measure by name. A value that a row lacks is missing (NaN, <NA>), never an absent column, so the tables of two runs can
-always be concatenated. The caller says which metrics there are.
+always be concatenated. The caller says which metrics there are. Large tables are made block by block: `Further` first
+sees the rows of all blocks, then every block becomes a table with the same columns.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import pandas as pd
 
-from storage.atomic import write_bytes
-from storage.cells import harmless
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -103,100 +101,76 @@ METRIC_COLUMNS: dict[str, str] = {
 }
 
 
-def hypotheses_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> pd.DataFrame:
+class Further:
+    """What rows have besides the known columns: columns of numbers if all their values are, else of text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, bool] = {}
+
+    def add(self, rows: Rows, known: Mapping[str, str]) -> None:
+        """See some more rows of the table."""
+        numbers, names = self._numbers, known.keys()
+        for row in rows:
+            for key in row.keys() - names:
+                numbers[key] = numbers.get(key, True) and _is_number(row[key])
+
+    def columns(self, known: Mapping[str, str]) -> dict[str, str]:
+        """{column: type} by name, without those that turned out to be known."""
+        kinds = {name: "float64" if number else "string" for name, number in self._numbers.items()}
+        return {name: kinds[name] for name in sorted(kinds.keys() - known.keys())}
+
+
+def hypotheses_table(rows: Rows, measured: Measured, further: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One row per lane (pair and hypothesis), in the order given.
 
     Args:
         rows: mappings with `pair_id` and `hypothesis` at least; `Measured.hypothesis_columns` lists the other known
-            keys (`failed` is a reason or None). Further keys become columns if they are numbers.
+            keys (`failed` is a reason or None).
         measured: which metrics have columns.
+        further: the columns of all other keys, see `Further`; None: those that these rows have.
     """
-    table = _typed(rows, measured.hypothesis_columns)
+    table = _typed(rows, measured.hypothesis_columns, further)
     for flag in ("selected", "guarded", "halved"):
         table[flag] = table[flag].fillna(False)
     return table
 
 
-def pairs_table(rows: Iterable[Mapping[str, Any]], measured: Measured) -> pd.DataFrame:
+def pairs_table(rows: Rows, measured: Measured, further: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One row per pair, in the order given: its state (done, quarantined or pending), its choice, its metrics."""
-    return _typed(rows, measured.pair_columns)
+    return _typed(rows, measured.pair_columns, further)
 
 
-def metrics_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def metrics_table(rows: Rows, further: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One row per pair and metric, in the order given: good for putting many runs together."""
-    return _typed(rows, METRIC_COLUMNS)
+    return _typed(rows, METRIC_COLUMNS, further)
 
 
-def summary_table(hypotheses: pd.DataFrame, measured: Measured) -> pd.DataFrame:
-    """One row per hypothesis over all pairs: how often it won, and its mean distances, loss and time.
-
-    Means leave out lanes that failed (their values are missing), so read them together with the count in `failed`.
-    """
-    if hypotheses.empty:
-        return _typed([], measured.summary_columns)
-    rows = []
-    for name, lanes in hypotheses.groupby("hypothesis", sort=False):
-        rows.append(
-            {
-                "hypothesis": name,
-                "composing_layer": lanes["composing_layer"].iloc[0],
-                "num_codes": lanes["num_codes"].iloc[0],
-                "lanes": len(lanes),
-                "wins": int(lanes["selected"].sum()),
-                "guarded": int(lanes["guarded"].sum()),
-                "failed": int(lanes["failed"].notna().sum()),
-                **{f"mean {column}": lanes[column].mean() for column in measured.means},
-                "total seconds": lanes["seconds"].sum(),
-            }
-        )
+def summary_table(rows: Rows, measured: Measured) -> pd.DataFrame:
+    """One row per hypothesis over all pairs, by layer and number of codes; `storage.summary` makes the rows."""
     order = ["composing_layer", "num_codes", "hypothesis"]
-    return _typed(rows, measured.summary_columns).sort_values(order, ignore_index=True)
+    return _typed(rows, measured.summary_columns, {}).sort_values(order, ignore_index=True)
 
 
-def write_tables(folder: str | Path, **tables: pd.DataFrame) -> list[Path]:
-    """Write every table as `folder/NAME.parquet` and `folder/NAME.csv`, each file whole or not at all.
-
-    The bytes depend on the values alone, and a file that would not change is not written again. No text of a CSV file
-    is a formula, see `storage.cells`.
-    """
-    written = []
-    for name, table in tables.items():
-        parquet = io.BytesIO()
-        table.to_parquet(parquet, index=False, compression="zstd")
-        csv = _harmless(table).to_csv(index=False, lineterminator="\n", float_format="%.9g")
-        for suffix, data in ((".parquet", parquet.getvalue()), (".csv", csv.encode("utf-8"))):
-            path = Path(folder) / f"{name}{suffix}"
-            write_bytes(path, data)
-            written.append(path)
-    return written
-
-
-def _harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose texts, names of columns included, no spreadsheet runs."""
-
-    def cell(text: str) -> str:
-        return harmless(text).replace("\r", " ")  # which the writer would leave bare, as the end of a row
-
-    named = table.rename(columns=cell)
-    for name, kind in named.dtypes.items():
-        if kind == "string":
-            named[name] = named[name].map(cell, na_action="ignore")
-    return named
-
-
-def _typed(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    records = [dict(row) for row in rows]
-    more = sorted({key for record in records for key in record} - set(columns))
-    table = pd.DataFrame.from_records(records, columns=[*columns, *more])
+def _typed(rows: Rows, columns: Mapping[str, str], further: Mapping[str, str] | None) -> pd.DataFrame:
+    if further is None:
+        seen = Further()
+        seen.add(rows, columns)
+        further = seen.columns(columns)
+    table = pd.DataFrame.from_records(list(rows), columns=list(columns))
     table = table.astype(cast("dict[str, Any]", dict(columns)))
-    for name in more:
-        table[name] = _measure(table[name])
+    for name, kind in further.items():
+        make = float if kind == "float64" else str
+        values = [row.get(name) for row in rows]
+        plain = [None if value is None or value != value else make(value) for value in values]
+        table[name] = pd.Series(plain, dtype=cast("Any", kind))
     return table
 
 
-def _measure(values: pd.Series) -> pd.Series:
-    """Numbers as float64 so a missing one is NaN in any row; anything else as text."""
+def _is_number(value: Any) -> bool:
+    if value is None or isinstance(value, (int, float)):
+        return True
     try:
-        return values.astype("float64")
+        float(value)
     except (TypeError, ValueError):
-        return values.map(lambda value: pd.NA if pd.isna(value) else str(value)).astype("string")
+        return False
+    return True

@@ -13,16 +13,21 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storage.blocks.packing import drop_unreadable, rewrite_record
 from storage.plan_table import PLAN, is_whole
 from storage.run_arrays import corrupt
 from storage.run_changes import unapplied
 from storage.run_header import NoRun
 from storage.run_layout import LAYOUT, check_metadata, write_metadata
 from storage.run_store import RunStore, StoreCorrupt
+from storage.unit_keys import pair_of
 from tasks.report import pictures
 from tasks.stages.ledger import Ledger
 from tasks.stages.report import PAGES
-from tasks.unit import REPORT, one_line, pair_of
+from tasks.unit import REPORT, one_line
+
+BLOCKS, QUARANTINE = "blocks", "quarantine"
+"""In place of a stage, what no unit made: the record of a block, the list of pairs that were set aside."""
 
 
 @dataclass(frozen=True)
@@ -53,38 +58,49 @@ def examine(ledger: Ledger, pairs: Collection[str] | None = None, contents: bool
     found, store = Examined(), ledger.run.store
     if pairs is None and contents:
         found.damages += _of_layout(store, found.counts)
-    for stage in store.markers.stages():
-        for key in sorted(store.keys_done(stage)):
-            if pairs is None or pair_of(key) in pairs:
-                found.damages += _of_unit(store, stage, key, contents, found.counts)
+        found.damages += _of_quarantine(store, found.counts)
+    try:
+        store.pair_ids()
+    except NoRun:  # which has been said
+        return found
+    if pairs is None:
+        found.damages += _of_records(store, found.counts)
+    for stage, key in _units(store, whole_too=contents):
+        if pairs is None or pair_of(key) in pairs:
+            found.damages += _of_unit(store, stage, key, contents, found.counts)
     known = {(damage.stage, damage.key) for damage in found.damages}
-    if all(damage.stage for damage in found.damages):  # the plan can be read
-        found.damages += [damage for damage in _gone(ledger, pairs) if (damage.stage, damage.key) not in known]
+    found.damages += [damage for damage in _gone(ledger, pairs) if (damage.stage, damage.key) not in known]
     return found
 
 
 def repair(ledger: Ledger, found: Examined) -> None:
     """Forget the damaged units, and what was made from them, so that the stages make them again.
 
-    For the process that holds the run's lock. Descriptions of arrays are written again; the plan stays as it is.
+    For the process that holds the run's lock. Descriptions of arrays and heads of records are written again; the plan
+    stays as it is.
     """
     store, damages = ledger.run.store, [damage for damage in found.damages if damage.stage]
     if not damages:
         return
     _forget_report(store)
+    for damage in damages:
+        if damage.stage == LAYOUT:
+            write_metadata(Path(store.path) / damage.key, store.layout[damage.key], len(store.pairs), store.block)
+        elif damage.stage == BLOCKS:
+            rewrite_record(store, int(damage.key))
+        elif damage.stage == QUARANTINE:
+            store.release(store.damaged_quarantine())
+    drop_unreadable(store, ((damage.stage, damage.key) for damage in damages))
     for position, stage in reversed(list(enumerate(ledger.stages))):
         keys = [damage.key for damage in damages if damage.stage == stage.name]
         if keys and position + 1 < len(ledger.stages):
             ledger.forget({pair_of(key) for key in keys}, ledger.stages[position + 1])
-        for key in keys:
-            ledger.forget_unit(stage, key)
-    others = {stage.name for stage in ledger.stages}
+        ledger.forget_units(stage, keys)
+    others = {stage.name for stage in ledger.stages} | {LAYOUT, BLOCKS, QUARANTINE}
     for damage in damages:
-        if damage.stage == LAYOUT:
-            write_metadata(Path(store.path) / damage.key, store.layout[damage.key], len(store.pairs))
-        elif damage.stage not in others:
+        if damage.stage not in others:
             store.forget(damage.stage, damage.key)
-        store.release(pair_of(damage.key))
+    store.release(pair_of(damage.key) for damage in damages)
 
 
 def _forget_report(store: RunStore) -> None:
@@ -120,6 +136,44 @@ def _of_layout(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
                 yield Damage(f"{path} {wrong}; `mgi verify {store.path} --repair` writes it again", LAYOUT, name)
 
 
+def _of_quarantine(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
+    """What is wrong with the list of pairs that were set aside."""
+    path, state = store.quarantine_path, (store.done(REPORT, REPORT) or {}).get("state") or {}
+    again = f"`mgi verify {store.path} --repair`, then `mgi resume {store.path}` tries"
+    if path.is_file():
+        counts["quarantine"] += 1
+        if rows := store.damaged_quarantine():
+            pairs = "1 pair" if len(rows) == 1 else f"{len(rows)} pairs"
+            yield Damage(f"{path} is not what was written in the rows of {pairs}; {again} them again", QUARANTINE, "")
+    elif state.get("quarantined"):
+        yield Damage(f"{path} is gone; {again} its {state['quarantined']} pairs again", QUARANTINE, "")
+
+
+def _of_records(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
+    """Records of blocks that are not what was written, although no line of a unit is damaged or gone."""
+    records = store.markers.records
+    for block in records.blocks() if records else ():
+        assert records is not None
+        counts["records"] += 1
+        if not records.is_whole(block) and not records.read(block).broken:
+            said = corrupt(store.path, records.path(block), "is damaged")
+            yield Damage(one_line(said), BLOCKS, str(block))
+
+
+def _units(store: RunStore, whole_too: bool) -> Iterator[tuple[str, str]]:
+    """(stage, key) of all markers, block by block; without `whole_too` those of records that are whole are left out."""
+    records = store.markers.records
+    loose = {stage: store.markers.loose_keys(stage) for stage in store.markers.stages()}
+    for block in records.blocks() if records else ():
+        assert records is not None
+        if whole_too or not records.is_whole(block):
+            record = records.read(block)
+            packed = sorted(record.units.keys() | record.broken)
+            yield from ((stage, key) for stage, key in packed if key not in loose[stage])
+    for stage, keys in loose.items():
+        yield from ((stage, key) for key in sorted(keys))
+
+
 def _of_unit(store: RunStore, stage: str, key: str, contents: bool, counts: Counter[str]) -> Iterator[Damage]:
     counts["markers"] += 1
     try:
@@ -147,11 +201,11 @@ def _gone(ledger: Ledger, pairs: Collection[str] | None) -> Iterator[Damage]:
     for position, stage in enumerate(ledger.stages):
         left = ledger.left(stage, alive)
         later = [other for other in ledger.stages[position + 1 :] if stage.name in other.after]
-        built = {pair_of(key) for other in later for key in ledger.done(other)} if left else set()
+        built = {pair_id for other in later for pair_id in ledger.done(other)} if left else set()
         for pair_id, keys in left.items():
             if complete or pair_id in built:
                 for key in keys:
-                    gone = corrupt(store.path, store.markers.path(stage.name, key), "is gone")
+                    gone = corrupt(store.path, store.markers.place(stage.name, key), "is gone")
                     yield Damage(one_line(gone), stage.name, key)
 
 

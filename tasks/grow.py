@@ -79,9 +79,7 @@ def settle(ledger: Ledger) -> list[dict[str, Any]]:
     tried_again = {stage.name for stage in void} if kinds & VOID.keys() else set()
     if HYPOTHESES in kinds:
         tried_again.add(INVERT)  # where all hypotheses of a pair failed
-    for pair_id, entry in store.quarantined().items():
-        if entry.stage in tried_again:
-            store.release(pair_id)
+    store.release(pair_id for pair_id, entry in store.quarantined().items() if entry.stage in tried_again)
     mark_applied(store)
     return changes
 

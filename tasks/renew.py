@@ -32,8 +32,8 @@ def renew(ledger: Ledger, changes: Changes) -> None:
     for pair_id in changes.pairs:
         for path in _shown(Path(store.path), pair_id):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        store.release(pair_id)
-        store.forget(REFUSED, pair_id)
+    store.release(changes.pairs)
+    store.forget(REFUSED, *changes.pairs)
     ledger.forget(changes.pairs)
     forget_index(run, changes.pairs)
 

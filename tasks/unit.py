@@ -21,6 +21,7 @@ from mgi.config import ConfigError, RunConfig
 from mgi.pairs import Pair
 from storage.run_header import check_weights
 from storage.run_store import RunStore
+from storage.unit_keys import pair_of
 from tasks.evaluation import keys_of
 from tasks.method import searching, translator_of
 from tasks.stored import stored_config
@@ -181,16 +182,6 @@ def check_own_files(store: RunStore, config: RunConfig) -> None:
 def searches(config: RunConfig) -> bool:
     """Whether the method tries hypotheses and chooses; the others make a pair's image in one go."""
     return config.searches
-
-
-def pair_of(key: str) -> str:
-    """The pair that a unit belongs to: its key is the pair's id, or that, a dot and more. Pair ids hold no dot.
-
-    Example:
-        >>> pair_of("cat__lion__0a1b2c3d.L04N10"), pair_of("cat__lion__0a1b2c3d")
-        ('cat__lion__0a1b2c3d', 'cat__lion__0a1b2c3d')
-    """
-    return key.partition(".")[0]
 
 
 def picture(store: RunStore, pair_id: str, name: str) -> np.ndarray:

@@ -89,8 +89,9 @@ class Objective:
         features = self._backbone(self._seen(images), s.perceptual_layers)
         key = images.shape[-1]
         if key not in self._features:
-            with torch.no_grad():
-                self._features[key] = self._backbone(self._seen(self._target(key)), s.perceptual_layers)
+            with torch.no_grad():  # each by itself: in a batch, the last bits would depend on the other pictures
+                each = [self._backbone(one, s.perceptual_layers) for one in self._seen(self._target(key)).split(1)]
+            self._features[key] = {name: torch.cat([found[name] for found in each]) for name in each[0]}
         rows = self._rows(pictures, len(images))
         target_features = {name: self._pick(feature, rows) for name, feature in self._features[key].items()}
         heads = getattr(self._backbone, "heads", None)

@@ -83,6 +83,8 @@ class Solver:
         down: factor between the generator's resolution and the targets.
         lanes_at_once: how many lanes share a pass; halved for good if they do not fit into the device's memory.
         images: a replacement for the space's own method, such as a compiled one.
+        share: whether lanes of different pictures share passes. Sums of floats come out otherwise in another batch, and
+            after some steps that is more than the last bits.
     """
 
     def __init__(
@@ -93,8 +95,9 @@ class Solver:
         down: int,
         lanes_at_once: int = 1,
         images: Callable[..., Tensor] | None = None,
+        share: bool = True,
     ) -> None:
-        self._images = images or space.images
+        self._images, self._share = images or space.images, share
         self.space, self.objective, self.settings, self.down = space, objective, settings, down
         self.lanes_at_once = lanes_at_once
 
@@ -106,8 +109,8 @@ class Solver:
 
     def advance(self, lanes: Sequence[LaneState], until: int, progress: Callable[[int, float], None]) -> None:
         """Take the active lanes from where they are to `until` steps; `progress` gets (lane-steps, mean loss)."""
-        active = sorted((lane for lane in lanes if lane.active), key=_place)
-        for (layer, done), group in groupby(active, key=_place):
+        active = sorted((lane for lane in lanes if lane.active), key=self._place)
+        for (_, layer, done), group in groupby(active, key=self._place):
             waiting = list(group)
             while waiting:
                 batch, waiting = waiting[: self.lanes_at_once], waiting[self.lanes_at_once :]
@@ -117,6 +120,10 @@ class Solver:
                         break
                     losses = self._step(batch, layer, step)
                     progress(len(batch), sum(losses) / len(losses))
+
+    def _place(self, lane: LaneState) -> tuple[int, int, int]:
+        """What lanes must share to share a pass: the layer and the step, and perhaps the picture."""
+        return 0 if self._share else lane.picture, lane.hypothesis.composing_layer, len(lane.losses)
 
     def _step(self, lanes: list[LaneState], layer: int, step: int) -> list[float]:
         coarse = step < self.coarse_steps(layer)
@@ -224,11 +231,6 @@ def snapshot_steps(settings: Inversion) -> list[int]:
     """The steps whose latents are kept as the trajectory: the first, the last, and others evenly between them."""
     count = min(settings.snapshots, settings.steps)
     return sorted({round(i * (settings.steps - 1) / max(count - 1, 1)) for i in range(count)})
-
-
-def _place(lane: LaneState) -> tuple[int, int]:
-    """What lanes must share to share a pass: the layer and the step."""
-    return lane.hypothesis.composing_layer, len(lane.losses)
 
 
 def _finite(tensors: Iterable[Tensor]) -> bool:

@@ -50,7 +50,7 @@ def finished_pairs(job: Job, wanted: Sequence[str] | None, limit: int | None) ->
         ConfigError: an unknown id, one without a result, or no result in the whole run.
     """
     run = job.open()
-    known, done = run.pair_ids(), run.store.keys_done(SELECT)
+    known, done = run.pair_ids(), run.store.parts_done(SELECT)
     for pair_id in wanted or ():
         if pair_id not in known:
             raise ConfigError(f"{job.run} has no pair {pair_id}; ids are the names in {job.run}/final, without .png")

@@ -2,56 +2,82 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from math import fsum
 from typing import Any
 
 from mgi.config import RULES, RunConfig
 from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
-from tasks.report.rows import RunRows
+from tasks.report.rows import Block
 
 SHOWN = 500
 """Pairs in the page's table of metrics; tables/metrics.csv has all."""
+LANES = Measured(RULES, LANE_METRICS)
+"""What is measured of hypotheses, in any run."""
 
 
-def measured_of(rows: RunRows) -> Measured:
-    """The names of everything that the run's tables have columns for."""
-    return Measured(RULES, LANE_METRICS, tuple(dict.fromkeys(row["metric"] for row in rows.metrics)))
-
-
-def lane_columns(config: RunConfig, measured: Measured) -> list[tuple[str, str]]:
+def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
     """(key, heading) of the numbers in the page's table of hypotheses."""
-    metrics = [(f"{name}_{when}", f"{name} {when}") for name in measured.lanes for when in ("before", "after")]
+    metrics = [(f"{name}_{when}", f"{name} {when}") for name in LANES.lanes for when in ("before", "after")]
     rule = config.selection.rule
     return [(rule, rule), ("loss", "loss"), *metrics, ("seconds", "seconds")]
 
 
-def metric_section(rows: RunRows) -> dict[str, Any]:
-    """The page's table of metrics: what each is, its mean over the pairs, and every pair's numbers."""
-    by_metric: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.metrics:
-        by_metric.setdefault(row["metric"], []).append(row)
-    columns = [_column(name, found) for name, found in by_metric.items()]
-    titles = {pair["pair_id"]: pair for pair in rows.pairs}
-    pairs = list(dict.fromkeys(row["pair_id"] for row in rows.metrics))
-    return {
-        "columns": columns,
-        "pairs": [titles[pair_id] for pair_id in pairs[:SHOWN]],
-        "more": max(0, len(pairs) - SHOWN),
-    }
+class MetricSection:
+    """The page's table of metrics: what each is, its mean over the pairs, and the numbers of the first pairs."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+        self._pairs: list[dict[str, Any]] = []
+        self._count = 0
+
+    def add(self, block: Block) -> None:
+        """See some more pairs."""
+        by_metric: dict[str, list[dict[str, Any]]] = {}
+        for row in block.metrics:
+            by_metric.setdefault(row["metric"], []).append(row)
+        for name, rows in by_metric.items():
+            self._columns.setdefault(name, _Column(name)).add(rows)
+        with_rows = {row["pair_id"] for row in block.metrics}
+        self._count += len(with_rows)
+        if len(self._pairs) < SHOWN:
+            self._pairs += [pair for pair in block.pairs if pair["pair_id"] in with_rows]
+            del self._pairs[SHOWN:]
+
+    @property
+    def measured(self) -> Measured:
+        """The names of everything that the run's tables have columns for."""
+        return Measured(LANES.rules, LANES.lanes, tuple(self._columns))
+
+    def shown(self) -> dict[str, Any]:
+        """The section as the template takes it."""
+        columns = [column.shown() for column in self._columns.values()]
+        return {"columns": columns, "pairs": self._pairs, "more": max(0, self._count - SHOWN)}
 
 
-def _column(name: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    values = [row["value"] for row in found if row.get("value") is not None]
-    said = next((row for row in found if row.get("summary")), {})
-    higher = said.get("higher_is_better")
-    return {
-        "name": name,
-        "arrow": "" if higher is None else "↑" if higher else "↓",
-        "unit": said.get("unit") or "",
-        "summary": said.get("summary") or "",
-        "mean": fmean(values) if values else None,
-        "count": len(values),
-        "failed": sum(1 for row in found if row.get("failed")),
-        "reason": next((row["failed"] for row in found if row.get("failed")), ""),
-    }
+class _Column:
+    """One metric over all pairs."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._said, self._reason = name, dict[str, Any](), ""
+        self._total, self._count, self._failed = 0.0, 0, 0
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        values = [row["value"] for row in rows if row.get("value") is not None]
+        self._total, self._count = fsum([self._total, *values]), self._count + len(values)
+        reasons = [row["failed"] for row in rows if row.get("failed")]
+        self._failed, self._reason = self._failed + len(reasons), self._reason or next(iter(reasons), "")
+        self._said = self._said or next((row for row in rows if row.get("summary")), {})
+
+    def shown(self) -> dict[str, Any]:
+        higher = self._said.get("higher_is_better")
+        return {
+            "name": self._name,
+            "arrow": "" if higher is None else "↑" if higher else "↓",
+            "unit": self._said.get("unit") or "",
+            "summary": self._said.get("summary") or "",
+            "mean": self._total / self._count if self._count else None,
+            "count": self._count,
+            "failed": self._failed,
+            "reason": self._reason,
+        }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,24 @@ from storage.atomic import write_text
 from storage.remote.address import called
 from storage.run_changes import grown
 from storage.run_store import RunStore, StoreCorrupt
-from storage.tables import hypotheses_table, metrics_table, pairs_table, summary_table, write_tables
 from tasks.report.charts import loss_chart, mean_losses
-from tasks.report.columns import lane_columns, measured_of, metric_section
+from tasks.report.columns import lane_columns
 from tasks.report.commands import commands_of, toml_of
 from tasks.report.contact_sheet import contact_sheet
 from tasks.report.history import growth_lines
+from tasks.report.overview import Shown
 from tasks.report.pictures import MethodOrLoader, Pictures
-from tasks.report.rows import read_rows
 from tasks.report.sheet_layout import SheetHypothesis, SheetRow
+from tasks.report.tables import write_tables
 from tasks.report.template import page_template
 from tasks.stages.invert import LOSS, lane_value
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
 
 PAGE = "report.html"
-GALLERY = 48
-"""Pairs shown as pictures on the page and the sheet. All pairs are in the tables, all results in final/."""
 STAND_IN = "stand-ins with random weights: this sheet shows that the run works, not what it gives"
 BEFORE = {"translate": "warp", "invert": "observed picture"}
 """What the result can be compared with on the page."""
-LANES = 1200
-"""Rows of the page's table of hypotheses; the files in tables/ hold all of them."""
 
 
 def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float | None = None) -> Path:
@@ -54,21 +49,11 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         Path of the page.
     """
     config = stored_config(store.header, str(store.path))
-    rows, growth = read_rows(store, config), growth_lines(store.header, config)
-    measured = measured_of(rows)
-    lanes = hypotheses_table(rows.lanes, measured)
-    summary = summary_table(lanes, measured)
-    tables = {"hypotheses": lanes, "pairs": pairs_table(rows.pairs, measured), "summary": summary}
-    write_tables(Path(store.path) / "tables", **tables, metrics=metrics_table(rows.metrics))
-
+    growth = growth_lines(store.header, config)
+    overview, summary = write_tables(store, config)
     pictures = Pictures(store, method)
-    by_pair = {pair_id: list(group) for pair_id, group in groupby(rows.lanes, key=lambda lane: lane["pair_id"])}
     losses: dict[str, list[np.ndarray]] = {}
-    cards = []
-    for pair in rows.by_state("done")[:GALLERY]:
-        pair_id = pair["pair_id"]
-        own, warped = by_pair.get(pair_id, []), pair_id not in rows.unwarped
-        cards.append(_card(store, config, pictures, pair, own, losses, warped))
+    cards = [_card(store, config, pictures, shown, losses) for shown in overview.gallery]
     if cards:
         sheet = (_sheet_row(pictures, card) for card in cards)
         warning = STAND_IN if store.header.get("stand_ins") else None
@@ -87,17 +72,17 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         inputs=grown(store.header).get("inputs", {}),
         growth=growth,
         weights=_weights(config, store.header),
-        rows=rows,
+        found=overview,
         seconds=seconds,
-        stages=rows.stage_seconds,
+        stages=overview.stage_seconds,
         cards=cards,
-        more=len(rows.by_state("done")) - len(cards),
+        more=overview.states["done"] - len(cards),
         chart=loss_chart(mean_losses(losses), None),
         summary=summary.to_dict("records"),
-        lanes=rows.lanes[:LANES],
-        lane_columns=lane_columns(config, measured),
-        metrics=metric_section(rows),
-        more_lanes=max(0, len(rows.lanes) - LANES),
+        lanes=overview.lanes,
+        lane_columns=lane_columns(config),
+        metrics=overview.metrics.shown(),
+        more_lanes=overview.lane_count - len(overview.lanes),
         commands=commands_of(store, config),
     )
     path = Path(store.path) / PAGE
@@ -109,12 +94,11 @@ def _card(
     store: RunStore,
     config: RunConfig,
     pictures: Pictures,
-    pair: dict[str, Any],
-    lanes: list[dict[str, Any]],
+    shown: Shown,
     losses: dict[str, list[np.ndarray]],
-    warped: bool,
 ) -> dict[str, Any]:
     """Everything the gallery shows for one pair; its loss curves are also added to `losses` for the run's mean."""
+    pair, lanes, warped = shown
     pair_id = pair["pair_id"]
     curves: dict[str, np.ndarray] = {}
     tiles = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,16 @@ from tasks.stages.invert import lane_key
 from tasks.stages.table import last_required, stages_of
 from tasks.unit import EVALUATE, INVERT, SCORE, SELECT, TRANSLATE, WARP, OpenRun, payload_rows
 
-Payloads = dict[str, dict[str, dict[str, Any]]]
+BLOCK = 64
+"""Pairs whose rows are held at a time."""
+
+Payloads = Mapping[str, dict[str, dict[str, Any]]]
 """{stage: {key: payload}} of one pair."""
 
 
 @dataclass(frozen=True)
-class RunRows:
-    """Rows of the tables of pairs, hypotheses and metrics, and the seconds of work per stage (all workers added)."""
+class Block:
+    """Some consecutive pairs of a run: their rows of the tables, and their seconds of work per stage (all workers)."""
 
     pairs: list[dict[str, Any]] = field(default_factory=list)
     lanes: list[dict[str, Any]] = field(default_factory=list)
@@ -28,40 +31,40 @@ class RunRows:
     """Pairs whose method made no warp."""
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
-    def by_state(self, state: str) -> list[dict[str, Any]]:
-        """Pairs that are done, quarantined or pending."""
-        return [pair for pair in self.pairs if pair["state"] == state]
 
-
-def read_rows(store: RunStore, config: RunConfig) -> RunRows:
-    """Read every marker of a run once.
+def read_blocks(store: RunStore, config: RunConfig) -> Iterator[Block]:
+    """Read every marker of a run once, `BLOCK` pairs at a time and of these one stage after the other.
 
     Pairs keep the plan's order and lanes the configuration's. A lane without a marker has no row: it was not computed.
+
+    Raises:
+        storage.run_store.StoreCorrupt: a marker is damaged.
     """
     run, stages = OpenRun(store), stages_of(config)
-    rows = RunRows(stage_seconds={stage.name: 0.0 for stage in stages})
     quarantined, result = store.quarantined(), last_required(stages).name
-    hypotheses = config.hypotheses()
-    for record in store.pairs[["index", "id", "source", "exemplar"]].to_dict("records"):
-        pair: dict[str, Any] = {
-            "index": int(record["index"]),
-            "pair_id": (pair_id := str(record["id"])),
-            "source": str(record["source"]),
-            "exemplar": str(record["exemplar"]),
-        }
-        payloads = {stage.name: payload_rows(store, stage.name, stage.keys(run, pair_id)) for stage in stages}
-        for stage, found in payloads.items():
-            rows.stage_seconds[stage] += sum(map(_seconds, found.values()))
-        lanes = list(_lane_rows(pair_id, hypotheses, payloads))
-        metrics = _metric_rows(pair_id, config.method, payloads)
-        rows.lanes.extend(lanes)
-        rows.metrics.extend(metrics)
-        if not _of_pair(payloads, TRANSLATE, pair_id).get("warped", True):
-            rows.unwarped.add(pair_id)
-        numbers = {row["metric"]: row["value"] for row in metrics}
-        outcome = _outcome(pair_id, payloads, result, quarantined)
-        rows.pairs.append(pair | {"method": config.method} | outcome | numbers)
-    return rows
+    hypotheses, plan = config.hypotheses(), store.pairs[["index", "id", "source", "exemplar"]]
+    for start in range(0, len(plan), BLOCK):
+        pairs: list[dict[str, Any]] = [
+            {"index": int(index), "pair_id": str(pair_id), "source": str(source), "exemplar": str(exemplar)}
+            for index, pair_id, source, exemplar in plan.iloc[start : start + BLOCK].itertuples(index=False)
+        ]
+        ids = [pair["pair_id"] for pair in pairs]
+        read = {s.name: {id: payload_rows(store, s.name, s.keys(run, id)) for id in ids} for s in stages}
+        block = Block(stage_seconds=dict.fromkeys(read, 0.0))
+        for pair in pairs:
+            pair_id = pair["pair_id"]
+            payloads = {stage: found[pair_id] for stage, found in read.items()}
+            for stage, found in payloads.items():
+                block.stage_seconds[stage] += sum(map(_seconds, found.values()))
+            metrics = _metric_rows(pair_id, config.method, payloads)
+            block.lanes.extend(_lane_rows(pair_id, hypotheses, payloads))
+            block.metrics.extend(metrics)
+            if not _of_pair(payloads, TRANSLATE, pair_id).get("warped", True):
+                block.unwarped.add(pair_id)
+            numbers = {row["metric"]: row["value"] for row in metrics}
+            outcome = _outcome(pair_id, payloads, result, quarantined)
+            block.pairs.append(pair | {"method": config.method} | outcome | numbers)
+        yield block
 
 
 def _lane_rows(pair_id: str, hypotheses: tuple[Hypothesis, ...], payloads: Payloads) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from mgi.config import RunConfig
+from storage.unit_keys import key_of
 from tasks.method import Layout
 from tasks.unit import Job, OpenRun, Outcome
 
@@ -20,7 +21,10 @@ Call = tuple[Any, ...]
 
 
 class Choice(TypedDict, total=False):
-    """Which hypothesis a pair gets: by which rule, at what value, and which others were ruled out and why."""
+    """Which hypothesis a pair gets: by which rule, at what value, and which others were ruled out and why.
+
+    A pair that could not be read when a set was chosen for has `failed` alone, the reason.
+    """
 
     hypothesis: str
     rule: str
@@ -28,6 +32,7 @@ class Choice(TypedDict, total=False):
     guarded: Sequence[str]
     invalid: Sequence[str]
     halved: Sequence[str]
+    failed: str
 
 
 Choices = Mapping[str, Choice]
@@ -53,9 +58,9 @@ class Shard:
     """What processes died in, as `Stage.begun` names it; such a pair shares no call with others."""
 
 
-def one_key(run: OpenRun, pair_id: str) -> list[str]:
-    """The key of a stage that has one unit per pair: the pair's id."""
-    return [pair_id]
+def one_part(run: OpenRun) -> list[str]:
+    """A stage that has one unit per pair: its key is the pair's id."""
+    return [""]
 
 
 def one_call_per_pair(shard: Shard) -> list[Call]:
@@ -91,8 +96,8 @@ class Stage:
     """Stages whose units of the same pair must be done first; stages that a run does not have do not count."""
     used_by: Callable[[RunConfig], bool] = always
     """Whether a run of this configuration has the stage."""
-    keys: Callable[[OpenRun, str], list[str]] = one_key
-    """Keys of a pair's units: the pair's id, or that, a dot and more. `tasks.unit.pair_of` splits them."""
+    parts: Callable[[OpenRun], list[str]] = one_part
+    """Parts of which every pair has a unit, in order, see `storage.unit_keys`."""
     calls: Callable[[Shard], list[Call]] = one_call_per_pair
     """The calls of the unit function that do what is left of a shard; one call may do several units."""
     pairs_of: Callable[[Call], list[str]] = first_argument
@@ -106,6 +111,10 @@ class Stage:
     """Whether a pair needs it to be complete."""
     whole_set: Callable[[RunConfig], WholeSet | None] = each_pair_alone
     """What chooses for all pairs together before the first unit runs; None if each pair stands alone."""
+
+    def keys(self, run: OpenRun, pair_id: str) -> list[str]:
+        """Keys of a pair's units."""
+        return [key_of(pair_id, part) for part in self.parts(run)]
 
     @property
     def quarantines(self) -> bool:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mgi.devices import best_device
+from storage.unit_keys import pair_of
 from tasks.evaluation import name_of
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.select import RESULT, final_path
@@ -26,7 +27,6 @@ from tasks.unit import (
     Outcome,
     done_already,
     one_line,
-    pair_of,
     picture,
     plain,
     reason_of,
@@ -160,8 +160,8 @@ def network(name: str) -> Backbone:
     return load_backbone(name, best_device())
 
 
-def _keys(run: OpenRun, pair_id: str) -> list[str]:
-    return [f"{pair_id}.{key}" for key in run.metric_keys]
+def _parts(run: OpenRun) -> list[str]:
+    return run.metric_keys
 
 
 def _calls(shard: Shard) -> list[Call]:
@@ -174,7 +174,7 @@ STAGE = Stage(
     unit="metrics",
     compute=evaluate_pair,
     after=(SELECT, TRANSLATE),
-    keys=_keys,
+    parts=_parts,
     calls=_calls,
     publish_lost=publish_lost,
     required=False,

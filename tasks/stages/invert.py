@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
 from storage.run_store import StoreCorrupt
+from storage.unit_keys import key_of
 from tasks.report.preview import write_preview
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
@@ -41,7 +42,7 @@ TRAJECTORY = "trajectory"
 
 def lane_key(pair_id: str, hypothesis_id: str) -> str:
     """Marker key of one lane."""
-    return f"{pair_id}.{hypothesis_id}"
+    return key_of(pair_id, hypothesis_id)
 
 
 def array_name(name: str, hypothesis_id: str) -> str:
@@ -175,8 +176,8 @@ def _preview(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult)
     write_preview(run.store, [*(picture(run.store, pair_id, name) for name in WARP_ARRAYS), shown])
 
 
-def _keys(run: OpenRun, pair_id: str) -> list[str]:
-    return [lane_key(pair_id, hypothesis) for hypothesis in run.hypotheses]
+def _parts(run: OpenRun) -> list[str]:
+    return run.hypotheses
 
 
 def _calls(shard: Shard) -> list[Call]:
@@ -204,7 +205,7 @@ STAGE = Stage(
     compute=invert_lanes,
     after=(WARP,),
     used_by=searches,
-    keys=_keys,
+    parts=_parts,
     calls=_calls,
     pairs_of=_pairs_of,
     publish_lost=publish_lost,

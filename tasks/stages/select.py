@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,14 +11,16 @@ import numpy as np
 
 from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
+from storage.run_store import StoreCorrupt
 from tasks.stages.base import Call, Choice, Choices, Shard, Stage, WholeSet
 from tasks.stages.invert import lane_value, to_render
 from tasks.stages.score import FEATURES, lane_payloads
-from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, picture, plain, reason_of, searches
+from tasks.unit import SCORE, SELECT, Job, OpenRun, Outcome, done_already, one_line, picture, plain, reason_of, searches
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
 
+Rows = list[dict[str, Any]]
 SET_RULE = "set-fid"
 """The rule that needs every pair's scores before it can choose for any."""
 RESULT = "final/{}.png"
@@ -42,6 +45,8 @@ def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Ou
     run, start = job.open(), time.perf_counter()
     if done := done_already(run, SELECT, [pair_id]):
         return done
+    if choice and "failed" in choice:
+        return [Outcome(SELECT, pair_id, pair_id, failed=choice["failed"])]
     method = run.method()
     try:
         choice = choice or cast("Choice", method.select(lane_rows(run, pair_id)))
@@ -62,18 +67,48 @@ def select_set(job: Job, pair_ids: list[str]) -> Choices:
     """{pair id: choice} for the rule that ranks hypotheses by all results of the set together.
 
     The choices depend on the whole set: they are only made once every pair is scored, and come out the same every time.
+    A pair whose scores or features are damaged has no part in them; its own choice says which file it is (`failed`).
     """
-    run = job.open()
-    tables = [lane_rows(run, pair_id) for pair_id in pair_ids]
+    run, damaged = job.open(), dict[str, Choice]()
+    tables = _readable(pair_ids, lambda pair_id: lane_rows(run, pair_id), damaged)
+    try:
+        choices = _choose(run, tables)
+    except StoreCorrupt:  # only now is every pair looked at, so that a whole set is read once
+        tables = _readable(tables, lambda pair_id: _with_features(run, pair_id, tables[pair_id]), damaged)
+        choices = _choose(run, tables)
+    return {**choices, **damaged}
+
+
+def _choose(run: OpenRun, tables: Mapping[str, Rows]) -> dict[str, Choice]:
+    pair_ids = list(tables)
+    if not pair_ids:
+        return {}
 
     def features(table: int, hypothesis: str) -> np.ndarray:
         return lane_value(run.store, FEATURES, pair_ids[table], hypothesis)
 
-    choices = cast("list[Choice]", run.method().select_set(tables, features))
+    choices = cast("list[Choice]", run.method().select_set(list(tables.values()), features))
     return dict(zip(pair_ids, choices, strict=True))
 
 
-def lane_rows(run: OpenRun, pair_id: str) -> list[dict[str, Any]]:
+def _readable(pair_ids: Iterable[str], read: Callable[[str], Rows], damaged: dict[str, Choice]) -> dict[str, Rows]:
+    """{pair id: rows} of the pairs that can be read; the others go to `damaged`."""
+    found: dict[str, Rows] = {}
+    for pair_id in pair_ids:
+        try:
+            found[pair_id] = read(pair_id)
+        except StoreCorrupt as error:
+            damaged[pair_id] = {"failed": one_line(error)}
+    return found
+
+
+def _with_features(run: OpenRun, pair_id: str, rows: Rows) -> Rows:
+    for row in rows:
+        lane_value(run.store, FEATURES, pair_id, row["hypothesis"])
+    return rows
+
+
+def lane_rows(run: OpenRun, pair_id: str) -> Rows:
     """One row per scored hypothesis of a pair: `hypothesis`, its measures, its distance under each rule."""
     score = run.store.payload(SCORE, pair_id)
     if score is None:

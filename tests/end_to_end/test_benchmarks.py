@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -92,3 +93,10 @@ def test_methods_are_runs_of_the_same_pictures(tmp_path: Path, benchmark: Benchm
     Image.new("RGB", (8, 8)).save(tmp_path / "e00.png")
     with pytest.raises(SystemExit, match=r"expected one picture called e00\.png"):
         benchmark("methods", results, tmp_path / "e00.png", *common)
+
+
+def test_the_report_of_any_size_is_measured_against_a_small_one(benchmark: Benchmark) -> None:
+    found = json.loads(benchmark("report", "--pairs", "130", "--hypotheses", "2", "--json"))
+    small, large = found["rows"]
+    assert (small["pairs"], small["growth_mib"], large["pairs"]) == (100, 0, 130)
+    assert large["cpu"] > 0 and large["growth_mib"] == large["peak_mib"] - small["peak_mib"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marked import payloads
 from PIL import Image
 from places import EXAMPLES
 from typer.testing import CliRunner
@@ -59,10 +60,8 @@ def test_the_result_is_a_full_size_picture_near_its_warp(run: Path) -> None:
     assert pixels.shape == (1024, 1024, 3)
     assert pixels.std() > 20, "flat"
 
-    (marker,) = (run / "done" / "select").glob("*.json")
-    chosen = json.loads(marker.read_text())["payload"]["hypothesis"]
-    (lane,) = (run / "done" / "invert").glob(f"*.{chosen}.json")
-    measures = json.loads(lane.read_text())["payload"]["measures"]
+    ((pair_id, choice),) = payloads(run, "select").items()
+    measures = payloads(run, "invert")[f"{pair_id}.{choice['hypothesis']}"]["measures"]
     assert measures["l2_after"] < 0.75 * measures["l2_before"]
     assert measures["vgg_after"] < measures["vgg_before"]
 
@@ -87,14 +86,14 @@ def test_the_quick_profile_on_paintings(tmp_path: Path) -> None:
     finals = sorted((run / "final").glob("*.png"))
     assert len(finals) == 2
     assert all(np.asarray(Image.open(final)).shape == (64, 64, 3) for final in finals)
-    lanes = [json.loads(marker.read_text())["payload"] for marker in (run / "done" / "invert").glob("*.json")]
+    lanes = payloads(run, "invert").values()
     assert len(lanes) == 4
     assert all(lane["measures"]["l2_after"] < 0.6 * lane["measures"]["l2_before"] for lane in lanes)
 
 
 def test_every_hypothesis_was_computed_and_scored(run: Path) -> None:
     hypotheses = json.loads((run / "run.json").read_text())["config"]["inversion"]["hypotheses"]
-    (marker,) = (run / "done" / "score").glob("*.json")
-    scores = json.loads(marker.read_text())["payload"]["scores"]
+    (score,) = payloads(run, "score").values()
+    scores = score["scores"]
     assert sorted(scores) == sorted(hypotheses)
     assert all(np.isfinite(value) for rules in scores.values() for value in rules.values())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import marked
 import pytest
+from marked import change, forget
 from replaced import content, markers, pairs, recomputed, replace, resume, translate
 from runs import make_inputs
 
@@ -124,10 +126,11 @@ def test_a_report_is_made_again_even_if_the_command_was_killed_before_it(
 
 def test_a_run_of_an_older_version_takes_its_pictures_as_they_are(folder: Path) -> None:
     translate(folder)
-    for path in (folder / "run" / "done" / "warp").iterdir():
-        marker = json.loads(path.read_text())
-        del marker["payload"]["inputs"], marker["seal"]
-        path.write_text(json.dumps(marker))
+
+    def without_inputs(content: dict[str, Any]) -> None:
+        del content["payload"]["inputs"]
+
+    change(folder / "run", "warp", without_inputs)
     (folder / "run" / ".inputs.json").unlink()
     before = markers(folder / "run")
     opened = translate(folder)
@@ -141,7 +144,7 @@ def test_an_older_quarantine_takes_its_pictures_as_they_are(folder: Path) -> Non
     good = (folder / "sources" / "s00.png").read_bytes()
     (folder / "sources" / "s00.png").write_bytes(b"")
     translate(folder)
-    shutil.rmtree(folder / "run" / "done" / "refused")
+    forget(folder / "run", "refused", *marked.markers(folder / "run", "refused"))
     assert resume(folder).exit_code == 3
     (folder / "sources" / "s00.png").write_bytes(good)
     assert resume(folder).exit_code == 0

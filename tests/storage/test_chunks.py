@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
-from storage.chunks import DamagedChunk, chunk_path, create_array, read_chunk, write_chunk
+from storage.chunks import ChunkFiles, DamagedChunk, create_array, read_chunk, write_chunk
 
 CASES = [((8, 8, 3), "uint8"), ((64, 4, 4), "float16"), ((500,), "float32"), ((), "float64"), ((3,), "int64")]
 
@@ -24,7 +24,7 @@ def test_zarr_and_we_write_the_same_bytes_and_read_each_other(array):
     array, folder = array
     value, other = values(array, 0), values(array, 1)
     array[2] = value
-    path = chunk_path(array, folder, 2)
+    path = ChunkFiles(array, folder).alone(2)
     by_zarr = path.read_bytes()
     assert np.array_equal(read_chunk(path, array.shape[1:], array.dtype), value)
     write_chunk(path, other)
@@ -36,7 +36,7 @@ def test_zarr_and_we_write_the_same_bytes_and_read_each_other(array):
 
 def test_a_missing_chunk_is_no_zeros_as_for_zarr(array):
     array, folder = array
-    assert read_chunk(chunk_path(array, folder, 1), array.shape[1:], array.dtype) is None
+    assert read_chunk(ChunkFiles(array, folder).alone(1), array.shape[1:], array.dtype) is None
     assert not np.asarray(array[1]).any()
 
 
@@ -63,4 +63,4 @@ def test_an_index_outside_the_plan_is_refused(array):
     array, folder = array
     for index in (-1, 4):
         with pytest.raises(IndexError):
-            chunk_path(array, folder, index)
+            ChunkFiles(array, folder).alone(index)

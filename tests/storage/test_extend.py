@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import zarr
 
+from storage.blocks.packing import pack
 from storage.extend import extend, mark_applied
 from storage.run_store import ArraySpec, RunConflict, RunStore, StoreCorrupt
 
@@ -70,6 +71,7 @@ def test_old_values_stay_and_new_rows_can_be_written(store: RunStore) -> None:
     again.write("latents/L06N10", 4, LATENTS[:4])
     again.publish("invert", "p4.L06N10", pair_index=4, arrays=["latents/L06N10"], payload={})
     assert RunStore.open(store.path).verify("invert", "p4.L06N10")
+    assert pack(again) == 2
     group = zarr.open_group(store.path / "run.zarr", mode="r")
     longer, new = group["latents/L05N10"], group["latents/L06N10"]
     assert isinstance(longer, zarr.Array) and isinstance(new, zarr.Array)

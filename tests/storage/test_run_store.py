@@ -24,7 +24,7 @@ def test_what_is_published_is_read_back_by_another_opening(store):
     assert np.array_equal(again.read("warp/warp", 1), image)
     assert np.array_equal(again.read("latents/L05N10", 1), LATENTS)
     assert np.array_equal(again.value("invert", "p1.L05N10", "latents/L05N10"), LATENTS)
-    with pytest.raises(StoreCorrupt, match=r"c\.0\.0 is gone; `mgi verify .* --repair`, then `mgi resume"):
+    with pytest.raises(StoreCorrupt, match=r"row\.0 is gone; `mgi verify .* --repair`, then `mgi resume"):
         again.read("latents/L05N10", 0)
     pd.testing.assert_frame_equal(again.pairs, plan(3), check_dtype=False)
     assert again.header["inputs"]["seed"] == 0
@@ -35,8 +35,8 @@ def test_what_is_published_is_read_back_by_another_opening(store):
 def test_a_pair_is_one_file(store):
     for index in range(3):
         store.write("latents/L05N10", index, LATENTS)
-    chunks = (store.path / "run.zarr" / "latents" / "L05N10").glob("c*")
-    assert sorted(path.name for path in chunks) == ["c.0.0", "c.1.0", "c.2.0"]
+    chunks = (store.path / "run.zarr" / "latents" / "L05N10").glob("[!z]*")
+    assert sorted(path.name for path in chunks) == ["row.0", "row.1", "row.2"]
 
 
 def test_zeros_are_as_done_as_anything(store):
@@ -55,7 +55,7 @@ def test_another_shape_or_dtype_is_refused(store, value):
 def test_flipped_and_truncated_chunks_are_found(store):
     store.write("latents/L05N10", 0, LATENTS)
     store.publish("invert", "p0.L05N10", pair_index=0, arrays=["latents/L05N10"], payload={})
-    chunk = store.path / "run.zarr" / "latents" / "L05N10" / "c.0.0"
+    chunk = store.path / "run.zarr" / "latents" / "L05N10" / "row.0"
     good = chunk.read_bytes()
     for position in range(len(good)):
         chunk.write_bytes(good[:position] + bytes([good[position] ^ 4]) + good[position + 1 :])
@@ -176,7 +176,6 @@ def test_quarantine_keeps_order_and_one_line_reasons(store):
     store.quarantine("p0", "invert", 'said "no"')
     store.quarantine("p1", "invert", "again")
     assert store.quarantined() == {"p1": ("invert", "again"), "p0": ("invert", 'said "no"')}
-    assert (store.path / "quarantine.csv").read_text().splitlines()[0] == "pair_id,stage,reason"
-    store.release("p1")
-    store.release("unknown")
+    assert (store.path / "quarantine.csv").read_text().splitlines()[0] == "pair_id,stage,reason,seal"
+    store.release(["p1", "unknown"])
     assert list(RunStore.open(store.path).quarantined()) == ["p0"]

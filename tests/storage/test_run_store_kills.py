@@ -10,6 +10,7 @@ import pytest
 from places import ROOT
 from small_run import HEADER, LATENTS, plan
 
+from storage.recheck import recheck
 from storage.run_store import ArraySpec, RunLocked, RunStore
 
 
@@ -93,17 +94,17 @@ def test_after_a_restart_of_the_machine_everything_is_checked_once(store, monkey
     for index, key in enumerate(("p0.L05N10", "p1.L05N10", "p2.L05N10")):
         store.write("latents/L05N10", index, LATENTS)
         store.publish("invert", key, pair_index=index, arrays=["latents/L05N10"], payload={"loss": 1})
-    assert store.recheck() == 0
+    assert recheck(store) == 0
     # A crash of the machine may keep a marker and lose the chunk that was written before it, or half of the marker.
-    (store.path / "run.zarr" / "latents" / "L05N10" / "c.1.0").write_bytes(b"")
+    (store.path / "run.zarr" / "latents" / "L05N10" / "row.1").write_bytes(b"")
     (store.path / "done" / "invert" / "p2.L05N10.json").write_bytes(b"")
-    assert store.recheck() == 0, "under the same boot nothing is read again"
-    monkeypatch.setattr("storage.run_store.boot_id", lambda: "next")
+    assert recheck(store) == 0, "under the same boot nothing is read again"
+    monkeypatch.setattr("storage.recheck.boot_id", lambda: "next")
     monkeypatch.setattr("storage.markers.boot_id", lambda: "next")
     again = RunStore.open(store.path)
-    assert again.recheck() == 2
+    assert recheck(again) == 2
     assert again.keys_done("invert") == {"p0.L05N10"}
-    assert again.recheck() == 0
+    assert recheck(again) == 0
 
 
 def test_without_a_boot_id_everything_is_flushed(store, monkeypatch):

@@ -5,7 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from storage.tables import Measured, hypotheses_table, pairs_table, summary_table, write_tables
+from storage.summary import Summary
+from storage.table_files import write_table
+from storage.tables import Further, Measured, hypotheses_table, pairs_table, summary_table
 
 MEASURED = Measured(("spatial-fd", "sifid"), ("l2", "vgg"), ("structure",))
 
@@ -23,6 +25,12 @@ def lane(pair: str, hypothesis: str, loss: float, **more: object) -> dict[str, o
     layer, codes = int(hypothesis[1:3]), int(hypothesis[4:6])
     base = {"pair_id": pair, "hypothesis": hypothesis, "composing_layer": layer, "num_codes": codes}
     return {**base, "loss": loss, "seconds": 2.0, **more}
+
+
+def summary(lanes: list[dict[str, object]]) -> pd.DataFrame:
+    found = Summary(MEASURED)
+    found.add(lanes)
+    return summary_table(found.rows(), MEASURED)
 
 
 def test_columns_have_their_place_and_type_even_when_nothing_was_measured() -> None:
@@ -46,18 +54,18 @@ def test_text_measures_stay_text() -> None:
 
 
 def test_summary_counts_wins_and_leaves_failures_out_of_the_means() -> None:
-    summary = summary_table(hypotheses_table(rows(), MEASURED), MEASURED).set_index("hypothesis")
-    assert summary.index.tolist() == ["L05N10", "L06N20"]
-    assert summary.loc["L05N10", "wins"] == 1
-    assert summary.loc["L05N10", "mean spatial-fd"] == pytest.approx(2.0)
-    assert summary.loc["L06N20", ["failed", "guarded", "lanes"]].tolist() == [1, 1, 2]
-    assert summary.loc["L06N20", "mean loss"] == pytest.approx(0.7)
-    assert summary.loc["L06N20", "total seconds"] == pytest.approx(2.0)
+    table = summary(rows()).set_index("hypothesis")
+    assert table.index.tolist() == ["L05N10", "L06N20"]
+    assert table.loc["L05N10", "wins"] == 1
+    assert table.loc["L05N10", "mean spatial-fd"] == pytest.approx(2.0)
+    assert table.loc["L06N20", ["failed", "guarded", "lanes"]].tolist() == [1, 1, 2]
+    assert table.loc["L06N20", "mean loss"] == pytest.approx(0.7)
+    assert table.loc["L06N20", "total seconds"] == pytest.approx(2.0)
 
 
 def test_summary_of_nothing_is_a_table_without_rows() -> None:
-    summary = summary_table(hypotheses_table([], MEASURED), MEASURED)
-    assert len(summary) == 0 and {f"mean {rule}" for rule in MEASURED.rules} <= set(summary.columns)
+    table = summary([])
+    assert len(table) == 0 and {f"mean {rule}" for rule in MEASURED.rules} <= set(table.columns)
 
 
 def test_pairs_have_a_state_and_a_reason() -> None:
@@ -80,21 +88,31 @@ def test_pairs_have_a_state_and_a_reason() -> None:
     assert table["reason"].isna().tolist() == [True, False]
 
 
+def test_a_further_column_is_of_numbers_only_if_all_its_values_are() -> None:
+    further = Further()
+    further.add([{"a": 1, "b": None, "c": None}, {"a": True, "pair_id": "p"}], {})
+    further.add([{"b": "text", "a": "1.5"}, {"b": 2}], {"pair_id": "string"})
+    assert further.columns({"pair_id": "string"}) == {"a": "float64", "b": "string", "c": "float64"}
+    table = hypotheses_table([lane("p", "L05N10", 0.5, b=2)], MEASURED, {"b": "string", "c": "float64"})
+    assert table["b"].tolist() == ["2"] and table["c"].isna().all()
+
+
 def test_files_can_be_read_back_are_reproducible_and_leave_nothing_behind(tmp_path) -> None:
     table = hypotheses_table(rows(), MEASURED)
-    written = write_tables(tmp_path, hypotheses=table, summary=summary_table(table, MEASURED))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "hypotheses.parquet"), table)
-    assert pd.read_csv(tmp_path / "hypotheses.csv")["loss"].tolist()[:3] == [0.5, 0.7, 0.9]
+    write_table(tmp_path / "new", "hypotheses", table)
+    written = sorted((tmp_path / "new").iterdir())
+    assert [path.name for path in written] == ["hypotheses.csv", "hypotheses.parquet"]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "hypotheses.parquet"), table)
+    assert pd.read_csv(tmp_path / "new" / "hypotheses.csv")["loss"].tolist()[:3] == [0.5, 0.7, 0.9]
 
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written}
-    write_tables(tmp_path, hypotheses=hypotheses_table(rows(), MEASURED), summary=summary_table(table, MEASURED))
+    write_table(tmp_path / "new", "hypotheses", hypotheses_table(rows(), MEASURED))
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in written} == before
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     table = hypotheses_table(rows(), MEASURED)
-    write_tables(tmp_path, hypotheses=table)
+    write_table(tmp_path, "hypotheses", table)
     old = (tmp_path / "hypotheses.csv").read_bytes()
 
     def no_space(descriptor: int) -> None:
@@ -102,6 +120,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr("os.fsync", no_space)
     with pytest.raises(OSError, match="No space"):
-        write_tables(tmp_path, hypotheses=table.head(1))
+        write_table(tmp_path, "hypotheses", table.head(1))
     assert (tmp_path / "hypotheses.csv").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hypotheses.csv", "hypotheses.parquet"]

@@ -7,11 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from marked import every_marker
 from typer.testing import CliRunner, Result
 
 from flows.arguments import Arguments
 from flows.cli import app
 from flows.pipeline import request_of
+from storage.run_arrays import hash_of
 from storage.run_store import RunStore
 from tasks.grow import grow, settle
 from tasks.growth import Growth, growth, kept_pairs
@@ -79,13 +81,18 @@ def units(run: Path) -> Counter[str]:
     return Counter(stage for stage, _ in computed(run))
 
 
-def chunks(run: Path) -> dict[Path, bytes]:
-    """Files of warps, latents and features."""
-    return {
-        path: path.read_bytes() for path in (run / "run.zarr").rglob("*") if path.is_file() and path.suffix != ".json"
-    }
+Chunks = dict[tuple[Path, str, int], str]
 
 
-def check_kept(old: dict[Path, bytes]) -> None:
-    """Files that `chunks` found are as they were."""
-    assert all(path.read_bytes() == content for path, content in old.items()), "an old array was written again"
+def chunks(run: Path) -> Chunks:
+    """{(run, array, row): hash} of warps, latents and features."""
+    store = RunStore.open(run)
+    units = every_marker(run).values()
+    found = {(run, name, unit["pair_index"]) for unit in units for name in unit["arrays"]}
+    return {(run, name, row): hash_of(store.read(name, row)) for run, name, row in sorted(found)}
+
+
+def check_kept(old: Chunks) -> None:
+    """What `chunks` found is as it was."""
+    (run,) = {run for run, _, _ in old}
+    assert old.items() <= chunks(run).items(), "an old array was written again"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marked import every_marker
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -44,15 +46,14 @@ def pairs(run: Path) -> dict[tuple[str, str], str]:
     return {(s, e): id for s, e, id in zip(table["source"], table["exemplar"], table["id"], strict=True)}
 
 
-def markers(run: Path) -> dict[str, int]:
-    """{stage/key: time} of the pairs' markers."""
-    found = [path for path in run.glob("done/*/[!.]*.json") if path.parent.name != "report"]
-    return {f"{path.parent.name}/{path.stem}": path.stat().st_mtime_ns for path in found}
+def markers(run: Path) -> dict[str, str]:
+    """{stage/key: content} of the pairs' markers; units that are computed again take other times."""
+    return {f"{stage}/{key}": json.dumps(content) for (stage, key), content in every_marker(run).items()}
 
 
-def recomputed(before: dict[str, int], after: dict[str, int]) -> set[str]:
-    """Ids of pairs with a marker that was written since; all their markers must have been."""
-    changed = {name for name, time in after.items() if before.get(name) != time}
+def recomputed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Ids of pairs with another marker than before; all their markers must be others."""
+    changed = {name for name, content in after.items() if before.get(name) != content}
     ids = {name.partition("/")[2].partition(".")[0] for name in changed}
     assert changed == {name for name in after if name.partition("/")[2].partition(".")[0] in ids}
     return ids

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marked import forget
 from PIL import Image
 from runs import make_inputs
 from typer.testing import CliRunner, Result
@@ -135,12 +136,12 @@ def test_unusable_directions_and_runs(run: Path) -> None:
 
 def test_pairs_without_a_result_are_left_out(run: Path) -> None:
     final, other = sorted((run / "final").glob("*.png"))
-    (run / "done" / "select" / f"{final.stem}.json").unlink()
+    forget(run, "select", final.stem)
     assert mgi("edit", run, "--direction", run.parent / "age.npy").exit_code == 0
     assert [path.name for path in strips(run)] == [other.name]
     named = mgi("edit", run, "--direction", run.parent / "age.npy", "--pairs", final.stem)
     assert (named.exit_code, "has no result yet" in named.output) == (2, True)
-    (run / "done" / "select" / f"{other.stem}.json").unlink()
+    forget(run, "select", other.stem)
     none = mgi("edit", run, "--direction", run.parent / "age.npy")
     assert (none.exit_code, "no result to edit yet" in none.output) == (2, True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from growing import asked, decided, settled, write
+from marked import markers
 from PIL import Image
 from runs import edited, make_inputs
 from typer.testing import CliRunner, Result
@@ -74,10 +75,6 @@ def add_images(inputs: Path) -> None:
         Image.new("RGB", (40, 36), "teal").save(inputs / side / f"{side[0]}02.png")
 
 
-def markers(run: Path, stage: str) -> dict[str, bytes]:
-    return {path.stem: path.read_bytes() for path in sorted((run / "done" / stage).glob("*.json"))}
-
-
 def finals(run: Path) -> dict[str, np.ndarray]:
     return {path.name: np.asarray(Image.open(path)) for path in sorted((run / "final").glob("*.png"))}
 
@@ -116,7 +113,7 @@ def test_new_hypotheses_are_computed_alone_and_compete_with_the_old_ones(
     assert markers(run, "warp") == before["warp"]
     lanes = markers(run, "invert")
     assert {key: lanes[key] for key in before["invert"]} == before["invert"] and len(lanes) == 8
-    scored = [json.loads(content)["payload"]["scores"] for content in markers(run, "score").values()]
+    scored = [content["payload"]["scores"] for content in markers(run, "score").values()]
     assert [list(scores) for scores in scored] == [MORE, MORE]
     translate(inputs, tmp_path / "whole", "--set", f"inversion.hypotheses={json.dumps(MORE)}")
     check_same_pictures(run, tmp_path / "whole")
@@ -134,7 +131,7 @@ def test_pairs_that_failed_for_want_of_a_hypothesis_get_the_new_ones(
     write(run, decided(run, more), more)
     settled(run)
     mgi("resume", run, "--workers", "0")
-    chosen = {key: json.loads(content)["payload"]["hypothesis"] for key, content in markers(run, "select").items()}
+    chosen = {key: content["payload"]["hypothesis"] for key, content in markers(run, "select").items()}
     assert len(chosen) == 2 and next(name for key, name in chosen.items() if "s01" in key) == "L07N05"
 
 
@@ -147,7 +144,7 @@ def test_another_rule_chooses_again_and_computes_nothing_else(run: Path) -> None
     assert settled(run) == ["selection"]
     assert not finals(run) and not markers(run, "select"), "no result of the old rule is left beside those of the new"
     mgi("resume", run, "--workers", "0")
-    rules = [json.loads(content)["payload"]["rule"] for content in markers(run, "select").values()]
+    rules = [content["payload"]["rule"] for content in markers(run, "select").values()]
     assert rules == ["set-fid", "set-fid"] and len(finals(run)) == 2
     assert before == {stage: markers(run, stage) for stage in before}
 

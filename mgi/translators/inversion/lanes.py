@@ -115,7 +115,9 @@ def _solver(engine: Engine, targets: Targets) -> Solver:
     reduced = targets.operator.shrink(targets.target)
     objective = Objective(reduced, settings, backbone, targets.operator, space.points)
     down = engine.generator.resolution // engine.compare.images
-    return Solver(space, objective, settings, down, engine.lanes_at_once, images)
+    # On a CPU a lane comes out the same whichever other pairs are in its call; on a GPU shared passes are the speed.
+    share = engine.device != "cpu"
+    return Solver(space, objective, settings, down, engine.lanes_at_once, images, share)
 
 
 def _ranking(engine: Engine, judge: Judge) -> Callable[[Sequence[LaneState]], list[float]]:
