@@ -63,7 +63,10 @@ verb that has it. If both are set, the longer name wins.
 - An empty variable counts as unset. A bad value ends the command with exit code 2 and one line that names the variable.
 
 Variables that belong to no option: `MGI_WEIGHTS_DIR`, `MGI_WEIGHTS_MIRROR` and `MGI_OFFLINE`
-([weights.md](weights.md)), `MGI_PREFECT` (whether to report to Prefect: `auto`, `always` or `never`), and
+([weights.md](weights.md)), `MGI_PREFECT` (whether to report to Prefect: `auto`, `always` or `never`),
+`MGI_REMOTE_CACHE` (folder of the copies of remote runs), `MGI_REMOTE_SECONDS` (60: shortest time between two uploads of
+one), `MGI_REMOTE_PATIENCE` (60: seconds for which a failing request is repeated), `MGI_REMOTE_LEASE` (120: seconds for
+which a remote run stays taken after its command was last heard of), and
 `MGI_DEBUG=1`, which shows the traceback of an error.
 """.replace("{long}", ", ".join(f"`{flag}`" for flag in ONLY_LONG))
 

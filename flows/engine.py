@@ -19,6 +19,7 @@ from flows.arguments import Arguments
 from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
 from flows.progress import Observer
 from flows.records import watched
+from flows.remote import working_folder
 from flows.settings import Settings, Workers
 from storage.run_store import RunStore
 from tasks.unit import Job
@@ -89,11 +90,12 @@ def write_videos(run: str, count: int, how: Execution) -> None:
     """Write videos of the first pictures of a finished run."""
     from tasks.report.video import write_video
 
-    job = Job.of(RunStore.open(run))
-    for pair_id in job.open().pair_ids()[:count]:
-        path = write_video(job, pair_id)
-        if path is not None:
-            how.observer.say(f"video: {path}")
+    with working_folder(run, how.observer.say) as place:
+        job = Job.of(RunStore.open(place.folder))
+        for pair_id in job.open().pair_ids()[:count]:
+            path = write_video(job, pair_id)
+            if path is not None:
+                how.observer.say(f"video: {path}")
 
 
 def resume(run: str, how: Execution, retry: bool = False, check: bool = False) -> Summary:

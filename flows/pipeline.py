@@ -18,6 +18,7 @@ from flows.errors import Exit
 from flows.growing import grow_run
 from flows.healing import heal
 from flows.progress import Observer
+from flows.remote import on_working_folder
 from flows.session import Session, ask_layout, count_workers, open_session
 from flows.settings import Workers
 from flows.stages import StageCall, run_stages, stage_of_shard
@@ -47,10 +48,16 @@ class Summary:
     report: str | None = None
     unrecorded: str | None = None
     """Why Prefect's records of the command are incomplete, if they are."""
+    copy: str | None = None
+    """Folder of this machine in which a remote run was worked on."""
+    behind: str | None = None
+    """Why the address of a remote run does not have all of the copy, if so."""
 
     @property
     def exit_code(self) -> Exit:
-        """0 when every pair has its result, 3 when some are in quarantine."""
+        """0 when every pair has its result, 3 when some are in quarantine, 1 when the address lacks some."""
+        if self.behind:
+            return Exit.FAILED
         return Exit.QUARANTINED if self.quarantined else Exit.DONE
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,6 +80,7 @@ def request_of(asked: Arguments) -> Request:
     return Request(sources, exemplars, config, pairing, asked.limit, asked.seed)
 
 
+@on_working_folder(new=True)
 def translate_run(
     request: Request,
     run: str,
@@ -87,7 +95,7 @@ def translate_run(
 
     Args:
         request: what is asked for. Hypotheses that it has and the run lacks are added to the run.
-        run: the run's folder.
+        run: the run's folder, or the address of a remote one.
         workers, scheduler, observer, call, metrics: as of `resume_run`.
         extend: also add pairs that the run lacks; if there is no run yet, it begins one.
 
@@ -106,6 +114,7 @@ def translate_run(
     return resume_run(run, workers, scheduler, observer, call, metrics=metrics)
 
 
+@on_working_folder()
 def resume_run(
     run: str,
     workers: Workers,
@@ -147,6 +156,7 @@ def resume_run(
         return _summary(session, run, time.perf_counter() - start, report)
 
 
+@on_working_folder()
 def select_run(
     run: str,
     rule: str | None,

@@ -7,6 +7,7 @@ A configuration key is `MGI_SECTION__KEY`, such as `MGI_INVERSION__STEPS=40`. Va
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -38,6 +39,14 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["auto"] = "auto"
     scheduler: str | None = None
     patience: int = Field(PATIENCE, ge=1)
+    remote_cache: Path | None = None
+    """Folder of this machine's copies of remote runs."""
+    remote_seconds: float = Field(60, ge=0)
+    """Shortest time between two uploads of a remote run."""
+    remote_patience: float = Field(60, gt=0)
+    """How long a request to the object store is repeated."""
+    remote_lease: float = Field(120, gt=0)
+    """How long a remote run stays taken after its command was last heard of."""
     prefect: Literal["auto", "always", "never"] = "auto"
     """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: otherwise to a temporary one;
     never."""

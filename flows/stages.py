@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from flows.remote import publish
 from flows.session import Session, current_session
 from mgi.config import RunConfig
 from tasks.report.preview import preview_path
@@ -24,6 +25,7 @@ def run_stages(session: Session, call: StageCall) -> None:
     """
     session.take_back_choices()
     _announce(session)
+    publish(if_due=False)  # the plan
     ids = session.run.pair_ids()
     shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
     for together in _between_waits(session.ledger.stages, session.run.config):
@@ -43,6 +45,7 @@ def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:
         if outcome.failed and (row.quarantines or outcome.stage != stage):  # what it is built on may be damaged
             session.quarantine(outcome)
         session.observer.finish(stage, outcome.key, outcome.failed)
+        publish()
     return computed
 
 

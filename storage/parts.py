@@ -25,7 +25,7 @@ _OURS = re.compile(r"\..*\.(?P<place>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})\.[^.]*\.p
 
 def prefix_of(final: Path) -> str:
     """How the name of a half-written `final` begins, if this process writes it."""
-    return f".{final.name[:40]}.{_place()}-{os.getpid()}."
+    return f".{final.name[:40]}.{place()}-{os.getpid()}."
 
 
 def sweep(folder: Path) -> int:
@@ -42,15 +42,16 @@ def sweep(folder: Path) -> int:
 
 def _is_stray(path: Path) -> bool:
     found = _OURS.fullmatch(path.name)
-    if found and found["place"] == _place():
-        return not _lives(int(found["pid"]))
+    if found and found["place"] == place():
+        return not lives_here(int(found["pid"]))
     try:
         return time.time() - path.stat().st_mtime > FOREIGN_SECONDS
     except OSError:  # renamed meanwhile: it was finished
         return False
 
 
-def _lives(pid: int) -> bool:
+def lives_here(pid: int) -> bool:
+    """Whether a process of this machine and container is alive."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -61,7 +62,7 @@ def _lives(pid: int) -> bool:
 
 
 @cache
-def _place() -> str:
+def place() -> str:
     """Where numbers of processes mean the same: this machine, and this container."""
     try:
         space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path, but a name such as pid:[4026531836]

@@ -15,9 +15,11 @@ from rich.console import Console
 
 from flows.cli.environment import blame
 from flows.errors import Exit, debug_traceback, explain
+from flows.remote import Place, has_copy, known_as
 from flows.settings import MOST_WORKERS, Workers
 from mgi.addresses import shown
 from mgi.config import ConfigError
+from storage.remote.address import checked, is_remote
 from tasks.workers.patience import PATIENCE, patience, require_address
 
 P = ParamSpec("P")
@@ -46,6 +48,15 @@ PatienceOption = Annotated[
         min=1, metavar="SECONDS", help=f"How long to wait while a scheduler has no worker.  [default: {PATIENCE}]"
     ),
 ]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Folder of the run, or its address s3://BUCKET/NAME.")]
+OutOption = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="Folder of the run, or an address s3://BUCKET/NAME; one that is there is continued.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 ExtendOption = Annotated[
     bool,
@@ -62,23 +73,28 @@ MetricsOption = Annotated[
 ]
 
 
+RUNS = ("out_dir", "run")
+PLACES = (*RUNS, "folder")
+"""Parameters of verbs that are the place of a run, if they are text: what is worked on, and what may only be read."""
+
+
 def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
     """Turn a verb's return value into the exit code, and whatever it raises into one line and the right code."""
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        named = next((kwargs[name] for name in ("out_dir", "run") if kwargs.get(name)), None)
-        folder = None if named is None else os.path.expanduser(str(named))  # noqa: PTH111 - as local_path
+        named = next((str(kwargs[name]) for name in RUNS if kwargs.get(name)), None)
         try:
-            local = {name: local_path(value) if isinstance(value, Path) else value for name, value in kwargs.items()}
-            code = verb(*args, **local)  # type: ignore[arg-type]
+            local = {name: _place(name, value) for name, value in kwargs.items()}
+            code = verb(*args, **local)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BrokenPipeError:  # `mgi status | head`: the reader has seen enough
             sys.stderr.close()
             raise typer.Exit(0) from None
         except (Exception, KeyboardInterrupt) as error:
-            line, exit_code = explain(error, folder if folder and (Path(folder) / "run.json").is_file() else None)
+            line, exit_code = explain(error, named and _begun(named))
+            line = known_as(line)
             line = _printable(blame(line) if exit_code == Exit.USAGE else line)
             trace = debug_traceback(error)
             if trace:
@@ -88,6 +104,30 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(int(code or 0))
 
     return run
+
+
+def _place(name: str, value: Any) -> Any:
+    """A parameter of a verb: the place of a run may be an address, every other path is one of this machine."""
+    if isinstance(value, Path):
+        return local_path(value)
+    return run_place(value) if name in PLACES and isinstance(value, str) else value
+
+
+def run_place(run: str) -> str:
+    """The place of a run as typed: an address, or a folder with `~` for the home folder.
+
+    Raises:
+        storage.folders.InputError: an address that cannot be one. ConfigError: an address of another kind.
+    """
+    return checked(run) if is_remote(run) else str(local_path(Path(run)))
+
+
+def _begun(run: str) -> str | None:
+    """The place of a run, if there is one by now: what else could be continued?"""
+    if is_remote(run):
+        return run if has_copy(run) else None
+    folder = os.path.expanduser(run)  # noqa: PTH111 - as local_path
+    return folder if (Path(folder) / "run.json").is_file() else None
 
 
 def local_path(path: Path) -> Path:
@@ -121,6 +161,19 @@ def parse_workers(text: str | None, default: Workers) -> Workers:
 def _printable(line: str) -> str:
     """A message without what a terminal would obey, or what could not be encoded."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
+
+
+def say(text: str) -> None:
+    """A line for the user, beside the results."""
+    err.print(text, markup=False)
+
+
+def tell_behind(place: Place) -> int:
+    """Say that a run's address does not have all that was done, if so; returns the exit code."""
+    if not place.behind:
+        return int(Exit.DONE)
+    say(f"mgi: {place.address} is behind ({place.behind}); the next command publishes what is in {place.folder}")
+    return int(Exit.FAILED)
 
 
 def choose_cluster(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from flows.arguments import Arguments, require_apart
 from flows.cli.common import err, out
 from flows.errors import Exit
+from flows.remote import viewed_folder
 from flows.settings import Workers
 from mgi.addresses import shown
 from mgi.config import ConfigError
@@ -45,12 +45,12 @@ def check_options(dry_run: bool, strict: bool, as_json: bool) -> None:
             raise ConfigError(f"{name} belongs to --dry-run")
 
 
-def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None], strict: bool, as_json: bool) -> int:
+def show_dry_run(asked: Arguments, run: str, where: tuple[Workers, str | None], strict: bool, as_json: bool) -> int:
     """Print what a command would do.
 
     Args:
         asked: what the user asks for.
-        run: folder of the run.
+        run: folder or address of the run.
         where: workers and scheduler.
         strict: end with code 2 if the run could not start.
         as_json: for scripts.
@@ -62,8 +62,9 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     from tasks.growth import plan_for
 
     request = request_of(asked)
-    require_apart(str(run), request.sources, request.exemplars)
-    store, plan, growth = plan_for(request, str(run), asked.extend)
+    require_apart(run, request.sources, request.exemplars)
+    with viewed_folder(run, new=True) as folder:
+        store, plan, growth = plan_for(request, folder, asked.extend)
     added = {what: growth.added(what) if growth else () for what in (PAIRS, HYPOTHESES)}
     part = plan  # of added pairs it is known what they cost; what is left of a run is not, and added hypotheses share
     if added[PAIRS] and not added[HYPOTHESES]:
@@ -74,7 +75,7 @@ def show_dry_run(asked: Arguments, run: Path, where: tuple[Workers, str | None],
     found = forecast(part, 0 if scheduler else count_workers(workers))
     if as_json:
         more = {"added": added, "estimated": "all" if part is plan else "added"}
-        typer.echo(json.dumps({**_plan_as_dict(plan, run), **more, **found.as_dict()}, indent=1))
+        typer.echo(json.dumps({**_plan_as_dict(plan, run, store is not None), **more, **found.as_dict()}, indent=1))
     else:
         _print_forecast(found, scheduler)
         grows = "".join(f", {told(asdict(change))}" for change in growth.changes) if growth else ""
@@ -151,11 +152,11 @@ def _measured(what: str, pieces: list[Piece]) -> str:
     return f"{', '.join(each)}{scaled}; x {count:.0f} = {duration(total)}"
 
 
-def _plan_as_dict(plan: Plan, run: Path) -> dict[str, Any]:
+def _plan_as_dict(plan: Plan, run: str, exists: bool) -> dict[str, Any]:
     config = plan.request.config
     return {
-        "run": str(run),
-        "exists": run.exists(),
+        "run": run,
+        "exists": exists,
         "profile": config.profile,
         "generator": config.generator,
         "method": config.method,

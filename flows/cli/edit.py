@@ -7,13 +7,13 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from flows.cli.common import err, guarded, out
+from flows.cli.common import guarded, out, say, tell_behind
 from mgi.config import ConfigError
 
 
 @guarded
 def edit(
-    folder: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run of `mgi translate` or `mgi invert`.")],
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="A run of `mgi translate` or `mgi invert`.")],
     path: Annotated[
         Path,
         typer.Option("--direction", metavar="FILE.npy", help="A vector in the generator's w, or z if it has no w."),
@@ -36,27 +36,27 @@ def edit(
 
     Pictures that are already there are kept, unless the direction's file, the scale or the run's choice has changed.
     """
+    from flows.remote import known_as, working_folder
     from mgi.directions import read_direction
     from mgi.directions.amounts import amounts_of
     from storage.run_store import RunStore
     from tasks.editing.edit import Edit, edit_pair, finished_pairs
     from tasks.unit import Job
 
-    store = RunStore.open(folder)
     what = Edit(read_direction(path, space_option(space)), amounts_of(scale, steps), full)
-    generator = store.header["config"]["generator"]
-    if what.direction.generator not in (None, generator):
-        err.print(
-            f"mgi: warning: direction {what.direction.name} was made for {what.direction.generator}, "
-            f"this run's generator is {generator}",
-            markup=False,
-        )
-    job = Job.of(store)
-    chosen = finished_pairs(job, pairs, limit)
-    for pair_id in chosen:
-        written, computed = edit_pair(job, pair_id, what)
-        out.print(f"{written}{'' if computed else '  (was there)'}", markup=False)
-    return 0
+    with working_folder(folder, say) as place:
+        store = RunStore.open(place.folder)
+        generator = store.header["config"]["generator"]
+        if what.direction.generator not in (None, generator):
+            say(
+                f"mgi: warning: direction {what.direction.name} was made for {what.direction.generator}, "
+                f"this run's generator is {generator}"
+            )
+        job = Job.of(store)
+        for pair_id in finished_pairs(job, pairs, limit):
+            written, computed = edit_pair(job, pair_id, what)
+            out.print(f"{known_as(str(written))}{'' if computed else '  (was there)'}", markup=False)
+    return tell_behind(place)
 
 
 def space_option(text: str | None) -> Literal["z", "w"] | None:

@@ -11,6 +11,7 @@ from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
     MetricsOption,
+    OutOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
@@ -25,9 +26,7 @@ from flows.settings import chosen_method, load_settings, parse_assignments
 @guarded
 def invert(
     images: Annotated[Path, typer.Argument(help="Folder of the pictures.")],
-    out_dir: Annotated[
-        Path, typer.Option("--out", metavar="RUN", help="Folder of the run; an existing one is continued.")
-    ],
+    out_dir: OutOption,
     method: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +69,7 @@ def invert(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Invert IMAGES into the folder RUN: find the latent codes that reproduce each picture, or what is left of it."""
+    """Invert IMAGES into RUN: find the latent codes that reproduce each picture, or what is left of it."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings, patience)
@@ -100,9 +99,9 @@ def invert(
         return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
-        summary = engine.start(asked, str(out_dir), how)
+        summary = engine.start(asked, out_dir, how)
         if video is not None:
-            engine.write_videos(str(out_dir), video, how)
+            engine.write_videos(out_dir, video, how)
     return print_summary(summary)
 
 

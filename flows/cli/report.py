@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from flows.cli.common import err, guarded, out
+from flows.cli.common import RunArgument, guarded, out, say, tell_behind
 
 
 @guarded
-def report(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> int:
+def report(run: RunArgument) -> int:
     """Build the tables, contact sheet and report of a run from what is done so far."""
+    from flows.remote import known_as, working_folder
     from mgi.weights import WeightsError
     from storage.run_store import RunStore
     from tasks.stages.report import report_run
     from tasks.unit import Job
 
-    job = Job.of(RunStore.open(run))
-    try:
-        path = report_run(job)
-    except WeightsError as error:  # a run copied to a machine without the networks still has its tables and results
-        err.print(f"note: pictures of hypotheses are left out: {error}", markup=False)
-        path = report_run(job, pictures=False)
-    out.print(path, markup=False)
-    return 0
+    with working_folder(run, say) as place:
+        job = Job.of(RunStore.open(place.folder))
+        try:
+            path = report_run(job)
+        except WeightsError as error:  # a run copied to a machine without the networks still has its tables and results
+            say(f"note: pictures of hypotheses are left out: {error}")
+            path = report_run(job, pictures=False)
+    out.print(known_as(str(path)), markup=False)
+    return tell_behind(place)

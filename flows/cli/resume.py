@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.common import MetricsOption, PatienceOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    MetricsOption,
+    PatienceOption,
+    RunArgument,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.settings import load_settings
 
 
 @guarded
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: RunArgument,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
@@ -32,5 +40,5 @@ def resume(
 
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
-        summary = engine.resume(str(run), how, retry, check)
+        summary = engine.resume(run, how, retry, check)
     return print_summary(summary)

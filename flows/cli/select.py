@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.common import PatienceOption, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import PatienceOption, RunArgument, SchedulerOption, WorkersOption, choose_cluster, err, guarded
 from flows.settings import load_settings
 from mgi.config import ConfigError
 
 
 @guarded
 def select(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: RunArgument,
     rule: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="spatial-fd, sifid, set-fid or paper.  [default: the run's]"),
@@ -42,5 +41,5 @@ def select(
 
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
-        summary = engine.select(str(run), rule, fidelity_bound, how)
+        summary = engine.select(run, rule, fidelity_bound, how)
     return print_summary(summary)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from flows.cli.common import JsonOption, err, guarded, out
+from flows.cli.common import JsonOption, RunArgument, err, guarded, out
 
 
 @guarded
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: RunArgument,
     as_json: JsonOption = False,
 ) -> int:
     """Show the progress of a run. Exit code 3 if it is complete except for quarantined pairs."""
+    from flows.remote import known_as, viewed_folder
     from flows.status import read_status
 
-    state = read_status(str(run))
+    with viewed_folder(run) as folder:
+        state = read_status(folder)
+    state |= {"run": run, "report": state["report"] and known_as(state["report"])}
     if as_json:
         typer.echo(json.dumps(state, indent=1))
     else:

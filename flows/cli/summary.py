@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.cli.common import err, out
+from flows.cli.common import err, out, tell_behind
+from flows.remote import Place
 
 if TYPE_CHECKING:
     from flows.pipeline import Summary
@@ -28,10 +29,13 @@ def print_summary(summary: Summary) -> int:
         err.print(f"quarantined: {pair_id}: {reason}", markup=False)
     if len(summary.quarantined) > SHOWN:
         err.print(f"quarantined: ... and {len(summary.quarantined) - SHOWN} more")
-    run = Path(summary.run)
+    run = summary.run
     if summary.quarantined:
-        err.print(f"all reasons: {run / 'quarantine.csv'}; `mgi resume {run} --retry` tries them again", markup=False)
+        err.print(f"all reasons: {run}/quarantine.csv; `mgi resume {run} --retry` tries them again", markup=False)
     for name in ("report.html", "contact_sheet.png", "final"):
-        if (run / name).exists():
-            out.print(f"{name.split('.')[0]:<14}{run / name}", markup=False)
+        if Path(summary.copy or run, name).exists():
+            out.print(f"{name.split('.')[0]:<14}{run}/{name}", markup=False)
+    if summary.copy:
+        out.print(f"{'copy':<14}{summary.copy}", markup=False)
+        tell_behind(Place(summary.copy, run, summary.behind))
     return int(summary.exit_code)

@@ -11,6 +11,7 @@ from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
     MetricsOption,
+    OutOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
@@ -26,9 +27,7 @@ from flows.settings import chosen_method, load_settings, parse_assignments
 def translate(
     sources: Annotated[Path, typer.Argument(help="Folder of the images whose structure is kept.")],
     exemplars: Annotated[Path, typer.Argument(help="Folder of the images whose style is taken.")],
-    out_dir: Annotated[
-        Path, typer.Option("--out", metavar="RUN", help="Folder of the run; an existing one is continued.")
-    ],
+    out_dir: OutOption,
     profile: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
@@ -68,7 +67,7 @@ def translate(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Translate SOURCES by EXEMPLARS into the folder RUN: warp, invert, select, report."""
+    """Translate SOURCES by EXEMPLARS into RUN: warp, invert, select, report."""
     check_options(dry_run, strict, as_json)
     settings = load_settings()
     where, assigned = choose_cluster(workers, scheduler, settings, patience), parse_assignments(assignments or [])
@@ -97,7 +96,7 @@ def translate(
         return show_dry_run(asked, out_dir, where, strict, as_json)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
-        summary = engine.start(asked, str(out_dir), how)
+        summary = engine.start(asked, out_dir, how)
     return print_summary(summary)
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config
+from storage.remote.address import called
 from storage.run_store import RunStore
 from tasks.report.history import inputs_of
 
 
 def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
     """Shell commands that continue this run, and that make it again elsewhere."""
-    run = str(store.path)
-    inputs = inputs_of(store.header, run)
+    run = called(store.path)
+    inputs = inputs_of(store.header, str(store.path))
     folders = [str(inputs.get("sources", ""))]
     if config.task == "translate":
         folders.append(str(inputs.get("exemplars", "")))

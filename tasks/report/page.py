@@ -11,6 +11,7 @@ import numpy as np
 from mgi.config import ConfigError, RunConfig
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
+from storage.remote.address import called
 from storage.run_changes import grown
 from storage.run_store import RunStore, StoreCorrupt
 from tasks.report.charts import loss_chart, mean_losses
@@ -60,7 +61,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
 
     page = page_template().render(
-        run=Path(store.path).name,
+        run=Path(called(store.path)).name,
         config=config,
         digest=store.header["digest"],
         toml=toml_of(config),

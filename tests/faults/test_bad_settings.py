@@ -143,10 +143,12 @@ def test_home_is_expanded_after_an_equals_sign(inputs: Path, tmp_path: Path, mon
     assert "~" not in translate(inputs, "~/run", "--workers=0").stdout
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/run", "gs://bucket", "https://host/run"])
-def test_addresses_are_no_folders(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+@pytest.mark.parametrize("place", ["s3://bucket", "gs://bucket", "https://host/run"])
+def test_addresses_that_are_no_runs(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(translate(inputs, place), "folder", place)
+    refused(translate(inputs, place), "expected a", place)
+    pictures = (place, inputs / "exemplars")
+    refused(mgi("translate", *pictures, "--out=run", "--profile", inputs / "stub.toml"), "folder or file", place)
     assert not list(tmp_path.iterdir())
 
 
