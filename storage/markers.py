@@ -114,7 +114,8 @@ class Markers:
             assert self.records is not None
             record = self.records.read(block)
             if gone & (record.units.keys() | record.broken):
-                self.records.write(block, {unit: kept for unit, kept in record.units.items() if unit not in gone})
+                kept = {unit: content for unit, content in record.units.items() if unit not in gone}
+                self.records.write(block, kept, record.broken - gone)
 
     def keys(self, stage: str) -> set[str]:
         """Keys of all markers of `stage`; their content is not read."""

@@ -28,6 +28,7 @@ from tasks.unit import REPORT, one_line
 
 BLOCKS, QUARANTINE = "blocks", "quarantine"
 """In place of a stage, what no unit made: the record of a block, the list of pairs that were set aside."""
+NO_UNIT = {LAYOUT, BLOCKS, QUARANTINE}
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def repair(ledger: Ledger, found: Examined) -> None:
             rewrite_record(store, int(damage.key))
         elif damage.stage == QUARANTINE:
             store.release(store.damaged_quarantine())
-    drop_unreadable(store, ((damage.stage, damage.key) for damage in damages))
+    drop_unreadable(store, ((damage.stage, damage.key) for damage in damages if damage.stage not in NO_UNIT))
     for position, stage in reversed(list(enumerate(ledger.stages))):
         keys = [damage.key for damage in damages if damage.stage == stage.name]
         if keys and position + 1 < len(ledger.stages):
             ledger.forget({pair_of(key) for key in keys}, ledger.stages[position + 1])
         ledger.forget_units(stage, keys)
-    others = {stage.name for stage in ledger.stages} | {LAYOUT, BLOCKS, QUARANTINE}
+    others = {stage.name for stage in ledger.stages} | NO_UNIT
     for damage in damages:
         if damage.stage not in others:
             store.forget(damage.stage, damage.key)

@@ -93,8 +93,9 @@ def pack_block(markers: Markers, arrays: RunArrays, records: Records, block: int
         if arrays.files(name).rows > 1:  # others keep their files
             stuck.update((name, index) for index in indices if index not in done)
     moved = {unit: content for unit, content in contents.items() if not _chunks(content) & stuck}
-    before = records.read(block).units
-    records.write(block, {**before, **{unit: {name: moved[unit][name] for name in KEPT} for unit in moved}})
+    before = records.read(block)
+    new = {unit: {name: moved[unit][name] for name in KEPT} for unit in moved}
+    records.write(block, {**before.units, **new}, before.broken)
     for stage, key in moved:
         markers.path(stage, key).unlink(missing_ok=True)
     held = {chunk for unit, content in contents.items() if unit not in moved for chunk in _chunks(content)}

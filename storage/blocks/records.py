@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,8 +25,13 @@ FOLDER = "blocks"
 
 Unit: TypeAlias = tuple[str, str]
 """(stage, key)."""
+LOST: Mapping[str, Any] = {"payload": {}}
+"""What is known of a unit whose line is damaged."""
 Stamp: TypeAlias = tuple[int, int, int]
+Head: TypeAlias = dict[str, Any] | None
 _HEAD_BYTES = 4096
+RECENT = 2
+"""Records that are kept in memory as they were read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Records:
             rows: pairs of a block.
         """
         self._place, self._digest, self._pair_ids, self.rows = str(folder / FOLDER), digest, pair_ids, rows
+        self._heads: dict[int, tuple[Stamp, Head]] = {}
+        self._recent: dict[int, tuple[Stamp, Record]] = {}
 
     def path(self, block: int) -> Path:
         """The file of a block's record."""
@@ -86,11 +93,10 @@ class Records:
 
     def summary(self, block: int) -> Summary:
         """Which units a block has. If the head is damaged: those whose lines are whole."""
-        path = self._name(block)
-        stamp = _stamp(path)
+        stamp = _stamp(self._name(block))
         if stamp is None:
             return {"done": {}, "failed": {}}
-        head = _head(path, stamp, self._digest)
+        head = self._head(block, stamp)
         if head is not None:
             summary: Summary = head["summary"]
             return summary
@@ -98,9 +104,16 @@ class Records:
 
     def read(self, block: int) -> Record:
         """The units of a block; an empty record if there is none."""
-        path = self._name(block)
-        stamp = _stamp(path)
-        return Record() if stamp is None else _read(path, stamp, self._digest, tuple(self.ids(block)))
+        stamp = _stamp(self._name(block))
+        if stamp is None:
+            return Record()
+        kept = self._recent.pop(block, None)
+        if kept is None or kept[0] != stamp:
+            kept = stamp, _read(self._name(block), self._head(block, stamp), self.ids(block))
+        while len(self._recent) >= RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[block] = kept
+        return kept[1]
 
     def is_whole(self, block: int) -> bool:
         """Whether every byte of a block's record is what was written, found out without reading its lines."""
@@ -114,14 +127,18 @@ class Records:
         except (BrokenSeal, LookupError):
             return False
 
-    def write(self, block: int, units: Mapping[Unit, Mapping[str, Any]]) -> None:
+    def write(self, block: int, units: Mapping[Unit, Mapping[str, Any]], broken: Iterable[Unit] = ()) -> None:
         """Replace a block's record; without units there is none. It is on the disk when this returns.
 
         Args:
             block: its number.
             units: {(stage, key): the marker's `pair_index`, `arrays`, `files` and `payload`}.
+            broken: units that stay known as damaged: the head names them, and no line holds them.
         """
-        if not units:
+        self._heads.pop(block, None)
+        self._recent.pop(block, None)
+        lost = [unit for unit in broken if unit not in units]
+        if not units and not lost:
             self.path(block).unlink(missing_ok=True)
             return
         lines = [
@@ -132,9 +149,15 @@ class Records:
         head = {
             "digest": self._digest,
             "rest": hashlib.sha256(rest).hexdigest(),
-            "summary": self._summarise(block, units),
+            "summary": self._summarise(block, {**dict.fromkeys(lost, LOST), **units}),
         }
         write_bytes(self.path(block), sealed_line(head) + b"\n" + rest)
+
+    def _head(self, block: int, stamp: Stamp) -> Head:
+        kept = self._heads.get(block)
+        if kept is None or kept[0] != stamp:
+            kept = self._heads[block] = stamp, _read_head(self._name(block), self._digest)
+        return kept[1]
 
     def _summarise(self, block: int, units: Mapping[Unit, Mapping[str, Any]]) -> Summary:
         row = {pair_id: number for number, pair_id in enumerate(self.ids(block))}
@@ -158,8 +181,7 @@ def _stamp(path: str) -> Stamp | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-@lru_cache(maxsize=4096)
-def _head(path: str, stamp: Stamp, digest: str) -> dict[str, Any] | None:
+def _read_head(path: str, digest: str) -> Head:
     """The head of a record of this digest; None if it is damaged."""
     try:
         with Path(path).open("rb") as file:
@@ -172,9 +194,7 @@ def _head(path: str, stamp: Stamp, digest: str) -> dict[str, Any] | None:
         return None
 
 
-@lru_cache(maxsize=2)
-def _read(path: str, stamp: Stamp, digest: str, ids: tuple[str, ...]) -> Record:
-    head = _head(path, stamp, digest)
+def _read(path: str, head: Head, ids: list[str]) -> Record:
     if head is not None and "rest" not in head:
         return Record()
     _, _, rest = Path(path).read_bytes().partition(b"\n")
@@ -189,8 +209,8 @@ def _read(path: str, stamp: Stamp, digest: str, ids: tuple[str, ...]) -> Record:
     return Record({unit: units[unit] for unit in units if unit in known}, frozenset(known - set(units)), head is None)
 
 
-def _units_of(summary: Summary, ids: tuple[str, ...]) -> Iterator[Unit]:
+def _units_of(summary: Summary, ids: list[str]) -> Iterator[Unit]:
     for stage in summary["done"]:
-        for parts, pairs in parts_of(summary, stage, list(ids)):
+        for parts, pairs in parts_of(summary, stage, ids):
             for pair_id in pairs:
                 yield from ((stage, key_of(pair_id, part)) for part in parts)

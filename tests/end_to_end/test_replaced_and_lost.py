@@ -94,11 +94,12 @@ def test_a_command_killed_while_it_takes_back_loses_nothing(
     replace(folder / "sources" / "s00.png")
     left, forget = [calls], RunStore.forget
 
-    def dying(store: RunStore, stage: str, key: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        forget(store, stage, key)
+    def dying(store: RunStore, stage: str, *keys: str) -> None:
+        for key in keys:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            forget(store, stage, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(RunStore, "forget", dying)

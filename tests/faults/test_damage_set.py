@@ -11,6 +11,7 @@ from stub_method import StubMethod
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from storage.blocks.shards import read_shard, write_shard
 from storage.run_store import RunStore
 
 PAIRS = 4
@@ -64,9 +65,10 @@ def unchosen(run: Path, *pairs: int) -> None:
 
 
 def damage(run: Path, pair: int) -> Path:
-    chunk = run / "run.zarr" / "features" / "L05N02" / f"c.{pair}.0.0"
-    chunk.write_bytes(chunk.read_bytes()[:-1])
-    return chunk
+    shard = run / "run.zarr" / "features" / "L05N02" / "c.0.0.0"
+    pieces = read_shard(shard, 64)
+    write_shard(shard, {**pieces, pair: pieces[pair][:-1]}, 64)
+    return shard
 
 
 def set_aside(run: Path) -> dict[int, str]:
@@ -120,10 +122,12 @@ def test_several_damaged_pairs_stop_no_choice_by_command(run: Path) -> None:
 def test_a_damaged_score_stops_no_choice_but_the_report(run: Path) -> None:
     first = choices(run)
     unchosen(run, *range(PAIRS))
-    marker = sorted((run / "done" / "score").iterdir())[2]
-    marker.write_bytes(marker.read_bytes()[:-1])
+    record = run / "done" / "blocks" / "000000.jsonl"
+    *rest, third, last = [line for line in record.read_bytes().splitlines() if b'"stage":"score"' in line]
+    assert len(rest) == 2 and last
+    record.write_bytes(record.read_bytes().replace(third, third[:-1] + b" "))
     chosen = mgi("select", run, "--rule", "set-fid", "--workers", 0)
-    assert chosen.exit_code == 1 and str(marker) in chosen.output, chosen.output
+    assert chosen.exit_code == 1 and str(record) in chosen.output, chosen.output
     assert set(set_aside(run)) == {2} and set(choices(run)) == {0, 1, 3}
     assert mgi("resume", run, "--workers", 0, "--retry").exit_code == 0
     assert choices(run) == first
