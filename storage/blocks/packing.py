@@ -1,6 +1,6 @@
 """Packing: published units move from files of their own into shards and records; at no moment is one of them nowhere.
 
-Shards are written first, then the record, both to the disk; then markers lose their own files, and last chunks. A file
+Shards are written first, then the record, both to the disk; then chunks lose their own files, and last markers. A file
 of its own counts before what is packed, so a process that is killed anywhere leaves every unit readable, and the next
 packing finishes the work.
 """
@@ -96,11 +96,11 @@ def pack_block(markers: Markers, arrays: RunArrays, records: Records, block: int
     before = records.read(block)
     new = {unit: {name: moved[unit][name] for name in KEPT} for unit in moved}
     records.write(block, {**before.units, **new}, before.broken)
-    for stage, key in moved:
-        markers.path(stage, key).unlink(missing_ok=True)
     held = {chunk for unit, content in contents.items() if unit not in moved for chunk in _chunks(content)}
     for name, index in packed - held:
         arrays.files(name).alone(index).unlink(missing_ok=True)
+    for stage, key in moved:  # last: what is left of a packing that is killed is found by its markers
+        markers.path(stage, key).unlink(missing_ok=True)
     return len(moved)
 
 
