@@ -11,15 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lane_step import flops, lane_step, roofline
+from benchmarks.lane_step import flops, lane_step, roofline, vgg16
 
 LAYERS, CODES = (4, 5, 6, 7, 8), (10, 20, 30, 40)
 STEPS, RUNGS = 400, ("40:8", "120:3")
+NAMES = ("resolution", "lanes", "generators", "precisions", "images", "search", "steps", "rungs", "compile", "profile")
 SHAPES = ((30, 512, 16), (8, 128, 256), (30, 512, 32))
 
 
@@ -31,7 +32,11 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--resolution", type=int, default=1024)
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--images", type=int, default=4, help="inverted together")
+    parser.add_argument("--generators", nargs="+", default=["pggan", "mobile"], choices=["pggan", "mobile"])
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--images", type=int, nargs="*", default=[1, 4], help="inverted together; none: no search")
+    parser.add_argument("--search", nargs="+", default=["fp32", "bf16"], metavar="PRECISION", help="of the search")
+    parser.add_argument("--profile", action="store_true", help="where the time of a lane-step goes, by kernel")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--rungs", nargs="*", default=list(RUNGS))
     parser.add_argument("--compile", action="store_true", help="also compiled passes: takes minutes more")
@@ -39,8 +44,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("expected a GPU, found none; benchmarks.inversion measures CPUs")
-    options = {name: getattr(arguments, name) for name in ("resolution", "lanes", "images", "steps", "rungs")}
-    figures = measure(arguments.device, compile=arguments.compile, **options)
+    options = {name: getattr(arguments, name) for name in NAMES}
+    figures = measure(arguments.device, **options)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
@@ -49,10 +54,14 @@ def measure(
     device: str,
     resolution: int = 1024,
     lanes: Any = (1, 2, 4, 8),
-    images: int = 4,
+    generators: Any = ("pggan", "mobile"),
+    precisions: Any = ("fp32", "bf16"),
+    images: Any = (1, 4),
+    search: Any = ("fp32", "bf16"),
     steps: int = STEPS,
     rungs: Any = RUNGS,
     compile: bool = False,
+    profile: bool = False,
 ) -> dict[str, Any]:
     """All tables -> figures by name."""
     import torch
@@ -74,16 +83,18 @@ def measure(
     )
     print(f"{'lane-step':<30}{'precision':>10}{'lanes':>7}{'compiled':>10}{'s per lane':>12}{'roofline':>10}{'GiB':>7}")
     torch.manual_seed(0)
-    for precision in ("fp32", "bf16"):
-        pggan = read_mganprior(pggan_state(resolution)).to(device).set_precision(precision)
-        mobile: Any = load_generator("mobile-stylegan-ffhq", device)
-        mobile.set_precision(precision)
-        for title, generator, hypothesis in (
-            (f"PGGAN-{resolution} L06N30", pggan, Hypothesis(6, 30)),
-            ("MobileStyleGAN-1024 L05N10", mobile, Hypothesis(5, 10)),
-        ):
-            for count, fast in [(count, False) for count in lanes] + [(1, True)] * compile:
+    for precision in precisions:
+        measured: list[tuple[str, Any, Hypothesis]] = []
+        if "pggan" in generators:
+            pggan = read_mganprior(pggan_state(resolution)).to(device).set_precision(precision)
+            measured.append((f"PGGAN-{resolution} L06N30", pggan, Hypothesis(6, 30)))
+        if "mobile" in generators:
+            mobile: Any = load_generator("mobile-stylegan-ffhq", device)
+            measured.append(("MobileStyleGAN-1024 L05N10", mobile.set_precision(precision), Hypothesis(5, 10)))
+        for title, generator, hypothesis in measured:
+            for count, fast in [(count, fast) for fast in (False, True)[: 1 + compile] for count in lanes]:
                 run = lane_step(generator, hypothesis, count, False, device, precision, fast)
+                began = time.perf_counter()
                 try:
                     seconds = timed(run, device) / count
                 except torch.OutOfMemoryError:
@@ -94,35 +105,39 @@ def measure(
                 memory = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
                 print(
                     f"{title:<30}{precision:>10}{count:>7}{'yes' if fast else 'no':>10}{seconds:>12.4f}{share:>10}"
-                    f"{memory:>7.1f}",
+                    f"{memory:>7.1f}" + (f"  after {time.perf_counter() - began:.0f} s" if fast else ""),
                     flush=True,
                 )
                 figures[f"{title} {precision} {count}{' compiled' if fast else ''}"] = seconds
-        figures |= search(pggan, precision, device, images, steps, rungs)
+                if profile and not fast and count == lanes[-1]:
+                    print_kernels(run, device)
+        if precision in search and "pggan" in generators:
+            figures |= measured_search(pggan, precision, device, images, steps, rungs)
     return figures
 
 
-def search(generator: Any, precision: str, device: str, images: int, steps: int, rungs: Any) -> dict[str, float]:
+def measured_search(
+    generator: Any, precision: str, device: str, images: Sequence[int], steps: int, rungs: Any
+) -> dict[str, float]:
     """Seconds for all hypotheses of one image, and images per minute for several together."""
     import torch
 
     from mgi.config import Inversion
-    from mgi.features import load_backbone
     from mgi.inversion.objective import Objective
-    from mgi.inversion.search import search as run_search
+    from mgi.inversion.search import search
     from mgi.inversion.solver import LaneState, Solver
     from mgi.inversion.spaces import build_space
     from mgi.pairs import Hypothesis
-    from mgi.translators.inversion.engine import BATCH_PIXELS
+    from mgi.translators.inversion.engine import batch_pixels
 
     hypotheses = [Hypothesis(layer, count) for layer in LAYERS for count in CODES if layer <= generator.layers]
     settings = Inversion(steps=steps, rungs=tuple(rungs), rank_by="loss", schedule="ramp")
     space = build_space(generator, settings)
     size = min(256, generator.resolution)
-    backbone = load_backbone("vgg16-imagenet", device, precision)  # type: ignore[arg-type]
-    at_once = max(1, BATCH_PIXELS["cpu" if device == "cpu" else "cuda"] // generator.resolution**2)
+    backbone = vgg16(device, precision)
+    at_once = max(1, batch_pixels(device) // generator.resolution**2)
     figures = {}
-    for count in (1, images):
+    for count in images:
         targets = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
         solver = Solver(
             space, Objective(targets.to(device), settings, backbone), settings, generator.resolution // size, at_once
@@ -133,7 +148,7 @@ def search(generator: Any, precision: str, device: str, images: int, steps: int,
             for hypothesis in hypotheses
         ]
         began = time.perf_counter()
-        run_search(solver, states, settings)
+        search(solver, states, settings)
         wait(device)
         seconds = time.perf_counter() - began
         figures[f"search {precision} {count}"] = seconds
@@ -143,6 +158,21 @@ def search(generator: Any, precision: str, device: str, images: int, steps: int,
             flush=True,
         )
     return figures
+
+
+def print_kernels(run: Callable[[], object], device: str, rows: int = 14) -> None:
+    """The kernels that take most of a call."""
+    from torch.profiler import ProfilerActivity, profile
+
+    activities = [ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU]
+    with profile(activities=activities) as found:
+        run()
+        wait(device)
+    key = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    events = sorted(found.key_averages(), key=lambda event: -getattr(event, key))
+    whole = sum(getattr(event, key) for event in events)
+    for event in events[:rows]:
+        print(f"    {getattr(event, key) / whole:>5.0%} {event.count:>5} x {event.key[:110]}")
 
 
 def timed(run: Callable[[], object], device: str, repeats: int = 5) -> float:

@@ -20,7 +20,6 @@ def lane_step(
     import torch
 
     from mgi.config import Inversion
-    from mgi.features import load_backbone
     from mgi.generators import is_styled
     from mgi.inversion.compiled import compiled
     from mgi.inversion.objective import Objective
@@ -33,7 +32,7 @@ def lane_step(
     space = build_space(generator, settings, *(part.to(device) for part in (read_latents(path) if path else ())))
     size = min(256, generator.resolution)
     target = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    backbone: Any = load_backbone("vgg16-imagenet", device, precision)
+    backbone: Any = vgg16(device, precision)
     render: Any = space.images
     if compile:
         backbone, render = compiled(backbone), compiled(render)
@@ -48,6 +47,27 @@ def lane_step(
         objective(images, starts, [0] * lanes)[0].sum().backward()
 
     return run
+
+
+def vgg16(device: str, precision: Any) -> Any:
+    """VGG-16; with random weights where the real ones are not, which costs the same: only times are measured."""
+    import torch
+
+    from mgi.features import VGG, load_backbone
+    from mgi.weights import WeightsError
+
+    try:
+        return load_backbone("vgg16-imagenet", device, precision)
+    except WeightsError as error:
+        print(f"note: VGG-16 has random weights here ({error})")
+    random, tensors, inputs = torch.Generator().manual_seed(0), {}, 3
+    for block, (count, outputs) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), start=1):
+        for index in range(1, count + 1):
+            scale = (2 / (9 * inputs)) ** 0.5
+            tensors[f"conv{block}_{index}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=random)
+            tensors[f"conv{block}_{index}.bias"] = torch.zeros(outputs)
+            inputs = outputs
+    return VGG("random", tensors, "torchvision-rgb", precision).to(device)
 
 
 def codes_in_a_loop(generator: Any, hypothesis: Any) -> Callable[[], None]:

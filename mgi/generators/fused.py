@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SLOPE = 0.2
+_PIECE = 2048
 
 
 class DepthwiseConv(torch.autograd.Function):
@@ -61,8 +62,44 @@ class PointwiseActivation(torch.autograd.Function):
         # the slope is positive, so the sign of the result is the sign of its argument
         grad = torch.ops.aten.leaky_relu_backward(grads[0], out, SLOPE, True)
         grad_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
-        grad_weight = torch.bmm(grad.transpose(1, 2), x) if ctx.needs_input_grad[1] else None
+        grad_weight = over_positions(grad, x) if ctx.needs_input_grad[1] else None
         return grad_x, grad_weight, None, None
+
+
+class Pointwise(torch.autograd.Function):
+    """x W_b^T + bias: a modulated 1x1 convolution. x [B,P,C], weight [B,O,C], bias [O] -> [B,P,O]."""
+
+    @staticmethod
+    def forward(ctx: Any, x_bpc: Tensor, weight_boc: Tensor, bias_o: Tensor) -> Tensor:
+        """[B,P,C] -> [B,P,O]."""
+        ctx.save_for_backward(x_bpc, weight_boc)
+        return torch.baddbmm(bias_o.expand(len(x_bpc), 1, -1), x_bpc, weight_boc.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Gradients of features [B,P,C] and modulated weight [B,O,C], each only if it is asked for."""
+        x, weight = ctx.saved_tensors
+        grad_x = torch.bmm(grads[0], weight) if ctx.needs_input_grad[0] else None
+        grad_weight = over_positions(grads[0], x) if ctx.needs_input_grad[1] else None
+        return grad_x, grad_weight, None
+
+
+def over_positions(grad_bpo: Tensor, x_bpc: Tensor, gpu: bool | None = None) -> Tensor:
+    """The sum over positions of their outer products, grad^T x: [B,P,O], [B,P,C] -> [B,O,C].
+
+    A quarter of a million positions and a few dozen channels: cuBLAS gives such a product to a handful of its
+    processors, which took half the time of a step on an H100. In pieces of `_PIECE` positions it uses all of them.
+
+    Args:
+        grad_bpo, x_bpc: the factors.
+        gpu: whether to cut into pieces; None: if they are on a GPU.
+    """
+    b, p, o = grad_bpo.shape
+    pieces = p // _PIECE
+    if not (grad_bpo.is_cuda if gpu is None else gpu) or pieces < 2 or p % _PIECE:
+        return torch.bmm(grad_bpo.transpose(1, 2), x_bpc)
+    grad, x = grad_bpo.reshape(b * pieces, _PIECE, o), x_bpc.reshape(b * pieces, _PIECE, -1)
+    return torch.bmm(grad.transpose(1, 2), x).view(b, pieces, o, -1).sum(1)
 
 
 class StyledInverseHaar(torch.autograd.Function):

@@ -223,7 +223,7 @@ class MobileStyleGAN(WithNoise, nn.Module):
         if down % 2 == 0:
             weight, bias = weight[:, : len(bias) // 4], bias[: len(bias) // 4]
         b, c, h, wd = x.shape
-        out = torch.baddbmm(bias.expand(b, 1, -1), x.permute(0, 2, 3, 1).reshape(b, h * wd, c), weight.transpose(1, 2))
+        out: Tensor = fused.Pointwise.apply(x.permute(0, 2, 3, 1).reshape(b, h * wd, c), weight, bias)
         out = out.view(b, h, wd, -1).permute(0, 3, 1, 2).float()
         if down % 2 == 0:
             out = out * 0.5

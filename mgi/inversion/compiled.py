@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -23,6 +24,8 @@ def compiled(function: Callable[P, R], backend: str = "inductor") -> Callable[P,
     operations inside.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("mgi") / "compiled"))
+    # Matrix products stay in full fp32 on purpose: the temperature of the matching would multiply TF32's rounding.
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores for float32 matrix multiplication available")
     from torch._dynamo import config as settings
 
     settings.recompile_limit = max(settings.recompile_limit, _SHAPES)

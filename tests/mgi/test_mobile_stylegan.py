@@ -102,6 +102,7 @@ def test_fused_blocks_have_exact_gradients() -> None:
     weight = torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
     bias, noise = torch.randn(5, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x, w: fused.PointwiseActivation.apply(x, w, bias, noise), (flat, weight))
+    assert torch.autograd.gradcheck(lambda x, w: fused.Pointwise.apply(x, w, bias), (flat, weight))
 
 
 def test_haar_steps_invert_each_other_and_the_fast_one_equals_the_plain_one() -> None:
@@ -128,3 +129,11 @@ def test_wrong_inputs_are_named(generator: MobileStyleGAN) -> None:
         generator.render(torch.zeros(1, 512, 8, 8), 2, torch.zeros(1, 3, 512))
     with pytest.raises(GeneratorError, match="expected MobileStyleGAN tensors"):
         MobileStyleGAN({"mapping.0.weight": torch.zeros(2, 2), "mapping.0.bias": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("positions", [1, 2048, 4096, 6144, 5000])
+def test_sums_in_pieces_equal_the_whole(positions: int) -> None:
+    grad, x = torch.randn(2, positions, 5).double(), torch.randn(2, positions, 7).double()
+    expected = fused.over_positions(grad, x, gpu=False)
+    torch.testing.assert_close(fused.over_positions(grad, x, gpu=True), expected)
+    torch.testing.assert_close(expected, torch.einsum("bpo,bpc->boc", grad, x))
