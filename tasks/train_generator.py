@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from mgi.images import to_uint8
 from mgi.memory import keep_freed_memory
@@ -22,6 +23,7 @@ from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
 from mgi.training.evaluation import HeldOut
 from mgi.training.export import export_generator
+from mgi.training.parents import start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
@@ -143,7 +145,9 @@ def _run(
         dist.barrier()  # the first process has decoded the images
     pixels = np.load(store.folder / "images.npy", mmap_mode="r")
     train, held_out = split(len(pixels))
-    trainer = Trainer(request.config, device, rank, world, compile=device.type == "cuda")
+    trainer = Trainer(
+        request.config, device, rank, world, compile=device.type == "cuda", start=_start(request.config, watcher)
+    )
     best = _load(store, trainer)
     if trainer.steps_done >= request.steps:
         return
@@ -172,6 +176,20 @@ def _run(
             _save(store, trainer, best)
             watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
         raise
+
+
+def _start(config: TrainingConfig, watcher: Watcher) -> dict[str, Tensor] | None:
+    """What an adaptation starts from; None: training starts from scratch."""
+    if not config.parent:
+        return None
+    watcher.say(f"cutting {config.parent} at {config.resolution} x {config.resolution} and fitting its image head")
+    tensors, sha256 = start_of(config.parent, config.resolution)
+    if sha256 != config.parent_sha256:
+        raise TrainingError(
+            f"{config.parent} has sha256 {sha256[:12]}..., this training began with {config.parent_sha256[:12]}...; "
+            "bring that file back"
+        )
+    return tensors
 
 
 def _evaluate(
@@ -204,7 +222,8 @@ def _evaluate(
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
         card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}
-        export_generator(store.model_path, trainer.average.mganprior_state(), card)
+        tensors, layout = trainer.exported()
+        export_generator(store.model_path, tensors, layout | card)
         write_text(store.folder / "card.md", card_text(facts))
     watcher.say(
         f"step {trainer.steps_done}: Frechet distance {value:.3f} "

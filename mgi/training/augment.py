@@ -71,6 +71,18 @@ def cutout(images: Tensor, random: torch.Generator, share: float = 0.5) -> Tenso
     return images.masked_fill(hole[:, None], 0.0)
 
 
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """A Gaussian blur of `sigma` pixels, reflected at the borders."""
+    reach = min(round(3 * sigma), images.shape[-1] - 1)
+    if reach < 1:
+        return images
+    line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-line.square() / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect")
+    return F.conv2d(F.conv2d(padded, kernel, groups=3), kernel.transpose(2, 3), groups=3)
+
+
 OPERATIONS: dict[str, Operation] = {
     "brightness": brightness,
     "saturation": saturation,

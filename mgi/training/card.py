@@ -16,7 +16,7 @@ def card_text(facts: dict[str, Any]) -> str:
     settings = "\n".join(f"| {key} | {_show(value)} |" for key, value in config.items())
     return f"""# Generator, {config["resolution"]} x {config["resolution"]} pixels
 
-A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi train generator`. What it makes are
+{_origin(config)} What it makes are
 **generated images**, not real ones: label them so.
 
 - Data: {facts["trained_on"]} images trained on, {facts["held_out"]} held out for the score. Licence: {facts["licence"]}
@@ -30,6 +30,15 @@ A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi tra
 |---|---|
 {settings}
 """
+
+
+def _origin(config: dict[str, Any]) -> str:
+    if not config.get("parent"):
+        return "A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi train generator`."
+    return (
+        f"A MobileStyleGAN (half precision), adapted by `mgi train generator --from {config['parent']}`\n"
+        f"(sha256 {config['parent_sha256'][:12]}...). The licence of that generator holds for this one, too."
+    )
 
 
 def _show(value: Any) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from mgi.config.base import Section
 from mgi.training.augment import OPERATIONS
+
+Frozen = Literal["mapping", "input", "stem", "depthwise", "styles", "pointwise"]
+ADAPTING: dict[str, Any] = {"reconstruction": 0.0, "projected_size": 128, "z_dim": 512}
+"""What is different if a parent is adapted: no encoder, whose codes would not be the parent's."""
+_ADDED = ("blur_images", "parent", "parent_sha256", "freeze", "freeze_below", "generator_rate", "style_rate")
 
 
 class TrainingConfig(Section):
@@ -53,6 +58,21 @@ class TrainingConfig(Section):
     ema_images: float = Field(10_000, gt=0)
     """Images after which half of a weight's running average is forgotten; fewer early on (a twentieth of the images
     seen)."""
+    blur_images: float = Field(0.0, ge=0)
+    """Images over which the discriminator's sight sharpens: at first it sees real and generated images blurred by 2
+    pixels. Keeps it from winning on fine detail that the generator does not have yet."""
+    parent: str = ""
+    """Generator that is adapted, a zoo name or a checkpoint (`--from`); empty: training starts from scratch."""
+    parent_sha256: str = ""
+    """Hash of the parent's weights, which decides the start like every other setting; filled in by the command."""
+    freeze: tuple[Frozen, ...] = ("mapping", "input", "depthwise")
+    """Parts of the parent that are kept, from mapping, input, stem, depthwise, styles, pointwise."""
+    freeze_below: int = Field(0, ge=0)
+    """Also keep all layers of the parent at fewer rows than this; 0: none."""
+    generator_rate: float = Field(3e-4, gt=0)
+    """Learning rate of an adapted generator, whose weights are not equalised."""
+    style_rate: float = Field(0.3, gt=0)
+    """Learning rate of the layers that read w, as a multiple of generator_rate."""
     seed: int = Field(0, ge=0)
     """Seed of the start, the order, augmentation and codes."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -66,6 +86,20 @@ class TrainingConfig(Section):
                 raise ValueError(f"unknown augmentation {name!r}; use {', '.join(OPERATIONS)}")
         return names
 
+    @classmethod
+    def adapting(cls, parent: str, sha256: str, **values: Any) -> TrainingConfig:
+        """Settings to adapt a parent; what differs from a training from scratch unless it is given.
+
+        Raises:
+            pydantic.ValidationError: values that are no settings.
+        """
+        return cls.model_validate({**ADAPTING, "parent": parent, "parent_sha256": sha256, **values})
+
     def digest(self) -> str:
-        """sha256 of the canonical JSON; a run resumes only under the digest it was started with."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """sha256 of the canonical JSON; a run resumes only under the digest it was started with.
+
+        Settings that were added later and have their default do not count: older digests stay as they are.
+        """
+        added = {name for name in _ADDED if getattr(self, name) == type(self).model_fields[name].default}
+        values = self.model_dump(mode="json", exclude=added)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ from mgi.weights.canonical import write_safetensors
 
 
 def export_generator(path: Path, state: dict[str, Tensor], card: dict[str, str]) -> None:
-    """Write mGANprior's layout in half precision as safetensors; the card travels in the file's metadata.
+    """Write tensors in half precision as safetensors; the card travels in the file's metadata.
 
     Half precision moves pixels by less than one 8-bit level (a test holds that). The file appears whole or not at all.
 
@@ -19,4 +19,4 @@ def export_generator(path: Path, state: dict[str, Tensor], card: dict[str, str])
         OSError: it cannot be written; an older file is then untouched.
     """
     tensors = {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in state.items()}
-    write_safetensors(path, tensors, {"architecture": "pggan", "layout": "mganprior", **card})
+    write_safetensors(path, tensors, card)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mgi.features import Backbone, load_backbone
-from mgi.training.augment import augment
+from mgi.training.adapted import AdaptedGenerator
+from mgi.training.augment import augment, blurred
 from mgi.training.config import TrainingConfig
 from mgi.training.networks import Convolution, Discriminator, Encoder, PGGANGenerator, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
@@ -27,6 +29,8 @@ from mgi.training.projected import ProjectedDiscriminator
 from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
 
 _ADAM_FIRST_MOMENT = 0.0
+BLUR = 2.0
+"""Standard deviation in pixels that `blur_images` starts from (Sauer et al. 2021)."""
 
 
 class TrainingError(ValueError):
@@ -56,6 +60,7 @@ class Trainer:
         config: what to train.
         device: where; on CUDA the networks are compiled if `compile` says so.
         rank, world: this process among those that share a batch (`torchrun`); gradients are averaged over all of them.
+        start: tensors of the parent at this resolution (`mgi.training.adapted`); None: from scratch.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Trainer:
         rank: int = 0,
         world: int = 1,
         compile: bool = False,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         if config.batch % world:
             raise TrainingError(f"batch = {config.batch} does not divide among {world} processes; use a multiple")
@@ -75,18 +81,22 @@ class Trainer:
         channels = default_channels(config.resolution, config.base_channels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(config.seed, "weights"))
-            generator = PGGANGenerator(channels, config.z_dim)
+            generator = _generator(config, channels, start)
             discriminator = self._discriminator(channels)
             encoder = Encoder(channels, config.z_dim) if config.reconstruction else None
-        self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
+        self.generator: Any = generator.to(self.device).to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
         self.encoder = encoder and encoder.to(self.device).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.average: Any = copy.deepcopy(self.generator).requires_grad_(False)
         self._players = nn.ModuleList([self.generator, *([self.encoder] if self.encoder is not None else [])])
         betas = (_ADAM_FIRST_MOMENT, config.beta2)
+        groups = {
+            "generator": self._groups(self._players) if start is None else self._adapted_groups(),
+            "discriminator": self._groups(self.discriminator),
+        }
         self._optimizers = {
-            name: torch.optim.Adam(self._groups(network), config.learning_rate, betas, fused=True)
-            for name, network in (("generator", self._players), ("discriminator", self.discriminator))
+            name: torch.optim.Adam(of_player, config.learning_rate, betas, fused=True)
+            for name, of_player in groups.items()
         }
         # The penalties differentiate a gradient, which compiled networks cannot.
         self._generate: Any = torch.compile(self.generator) if compile else self.generator
@@ -130,7 +140,8 @@ class Trainer:
             fake = self._generate(z)
         fake = fake.float()
 
-        shown = self._augment(real, random), self._augment(fake.detach(), random)
+        blur = self._blur()
+        shown = self._augment(blur(real), random), self._augment(blur(fake.detach()), random)
         with self._autocast():
             # One batch: half the calls, and the minibatch deviation keeps real and generated images apart.
             logits = self._judge(torch.cat(shown)).float()
@@ -144,7 +155,7 @@ class Trainer:
         self.discriminator.requires_grad_(False)  # saves the gradients of its weights
         its_turn = (self.steps_done + 1) % config.critic_steps == 0
         with self._autocast(), torch.set_grad_enabled(its_turn):
-            logits = self._judge(self._augment(fake, random)).float()
+            logits = self._judge(self._augment(blur(fake), random)).float()
         generator_loss = objective.generator(logits)
         if its_turn:
             self._update("generator", self._players, generator_loss + self._reconstruction(real))
@@ -152,18 +163,20 @@ class Trainer:
 
         self.steps_done += 1
         self._update_average()
-        return Losses(
-            generator=float(generator_loss.detach()),
-            discriminator=float(loss.detach()),
-            real_logit=float(real_logits.detach().mean()),
-            fake_logit=float(fake_logits.detach().mean()),
-            r1=r1,
-        )
+        # One transfer: each would wait for the device.
+        numbers = torch.stack([generator_loss, loss, real_logits.mean(), fake_logits.mean()]).detach().tolist()
+        return Losses(numbers[0], numbers[1], numbers[2], numbers[3], r1)
 
     @torch.no_grad()
     def sample(self, z: Tensor, batch: int = 64) -> Tensor:
         """Images [B, 3, R, R] from the running average of the generator."""
         return torch.cat([self.average(part.to(self.device)).float().cpu() for part in z.split(batch)])
+
+    def exported(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The running average as tensors in a layout that everything here loads, and the metadata that names it."""
+        if isinstance(self.average, AdaptedGenerator):
+            return self.average.state_dict(), {"architecture": "mobile-stylegan", "gains": "folded"}
+        return self.average.mganprior_state(), {"architecture": "pggan", "layout": "mganprior"}
 
     def state(self) -> dict[str, Any]:
         """Everything needed to continue the run: tensors, numbers and text, readable with `weights_only=True`."""
@@ -204,6 +217,20 @@ class Trainer:
         backbone = self._features()
         loss = reconstruction_loss(images.float(), real, backbone, backbone.layers[:3])
         return self.config.reconstruction * (loss + UNIFORMITY * uniformity(codes.float()))
+
+    def _blur(self) -> Callable[[Tensor], Tensor]:
+        """What the discriminator's sight does to images at this step."""
+        left = 1 - self.images_seen / self.config.blur_images if self.config.blur_images else 0.0
+        return partial(blurred, sigma=BLUR * left) if left > 0 else nn.Identity()
+
+    def _adapted_groups(self) -> list[dict[str, Any]]:
+        """Trainable parameters of an adapted generator with their rates: styles are slower."""
+        rate = self.config.generator_rate
+        learn = [(name, parameter) for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
+        styles = [parameter for name, parameter in learn if ".affine." in name]
+        others = [parameter for name, parameter in learn if ".affine." not in name]
+        groups = [{"params": others, "lr": rate}, {"params": styles, "lr": rate * self.config.style_rate}]
+        return [group for group in groups if group["params"]]
 
     def _features(self) -> Backbone:
         if self._backbone is None:
@@ -265,6 +292,19 @@ class Trainer:
 
     def _random(self, *purpose: object) -> torch.Generator:
         return torch.Generator().manual_seed(_seed(self.config.seed, *purpose))
+
+
+def _generator(config: TrainingConfig, channels: tuple[int, ...], start: Mapping[str, Tensor] | None) -> nn.Module:
+    if start is None:
+        return PGGANGenerator(channels, config.z_dim)
+    generator = AdaptedGenerator(start)
+    if (generator.resolution, generator.z_dim) != (config.resolution, config.z_dim):
+        raise TrainingError(
+            f"the parent makes {generator.resolution} pixels from {generator.z_dim} numbers, expected "
+            f"{config.resolution} and {config.z_dim}; cut it to that size"
+        )
+    generator.freeze(config.freeze, config.freeze_below)
+    return generator
 
 
 def _seed(*parts: object) -> int:

@@ -1,0 +1,168 @@
+"""Adapting a generator: the trainable twin of a frozen one, the cut, what is frozen, what starts where."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tiny_mobile import tiny_mobile_state
+from torch import Tensor
+
+from mgi.generators import load_file
+from mgi.generators.mobile_stylegan import MobileStyleGAN
+from mgi.training import Trainer, TrainingConfig, TrainingError
+from mgi.training.adapted import AdaptedGenerator, cut, with_image_head
+from mgi.training.augment import blurred
+from mgi.training.parents import start_of
+
+SMALL: dict[str, Any] = {
+    "resolution": 32,
+    "base_channels": 16,
+    "z_dim": 8,
+    "batch": 4,
+    "discriminator": "residual",
+    "freeze": ["mapping"],
+}
+
+
+@pytest.fixture
+def parent() -> MobileStyleGAN:
+    return MobileStyleGAN(tiny_mobile_state())
+
+
+def codes(count: int) -> Tensor:
+    return torch.randn(count, 8, generator=torch.Generator().manual_seed(1))
+
+
+def start() -> dict[str, Tensor]:
+    state = tiny_mobile_state()
+    return with_image_head(cut(state, 32), MobileStyleGAN(state), pictures=8)
+
+
+def test_the_trainable_twin_equals_the_frozen_generator(parent: MobileStyleGAN) -> None:
+    state = tiny_mobile_state()
+    twin = AdaptedGenerator(state)
+    assert set(twin.state_dict()) == set(state)
+    assert (twin.z_dim, twin.resolution) == (8, 64)
+    torch.testing.assert_close(twin(codes(3)), parent(codes(3)), rtol=1e-3, atol=1e-3)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    twin = AdaptedGenerator(tiny_mobile_state())
+    twin(codes(2)).square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in twin.parameters())
+
+
+@pytest.mark.parametrize("resolution", [16, 32])
+def test_a_cut_with_its_head_is_a_generator_of_that_size(
+    parent: MobileStyleGAN, resolution: int, tmp_path: Path
+) -> None:
+    small = with_image_head(cut(tiny_mobile_state(), resolution), parent, pictures=16)
+    save_file(small, tmp_path / "small.safetensors")
+    found: Any = load_file(tmp_path / "small.safetensors")
+    assert found.resolution == resolution
+    torch.testing.assert_close(found(codes(2)), AdaptedGenerator(small)(codes(2)), rtol=1e-3, atol=1e-3)
+    layer = found.layers
+    torch.testing.assert_close(  # everything before the head is the parent's
+        found.head(found.to_w(codes(2)), layer), parent.head(parent.to_w(codes(2)), layer), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_head_is_the_best_linear_one(parent: MobileStyleGAN) -> None:
+    """Its residual is as small as that of an independent least-squares fit on the same pictures."""
+    kept = cut(tiny_mobile_state(), 32)
+    z = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    fitted = AdaptedGenerator(with_image_head(kept, parent, pictures=8, batch=8))
+    target = F.avg_pool2d(parent(z), 2)
+    residual = float((fitted(z).detach() - target).square().mean())
+    features = parent.head(parent.to_w(z), 5)
+    x = torch.cat([features, torch.ones_like(features[:, :1])], 1)
+    patches = F.pixel_unshuffle(target, 2)  # Haar coefficients are a rotation of these
+    flat, wanted = (t.permute(0, 2, 3, 1).flatten(0, 2).double() for t in (x, patches))
+    best = float((flat @ torch.linalg.lstsq(flat, wanted).solution - wanted).square().mean())
+    assert residual == pytest.approx(best, rel=1e-3)
+    assert residual < float(target.var())
+
+
+def test_the_parents_own_size_keeps_its_head(parent: MobileStyleGAN) -> None:
+    state = tiny_mobile_state()
+    kept = with_image_head(cut(state, 64), parent)
+    assert all(torch.equal(kept[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("parts", "below", "frozen", "learns"),
+    [
+        (("mapping",), 0, "mapping.0.weight", "synthesis.input"),
+        (("depthwise",), 0, "synthesis.blocks.1.conv1.depthwise", "synthesis.blocks.1.conv1.pointwise"),
+        (("styles",), 0, "synthesis.conv0.affine.bias", "synthesis.conv0.weight"),
+        (("stem", "input"), 0, "synthesis.conv0.bias", "synthesis.conv0.affine.weight"),
+        ((), 16, "synthesis.blocks.0.conv2.pointwise", "synthesis.blocks.1.conv2.pointwise"),
+        (("mapping", "styles", "pointwise", "depthwise"), 64, "synthesis.input", "synthesis.to_image.affine.weight"),
+    ],
+)
+def test_what_is_frozen_stays(parts: tuple[str, ...], below: int, frozen: str, learns: str) -> None:
+    config = TrainingConfig.adapting("tiny", "", **SMALL | {"freeze": parts, "freeze_below": below})
+    trainer = Trainer(config, start=start())
+    images = 2 * torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1
+    before = copy.deepcopy(trainer.generator.state_dict())
+    trainer.step(images[:4])
+    after = trainer.generator.state_dict()
+    assert torch.equal(before[frozen], after[frozen])
+    assert not torch.equal(before[learns], after[learns])
+
+
+def test_a_stopped_adaptation_goes_on_bit_for_bit() -> None:
+    config = TrainingConfig.adapting("tiny", "", **SMALL, blur_images=20)
+    images = 2 * torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1
+
+    def train(trainer: Trainer, steps: int) -> list[Any]:
+        batches = trainer.batches(len(images))
+        return [trainer.step(images[next(batches)]) for _ in range(steps)]
+
+    whole, first, second = (Trainer(config, start=start()) for _ in range(3))
+    losses = train(whole, 6)
+    early = train(first, 2)
+    second.load_state(copy.deepcopy(first.state()))
+    assert [*early, *train(second, 4)] == losses
+    assert torch.equal(whole.sample(codes(2)), second.sample(codes(2)))
+    exported, layout = whole.exported()
+    assert layout["architecture"] == "mobile-stylegan"
+    torch.testing.assert_close(MobileStyleGAN(exported)(codes(2)), whole.sample(codes(2)), rtol=1e-3, atol=1e-3)
+
+
+def test_digests_of_trainings_from_scratch_are_as_they_were() -> None:
+    assert TrainingConfig().digest() == "ebe314d346409959bbd97e3799e1a6953537c692d6af9b2165d01a6d04f0eebb"
+    assert TrainingConfig(blur_images=10).digest() != TrainingConfig().digest()
+    adapted = TrainingConfig.adapting("a", "1")
+    assert adapted.digest() != TrainingConfig.adapting("a", "2").digest()
+    assert adapted.reconstruction == 0
+
+
+def test_blur_keeps_the_mean_and_removes_detail() -> None:
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    soft = blurred(images, 2.0)
+    assert soft.shape == images.shape
+    assert float(soft.std()) < 0.3 * float(images.std())
+    assert float(soft.mean()) == pytest.approx(float(images.mean()), abs=0.02)
+    assert torch.equal(blurred(images, 0.1), images)
+    torch.testing.assert_close(blurred(torch.ones(1, 3, 8, 8), 2.0), torch.ones(1, 3, 8, 8))
+
+
+def test_parents_that_cannot_be_adapted_are_named(tmp_path: Path) -> None:
+    save_file(tiny_mobile_state(), tmp_path / "tiny.safetensors")
+    with pytest.raises(TrainingError, match="it has 16, 32, 64, asked for 128"):
+        start_of(str(tmp_path / "tiny.safetensors"), 128)
+    with pytest.raises(TrainingError, match=r"expected a generator of the zoo .* found neither"):
+        start_of("nothing", 64)
+    with pytest.raises(TrainingError, match="expected a MobileStyleGAN, found"):
+        start_of("kaokore", 64)
+    with pytest.raises(TrainingError, match="the parent makes 32 pixels from 8 numbers, expected 64 and 512"):
+        Trainer(TrainingConfig.adapting("tiny", "", resolution=64, discriminator="residual"), start=start())
+    tensors, sha256 = start_of(str(tmp_path / "tiny.safetensors"), 64)
+    assert set(tensors) == set(tiny_mobile_state()) and len(sha256) == 64
