@@ -33,7 +33,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "depthwise": {"freeze": ["mapping", "input"]},
     "depthwise-gentle": {"freeze": ["mapping", "input"], "generator_rate": 1e-4},
     "depthwise-fast": {"freeze": ["mapping", "input"], "generator_rate": 1e-3},
-    "free": {"freeze": ["mapping"], "style_rate": 1.0},
+    "free": {"freeze": ["mapping"], "style_rate": 1.0, "generator_rate": 2e-4},
+    "sharp": {"freeze": ["mapping", "input"], "projected_size": 256},
     "styles": {"style_rate": 1.0},
     "no-styles": {"freeze": ["mapping", "input", "depthwise", "styles"]},
     "blur": {"blur_images": 20_000},
@@ -145,6 +146,7 @@ def train(arguments: argparse.Namespace, name: str) -> None:
     config = TrainingConfig.adapting(str(arguments.start.name), "", **values)
     device = torch.device(arguments.device)
     torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
     trainer = Trainer(config, device, start=tensors)
     rows, held_out = split(len(pixels))
     judge = HeldOut(pixels, rows, held_out, device)

@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
@@ -221,12 +221,27 @@ def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Cl
                 client.wait_for_workers(workers, timeout=WORKER_WAIT)
                 yield client
             return
-        try:
-            remote = Client(scheduler, set_as_default=False, timeout=CONNECT_WAIT)
-        except (OSError, ValueError) as error:
-            raise ClusterError(f"no Dask scheduler answers at {scheduler} ({' '.join(str(error).split())})") from None
-        with remote:
+        with _connected(scheduler) as remote:
             yield remote
+
+
+def _connected(scheduler: str) -> Client:
+    """A client of a scheduler somewhere else.
+
+    One that could not connect is closed here and now. Left to the garbage collector, its `__del__` stops its loop under
+    a lock of the class; if the collector runs while the next client starts, in this thread under that lock, both wait
+    for ever.
+    """
+    from distributed import Client
+
+    client = Client.__new__(Client)
+    try:
+        client.__init__(scheduler, set_as_default=False, timeout=CONNECT_WAIT)  # type: ignore[misc]
+    except (OSError, ValueError) as error:
+        with suppress(Exception):  # it may have failed before there was anything to close
+            client.close()
+        raise ClusterError(f"no Dask scheduler answers at {scheduler} ({' '.join(str(error).split())})") from None
+    return client
 
 
 def local_cluster(workers: int, gpus: list[str]) -> SpecCluster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,19 @@ def test_missing_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         open_pool(0, "tcp://127.0.0.1:1", lambda *beat: None),
     ):
         pass
+
+
+def test_a_client_that_did_not_connect_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left to the collector, it takes a lock of its class wherever that runs: perhaps where the lock is held."""
+    from distributed import Client
+
+    monkeypatch.setattr("tasks.workers.cluster.CONNECT_WAIT", 1)
+    found: list[str] = []
+    monkeypatch.setattr(Client, "__del__", lambda self: found.append(self.status))
+    with pytest.raises(ClusterError), open_pool(0, "tcp://127.0.0.1:1", lambda *beat: None):
+        pass
+    gc.collect()
+    assert found == ["closed"]
 
 
 @pytest.mark.parametrize(
