@@ -237,7 +237,7 @@ def _connected(scheduler: str) -> Client:
     client = Client.__new__(Client)
     try:
         client.__init__(scheduler, set_as_default=False, timeout=CONNECT_WAIT)  # type: ignore[misc]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
         with suppress(Exception):  # it may have failed before there was anything to close
             client.close()
         raise ClusterError(f"no Dask scheduler answers at {scheduler} ({' '.join(str(error).split())})") from None
