@@ -121,7 +121,7 @@ def test_lanes_go_the_same_way(name: str) -> None:
     assert losses(name, "cuda") == pytest.approx(losses(name, "cpu"), rel=0.02)
 
 
-@pytest.mark.filterwarnings("ignore:TensorFloat32")
+@pytest.mark.filterwarnings("ignore:TensorFloat32", "ignore:.torch.jit.script")
 def test_lanes_in_bf16_and_compiled_go_nearly_the_same_way() -> None:
     expected = losses("pggan_mganprior", "cuda")
     assert losses("pggan_mganprior", "cuda", "bf16") == pytest.approx(expected, rel=0.15)
@@ -198,7 +198,7 @@ def test_metrics(metric: Any) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("compile", [False, True])
-@pytest.mark.filterwarnings("ignore:The .grad attribute", "ignore:TensorFloat32")  # torch.compile's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute", "ignore:TensorFloat32", "ignore:.torch.jit.script")  # torch.compile's own
 def test_training_steps(precision: str, compile: bool) -> None:
     images = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
     config = TrainingConfig(**TINY_TRAINING, precision=precision)
