@@ -86,5 +86,5 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from storage.run_store import StoreCorrupt
 
     errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt]
-    training = sys.modules.get("mgi.training.trainer")  # imports PyTorch, like the generators above
+    training = sys.modules.get("mgi.training.errors")  # imports PyTorch, like the generators above
     return (*errors, training.TrainingError) if training else tuple(errors)

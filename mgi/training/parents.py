@@ -11,7 +11,7 @@ from mgi.generators import GeneratorError
 from mgi.generators.loading import checkpoint_tensors
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.training.adapted import cut, with_image_head
-from mgi.training.trainer import TrainingError
+from mgi.training.errors import TrainingError
 from mgi.weights import install
 from mgi.weights.identity import generator_names, generator_sha256
 

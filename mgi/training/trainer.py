@@ -23,18 +23,16 @@ from mgi.features import Backbone, load_backbone
 from mgi.training.adapted import AdaptedGenerator
 from mgi.training.augment import augment, blurred
 from mgi.training.config import TrainingConfig
-from mgi.training.networks import Convolution, Discriminator, Encoder, PGGANGenerator, default_channels
+from mgi.training.errors import TrainingError
+from mgi.training.networks import Discriminator, Encoder, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
+from mgi.training.players import new_generator, parameter_groups
 from mgi.training.projected import ProjectedDiscriminator
 from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
 
 _ADAM_FIRST_MOMENT = 0.0
 BLUR = 2.0
 """Standard deviation in pixels that `blur_images` starts from (Sauer et al. 2021)."""
-
-
-class TrainingError(ValueError):
-    """Training cannot start or continue; the message is one line and says what to change."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Trainer:
         channels = default_channels(config.resolution, config.base_channels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(config.seed, "weights"))
-            generator = _generator(config, channels, start)
+            generator = new_generator(config, channels, start)
             discriminator = self._discriminator(channels)
             encoder = Encoder(channels, config.z_dim) if config.reconstruction else None
         self.generator: Any = generator.to(self.device).to(memory_format=torch.channels_last)
@@ -91,8 +89,8 @@ class Trainer:
         self._players = nn.ModuleList([self.generator, *([self.encoder] if self.encoder is not None else [])])
         betas = (_ADAM_FIRST_MOMENT, config.beta2)
         groups = {
-            "generator": self._groups(self._players) if start is None else self._adapted_groups(),
-            "discriminator": self._groups(self.discriminator),
+            "generator": parameter_groups(self._players, config),
+            "discriminator": parameter_groups(self.discriminator, config),
         }
         self._optimizers = {
             name: torch.optim.Adam(of_player, config.learning_rate, betas, fused=True)
@@ -223,27 +221,10 @@ class Trainer:
         left = 1 - self.images_seen / self.config.blur_images if self.config.blur_images else 0.0
         return partial(blurred, sigma=BLUR * left) if left > 0 else nn.Identity()
 
-    def _adapted_groups(self) -> list[dict[str, Any]]:
-        """Trainable parameters of an adapted generator with their rates: styles are slower."""
-        rate = self.config.generator_rate
-        learn = [(name, parameter) for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
-        styles = [parameter for name, parameter in learn if ".affine." in name]
-        others = [parameter for name, parameter in learn if ".affine." not in name]
-        groups = [{"params": others, "lr": rate}, {"params": styles, "lr": rate * self.config.style_rate}]
-        return [group for group in groups if group["params"]]
-
     def _features(self) -> Backbone:
         if self._backbone is None:
             self._backbone = load_backbone("efficientnet-lite0", self.device)
         return self._backbone
-
-    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Parameters with their rates: `head_rate` scales those that have no equalised learning rate."""
-        equalised = [p for m in network.modules() if isinstance(m, Convolution) for p in m.parameters()]
-        known = {id(parameter) for parameter in equalised}
-        others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-        heads = {"params": others, "lr": self.config.learning_rate * self.config.head_rate}
-        return [{"params": equalised}, *([heads] if others else [])]
 
     def _discriminator(self, channels: tuple[int, ...]) -> nn.Module:
         if self.config.discriminator == "residual":
@@ -292,19 +273,6 @@ class Trainer:
 
     def _random(self, *purpose: object) -> torch.Generator:
         return torch.Generator().manual_seed(_seed(self.config.seed, *purpose))
-
-
-def _generator(config: TrainingConfig, channels: tuple[int, ...], start: Mapping[str, Tensor] | None) -> nn.Module:
-    if start is None:
-        return PGGANGenerator(channels, config.z_dim)
-    generator = AdaptedGenerator(start)
-    if (generator.resolution, generator.z_dim) != (config.resolution, config.z_dim):
-        raise TrainingError(
-            f"the parent makes {generator.resolution} pixels from {generator.z_dim} numbers, expected "
-            f"{config.resolution} and {config.z_dim}; cut it to that size"
-        )
-    generator.freeze(config.freeze, config.freeze_below)
-    return generator
 
 
 def _seed(*parts: object) -> int:

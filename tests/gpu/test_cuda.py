@@ -198,7 +198,9 @@ def test_metrics(metric: Any) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("compile", [False, True])
-@pytest.mark.filterwarnings("ignore:The .grad attribute", "ignore:TensorFloat32", "ignore:.torch.jit.script")  # torch.compile's own
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute", "ignore:TensorFloat32", "ignore:.torch.jit.script"
+)  # torch.compile's own
 def test_training_steps(precision: str, compile: bool) -> None:
     images = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
     config = TrainingConfig(**TINY_TRAINING, precision=precision)
