@@ -6,8 +6,8 @@
 
 `pack` scales the pictures down and keeps them as WebP in one file; `start` cuts the parent and fits its image head.
 `train` trains each setting, in processes of their own at the same time with `--parallel`, and writes for each a table
-(seconds, images, score), a grid of samples per score, and the best running average (half precision, without what is
-frozen). `--set` changes every setting. The score is that of docs/training.md; `--networks` is a folder of
+(seconds, images, score), a grid of samples per score, and the best running average. `--set` changes every setting.
+The score is that of docs/training.md; `--networks` is a folder of
 `vgg16-imagenet.safetensors` and `efficientnet-lite0.safetensors` to use instead of the zoo's, on a machine without it.
 """
 
@@ -172,11 +172,8 @@ def train(arguments: argparse.Namespace, name: str) -> None:
             grid.save(arguments.out / f"{name}-{trainer.images_seen:07d}.jpg", quality=90)
             if score < best:
                 best = score
-                learnt = {key for key, parameter in trainer.generator.named_parameters() if parameter.requires_grad}
-                state, layout = trainer.exported()
-                kept = {key: tensor.half().cpu().contiguous() for key, tensor in state.items() if key in learnt}
                 card = {"images": str(trainer.images_seen), "score": f"{score:.4f}", "digest": config.digest()}
-                save_file(kept, arguments.out / f"{name}.safetensors", layout | card)
+                trainer.export(arguments.out / f"{name}.safetensors", card)
         if done:
             return
         began = time.perf_counter()

@@ -22,7 +22,6 @@ from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
 from mgi.training.evaluation import HeldOut
-from mgi.training.export import export_generator
 from mgi.training.parents import start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
@@ -222,8 +221,7 @@ def _evaluate(
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
         card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}
-        tensors, layout = trainer.exported()
-        export_generator(store.model_path, tensors, layout | card)
+        trainer.export(store.model_path, card)
         write_text(store.folder / "card.md", card_text(facts))
     watcher.say(
         f"step {trainer.steps_done}: Frechet distance {value:.3f} "

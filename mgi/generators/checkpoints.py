@@ -23,6 +23,7 @@ from mgi.generators.pickled.opcodes import inspect
 from mgi.generators.pickled.refused import Refused
 from mgi.generators.pickled.tensors import is_legacy
 from mgi.generators.pickles import read_pickle
+from mgi.generators.rounded import restored
 
 MAX_FILE = 2**33
 """Bytes of a checkpoint: three times the largest published one, and about what a small machine can hold."""
@@ -100,9 +101,10 @@ def _kind(path: Path) -> str:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _unreadable(path, error) from None
+    return restored(tensors, path.name)
 
 
 def _read_torch(path: Path) -> Any:

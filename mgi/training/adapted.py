@@ -121,6 +121,14 @@ def with_image_head(kept: State, parent: MobileStyleGAN, pictures: int = FITTED_
     }
 
 
+def may_be_coarse(name: str) -> bool:
+    """Whether a tensor can be written in 8 bits: what reads w, and the convolution at 4 x 4, two thirds of the numbers.
+
+    The mapping cannot: rounding its eight layers gave every code a slightly different face (docs/training.md).
+    """
+    return name == "synthesis.conv0.weight" or name.endswith(".affine.weight")
+
+
 class _Linear(nn.Module):
     def __init__(self, state: Mapping[str, Tensor], prefix: str) -> None:
         super().__init__()

@@ -14,7 +14,16 @@ from mgi.training.augment import OPERATIONS
 Frozen = Literal["mapping", "input", "stem", "depthwise", "styles", "pointwise"]
 ADAPTING: dict[str, Any] = {"reconstruction": 0.0, "projected_size": 128, "z_dim": 512}
 """What is different if a parent is adapted: no encoder, whose codes would not be the parent's."""
-_ADDED = ("blur_images", "parent", "parent_sha256", "freeze", "freeze_below", "generator_rate", "style_rate")
+_ADDED = (
+    "head_start",
+    "blur_images",
+    "parent",
+    "parent_sha256",
+    "freeze",
+    "freeze_below",
+    "generator_rate",
+    "style_rate",
+)
 
 
 class TrainingConfig(Section):
@@ -58,6 +67,9 @@ class TrainingConfig(Section):
     ema_images: float = Field(10_000, gt=0)
     """Images after which half of a weight's running average is forgotten; fewer early on (a twentieth of the images
     seen)."""
+    head_start: int = Field(0, ge=0)
+    """Images that only the discriminator learns from, before the generator moves: for a parent that already makes such
+    pictures, which a new discriminator would spoil."""
     blur_images: float = Field(0.0, ge=0)
     """Images over which the discriminator's sight sharpens: at first it sees real and generated images blurred by 2
     pixels. Keeps it from winning on fine detail that the generator does not have yet."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mgi.features import Backbone, load_backbone
-from mgi.training.adapted import AdaptedGenerator
+from mgi.training.adapted import AdaptedGenerator, may_be_coarse
 from mgi.training.augment import augment, blurred
 from mgi.training.config import TrainingConfig
 from mgi.training.errors import TrainingError
+from mgi.training.export import export_generator
 from mgi.training.networks import Discriminator, Encoder, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
 from mgi.training.players import new_generator, parameter_groups
@@ -151,7 +153,7 @@ class Trainer:
             clip_weights(self.discriminator, objective.clip)
 
         self.discriminator.requires_grad_(False)  # saves the gradients of its weights
-        its_turn = (self.steps_done + 1) % config.critic_steps == 0
+        its_turn = (self.steps_done + 1) % config.critic_steps == 0 and self.images_seen >= config.head_start
         with self._autocast(), torch.set_grad_enabled(its_turn):
             logits = self._judge(self._augment(blur(fake), random)).float()
         generator_loss = objective.generator(logits)
@@ -170,11 +172,15 @@ class Trainer:
         """Images [B, 3, R, R] from the running average of the generator."""
         return torch.cat([self.average(part.to(self.device)).float().cpu() for part in z.split(batch)])
 
-    def exported(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The running average as tensors in a layout that everything here loads, and the metadata that names it."""
+    def export(self, path: Path, card: dict[str, str]) -> None:
+        """Write the running average as a generator that everything here loads; see `export_generator`."""
         if isinstance(self.average, AdaptedGenerator):
-            return self.average.state_dict(), {"architecture": "mobile-stylegan", "gains": "folded"}
-        return self.average.mganprior_state(), {"architecture": "pggan", "layout": "mganprior"}
+            tensors = self.average.state_dict()
+            coarse = [name for name in tensors if may_be_coarse(name)]
+            export_generator(path, tensors, {"architecture": "mobile-stylegan", "gains": "folded", **card}, coarse)
+        else:
+            tensors = self.average.mganprior_state()
+            export_generator(path, tensors, {"architecture": "pggan", "layout": "mganprior", **card})
 
     def state(self) -> dict[str, Any]:
         """Everything needed to continue the run: tensors, numbers and text, readable with `weights_only=True`."""

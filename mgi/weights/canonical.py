@@ -20,6 +20,7 @@ _DTYPES = {
     "int64": "I64",
     "int32": "I32",
     "uint8": "U8",
+    "int8": "I8",
     "bool": "BOOL",
 }
 
@@ -30,7 +31,7 @@ def write_safetensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict
     The file appears whole or not at all.
 
     Raises:
-        ValueError: a tensor has a dtype outside float64, float32, float16, int64, int32, uint8 and bool.
+        ValueError: a tensor has a dtype outside float64, float32, float16, int64, int32, int8, uint8 and bool.
         OSError: the disk is full or the folder cannot be written; an older file is then untouched.
     """
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}

@@ -20,4 +20,4 @@ def read_mobile_stylegan(state: Mapping[str, Tensor], name: str) -> MobileStyleG
     Raises:
         GeneratorError: a tensor is missing.
     """
-    return MobileStyleGAN(dict(state)).eval()
+    return MobileStyleGAN({name: tensor.float() for name, tensor in state.items()}).eval()
