@@ -84,13 +84,35 @@ def convert(
     """Extract the generator from a checkpoint: safe to share and quick to load, without the rest of the file."""
     from mgi.weights.convert.generator import convert_checkpoint
 
+    _require_new(target)
+    layout, resolution = convert_checkpoint(source, target)
+    out.print(f"{target}  {layout}, {resolution} x {resolution}", markup=False)
+    return 0
+
+
+@weights.command("blend", cls=Verb)
+@guarded
+def blend_weights(
+    first: Annotated[str, typer.Argument(metavar="A", help="Generator of the coarse layers: a name or a file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Generator of the fine layers: A adapted, or its parent.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File of the generator to write.")],
+    at: Annotated[int, typer.Option("--at", metavar="ROWS", help="Rows of the last layers that come from A.")] = 16,
+) -> int:
+    """Swap layers: shapes of one generator with strokes and colours of its adaptation, as one generator."""
+    from mgi.weights.blending import blend
+    from mgi.weights.generators import generator_path
+
+    _require_new(target)
+    layout, resolution = blend(generator_path(first), generator_path(second), at, target)
+    out.print(f"{target}  {layout}, {resolution} x {resolution}", markup=False)
+    return 0
+
+
+def _require_new(target: Path) -> None:
     if target.suffix != ".safetensors":
         raise ConfigError(f"{target}: expected a file name that ends in .safetensors")
     if target.exists():
         raise ConfigError(f"{target} exists; remove it or give another name")
-    layout, resolution = convert_checkpoint(source, target)
-    out.print(f"{target}  {layout}, {resolution} x {resolution}", markup=False)
-    return 0
 
 
 def _chosen(names: list[str] | None, embedded: bool) -> list[str]:

@@ -27,15 +27,29 @@ def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu")
         GeneratorError: no such name or file, or a file that holds something else.
         WeightsError: the zoo's weights are missing or corrupt, or the file is damaged since it was last read.
     """
-    from mgi.generators import GeneratorError, load_file  # imports PyTorch; listing and fetching do not need it
+    from mgi.generators import load_file  # imports PyTorch; listing and fetching do not need it
+
+    path = generator_path(name_or_path)
+    generator = load_file(path, device)
+    if str(name_or_path) not in generator_names():
+        require_as_before(path)  # after the reader has refused what is no checkpoint, however large
+    return generator
+
+
+def generator_path(name_or_path: str | Path) -> Path:
+    """The file of a generator of the zoo, fetched if need be, or of the user's own.
+
+    Raises:
+        GeneratorError: no such name or file.
+        WeightsError: the zoo's weights are missing or corrupt.
+    """
+    from mgi.generators import GeneratorError
 
     names = generator_names()
     if str(name_or_path) in names:
-        return load_file(install.path(str(name_or_path)), device)
+        return install.path(str(name_or_path))
     path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 - Path refuses an unknown ~user
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
         raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
-    generator = load_file(path, device)
-    require_as_before(path)  # after the reader has refused what is no checkpoint, however large
-    return generator
+    return path
