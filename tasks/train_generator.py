@@ -22,7 +22,7 @@ from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
 from mgi.training.evaluation import HeldOut
-from mgi.training.parents import start_of
+from mgi.training.parents import require_fit, start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
@@ -115,6 +115,7 @@ def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher:
         watcher.say(f"note: {len(bad)} images are left out, such as: {next(iter(bad.values()))}")
     if not store.exists:
         train, held_out = split(len(images))
+        _require_fit(request.config, len(train))
         store.create(
             {
                 "config": request.config.model_dump(mode="json"),
@@ -126,6 +127,16 @@ def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher:
                 "held_out": len(held_out),
             }
         )
+
+
+def _require_fit(config: TrainingConfig, images: int) -> None:
+    """Refuse what no training can begin with before there is one: the corrected command may use the same folder."""
+    if images < config.batch:
+        raise TrainingError(
+            f"{images} images do not fill a batch of {config.batch}; add more or use --set batch={max(2, images // 2)}"
+        )
+    if config.parent:
+        require_fit(config.parent, config.resolution, config.z_dim)
 
 
 def _check_same(header: dict[str, Any], request: TrainingRequest) -> None:

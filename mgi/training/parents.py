@@ -42,6 +42,25 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
         GeneratorError: the file is no checkpoint.
         mgi.weights.WeightsError: the zoo's weights are missing or corrupt.
     """
+    tensors, kept = _cut(name_or_path, resolution)
+    return with_image_head(kept, MobileStyleGAN(tensors).eval()), generator_sha256(name_or_path)
+
+
+def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:
+    """Refuse a parent that cannot be adapted to these sizes, in much less time than it takes to make a start.
+
+    Raises:
+        TrainingError, GeneratorError, mgi.weights.WeightsError: as `start_of`, or the parent has other codes.
+    """
+    _, kept = _cut(name_or_path, resolution)
+    if (numbers := kept["mapping.0.weight"].shape[1]) != z_dim:
+        raise TrainingError(
+            f"--from {name_or_path}: its codes have {numbers} numbers, expected {z_dim}; use --set z_dim={numbers}"
+        )
+
+
+def _cut(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """All tensors of a parent, and those of them up to a resolution."""
     path = parent_path(name_or_path)
     layout, tensors = checkpoint_tensors(path)
     if "synthesis.to_image.weight" not in tensors or "synthesis.conv0.affine.weight" not in tensors:
@@ -49,9 +68,8 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
             f"--from {name_or_path}: expected a MobileStyleGAN, found {layout.name}; only those are adapted"
         )
     try:
-        kept = cut(tensors, resolution)
+        return tensors, cut(tensors, resolution)
     except ValueError as error:
         raise TrainingError(f"--from {name_or_path}: {error}") from None
     except KeyError as error:
         raise GeneratorError(f"{path.name}: tensor {error} is missing; the checkpoint is damaged") from None
-    return with_image_head(kept, MobileStyleGAN(dict(tensors)).eval()), generator_sha256(name_or_path)

@@ -1,0 +1,115 @@
+"""`mgi train generator --from` as a user runs it: reproduced, stopped and continued, given wrong input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tiny_mobile import tiny_mobile_state
+from typer.testing import CliRunner
+
+from flows.cli import app
+from mgi.generators import load_file
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SMALL = ("--resolution", "32", "--set", "base_channels=16", "--set", "z_dim=8", "--set", "batch=4")
+QUICK = ("--set", "discriminator=residual", "--evaluate-every", "2", "--samples", "16", "--threads", "1")
+OPTIONS = (*SMALL, *QUICK, "--set", "head_start=4", "--licence", "CC0")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 pictures of soft colours."""
+    folder = tmp_path_factory.mktemp("images")
+    draw = np.random.default_rng(0)
+    for number in range(60):
+        coarse = Image.fromarray(draw.integers(0, 256, (3, 3, 3), dtype=np.uint8))
+        coarse.resize((40, 40), Image.Resampling.BICUBIC).save(folder / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("parent") / "parent.safetensors"
+    save_file(tiny_mobile_state(), path)
+    return path
+
+
+def train(*arguments: str | Path, check: int = 0) -> str:
+    """Run `mgi train generator` to its end; what it printed, on one line."""
+    threads = torch.get_num_threads()
+    result = CliRunner().invoke(app, ["train", "generator", *map(str, arguments)])
+    torch.set_num_threads(threads)
+    assert result.exit_code == check, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def state_of(model: Path) -> dict[str, bytes]:
+    files = [model / "generator.safetensors", model / "metrics.csv", model / "card.md", *(model / "samples").iterdir()]
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, parent: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four steps that nobody disturbed."""
+    model = tmp_path_factory.mktemp("whole") / "model"
+    text = train(images, "--from", parent, "--out", model, "--steps", "4", *OPTIONS)
+    assert f"cutting {parent} at 32 x 32" in text
+    return model
+
+
+def test_an_adapted_generator_is_one_of_its_parents_kind(whole: Path, parent: Path) -> None:
+    generator = load_file(whole / "generator.safetensors")
+    assert (generator.resolution, generator.z_dim, type(generator).__name__) == (32, 8, "MobileStyleGAN")
+    with safe_open(whole / "generator.safetensors", "pt") as file:
+        facts = file.metadata()
+    assert (facts["architecture"], facts["licence"]) == ("mobile-stylegan", "CC0")
+    card = " ".join((whole / "card.md").read_text().split())
+    header = json.loads((whole / "training.json").read_text())["config"]
+    assert f"--from {parent}" in card
+    assert header["parent_sha256"][:12] in card
+    assert "licence of that generator holds for this one, too" in card
+
+
+def test_a_short_run_is_reproduced_bit_for_bit(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:
+    """Stopped after two steps and continued, it ends with the bytes of the run that nobody stopped."""
+    arguments = (images, "--from", parent, "--out", tmp_path / "model")
+    train(*arguments, "--steps", "2", *OPTIONS)
+    train(*arguments, "--steps", "4", *OPTIONS, "--resume")
+    assert state_of(tmp_path / "model") == state_of(whole)
+
+
+def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:
+    before, other = state_of(whole), tmp_path / "other.safetensors"
+    state = tiny_mobile_state()
+    save_file(state | {"synthesis.input": 2 * state["synthesis.input"]}, other)
+    new, old = ("--out", tmp_path / "new"), ("--out", whole, "--resume")
+    table = [
+        ((parent, *new, *OPTIONS, "--resolution", "128"), 1, "it has 16, 32, 64, asked for 128; use one of those"),
+        (
+            (parent, *new, *OPTIONS, "--set", "z_dim=16"),
+            1,
+            "its codes have 8 numbers, expected 16; use --set z_dim=8",
+        ),
+        ((parent, *new, *OPTIONS, "--set", "batch=60"), 1, "54 images do not fill a batch of 60"),
+        ((parent, *new, *OPTIONS, "--set", "freeze=['nose']"), 2, "freeze"),
+        (("no-such-name", *new, *OPTIONS), 1, "expected a generator of the zoo"),
+        ((GOLDEN / "pggan_ganzoo.pth", *new, *OPTIONS), 1, "expected a MobileStyleGAN, found PGGAN"),
+        # What was adapted is another generator than its parent, and no run takes one for the other.
+        ((whole / "generator.safetensors", *new, *OPTIONS, "--resolution", "64"), 1, "it has 16, 32, asked for 64"),
+        ((whole / "generator.safetensors", *old, *OPTIONS, "--steps", "6"), 2, "was started with other settings"),
+        ((other, *old, *OPTIONS, "--steps", "6"), 2, "parent_sha256"),
+    ]
+    for (start, *rest), code, text in table:
+        found = train(images, "--from", start, *rest, check=code)
+        assert found.count("mgi: ") == 1
+        assert text in found
+    assert state_of(whole) == before
+    train(images, "--from", parent, *new, *OPTIONS, "--steps", "1")  # what was refused left nothing in the way
