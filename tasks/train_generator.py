@@ -32,6 +32,8 @@ CHECKPOINT_SECONDS = 120.0
 """At most this much work is lost by a kill."""
 GRID = 64
 """Samples in each grid."""
+TRUNCATED = 0.7
+"""Truncation of the second grid of an adapted generator."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,9 @@ def _evaluate(
 ) -> dict[str, float]:
     value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
-    grid = tile_grid(list(to_uint8(trainer.sample(z))))
-    write_png(store.folder / "samples" / f"{trainer.images_seen:09d}.png", grid)
+    for name, truncation in (("", 1.0), ("-truncated", TRUNCATED)) if trainer.config.parent else (("", 1.0),):
+        grid = tile_grid(list(to_uint8(trainer.sample(z, truncation=truncation))))
+        write_png(store.folder / "samples" / f"{trainer.images_seen:09d}{name}.png", grid)
     row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4)}
     row |= {
         name: round(getattr(losses, name), 4) for name in ("generator", "discriminator", "real_logit", "fake_logit")

@@ -22,6 +22,8 @@ COEFFICIENTS = 12
 """Wavelet coefficients per position of the last features: four per colour."""
 FITTED_ON = 64
 """Pictures of the parent that the image head is fitted to: 260,000 positions at 128 x 128 for 513 unknowns."""
+MEAN_OF = 1024
+"""Codes that the mean w is of."""
 FROZEN = ("mapping", "input", "stem", "depthwise", "styles", "pointwise")
 """What `freeze` can name. `input`: the constant; `stem`: the convolution at 4 x 4; `styles`: what reads w."""
 
@@ -42,14 +44,26 @@ class AdaptedGenerator(nn.Module):
         self.z_dim: int = layers[0].weight.shape[1]
         self.resolution: int = self.synthesis.input.shape[-1] * 2 ** (len(self.synthesis.blocks) + 1)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """z [B, D] ~ N(0, 1) -> images [B, 3, R, R], aimed at [-1, 1]."""
+    def forward(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """z [B, D] ~ N(0, 1) -> images [B, 3, R, R], aimed at [-1, 1].
+
+        Args:
+            truncation: share of a code's distance from the mean one that is kept; less is less varied and cleaner.
+        """
+        w = self.to_w(z)
+        if truncation != 1:
+            codes = torch.randn(MEAN_OF, self.z_dim, generator=torch.Generator().manual_seed(0))
+            w = torch.lerp(self.to_w(codes.to(z)).mean(0), w, truncation)
+        images: Tensor = self.synthesis(w)
+        return images
+
+    def to_w(self, z: Tensor) -> Tensor:
+        """z [B, D] -> w [B, D]."""
         with torch.autocast(z.device.type, enabled=False):  # w in 8 bits of mantissa is another w
             w = z * torch.rsqrt(z.square().mean(-1, keepdim=True) + 1e-8)
             for layer in self.mapping:
                 w = F.leaky_relu(layer(w), SLOPE)
-        images: Tensor = self.synthesis(w)
-        return images
+        return w
 
     def freeze(self, parts: Sequence[str], below: int = 0) -> None:
         """Stop the training of some parameters.

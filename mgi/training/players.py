@@ -12,6 +12,9 @@ from mgi.training.config import TrainingConfig
 from mgi.training.errors import TrainingError
 from mgi.training.networks import Convolution, PGGANGenerator
 
+_SMALLEST = 0.005
+"""Size that a tensor is taken to have at least; the smallest of MobileStyleGAN that are not 0 have 0.006."""
+
 
 def new_generator(
     config: TrainingConfig, channels: tuple[int, ...], start: Mapping[str, Tensor] | None
@@ -36,8 +39,10 @@ def new_generator(
 def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
     """Trainable parameters in groups with learning rates, for an optimiser whose own is `learning_rate`.
 
-    Equalised convolutions take that rate; heads on pretrained features `head_rate` times as much; an adapted generator
-    `generator_rate`, and `style_rate` times as much where it reads w.
+    Equalised convolutions take that rate; heads on pretrained features `head_rate` times as much; each tensor of an
+    adapted generator `generator_rate` times its size, and `style_rate` times as much where it reads w. Adam moves every
+    number by about its rate, whatever the gradient, and the parent's tensors differ in size by a factor of 700: with
+    one rate for all the smallest would be replaced within a hundred steps, and the largest would never move.
     """
     adapted = {
         f"{prefix}.{name}": parameter
@@ -48,13 +53,14 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
     equalised = [p for m in network.modules() if isinstance(m, Convolution) for p in m.parameters()]
     known = {id(parameter) for parameter in (*equalised, *adapted.values())}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    styles = [parameter for name, parameter in adapted.items() if ".affine." in name]
-    weights = [parameter for name, parameter in adapted.items() if ".affine." not in name]
-    groups = [
-        (equalised, config.learning_rate),
-        (others, config.learning_rate * config.head_rate),
-        (weights, config.generator_rate),
-        (styles, config.generator_rate * config.style_rate),
-    ]
+    groups = [(equalised, config.learning_rate), (others, config.learning_rate * config.head_rate)]
+    for name, parameter in adapted.items():
+        rate = config.generator_rate * (config.style_rate if ".affine." in name else 1.0)
+        groups.append(([parameter], rate * _size(parameter)))
     learn = [([parameter for parameter in group if parameter.requires_grad], rate) for group, rate in groups]
     return [{"params": group, "lr": rate} for group, rate in learn if group]
+
+
+def _size(parameter: Tensor) -> float:
+    """Root mean square of a parent's tensor; of one that is about 0, a size that lets it leave that."""
+    return max(float(parameter.detach().square().mean().sqrt()), _SMALLEST)

@@ -168,9 +168,10 @@ class Trainer:
         return Losses(numbers[0], numbers[1], numbers[2], numbers[3], r1)
 
     @torch.no_grad()
-    def sample(self, z: Tensor, batch: int = 64) -> Tensor:
-        """Images [B, 3, R, R] from the running average of the generator."""
-        return torch.cat([self.average(part.to(self.device)).float().cpu() for part in z.split(batch)])
+    def sample(self, z: Tensor, batch: int = 64, truncation: float = 1.0) -> Tensor:
+        """Images [B, 3, R, R] from the running average of the generator; only an adapted one can truncate."""
+        further = {} if truncation == 1 else {"truncation": truncation}
+        return torch.cat([self.average(part.to(self.device), **further).float().cpu() for part in z.split(batch)])
 
     def export(self, path: Path, card: dict[str, str]) -> None:
         """Write the running average as a generator that everything here loads; see `export_generator`."""

@@ -71,6 +71,8 @@ def test_an_adapted_generator_is_one_of_its_parents_kind(whole: Path, parent: Pa
     with safe_open(whole / "generator.safetensors", "pt") as file:
         facts = file.metadata()
     assert (facts["architecture"], facts["licence"]) == ("mobile-stylegan", "CC0")
+    grids = sorted(path.name for path in (whole / "samples").iterdir())
+    assert grids == ["000000008-truncated.png", "000000008.png", "000000016-truncated.png", "000000016.png"]
     card = " ".join((whole / "card.md").read_text().split())
     header = json.loads((whole / "training.json").read_text())["config"]
     assert f"--from {parent}" in card

@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "batch": 4,
     "discriminator": "residual",
     "freeze": ["mapping"],
+    "head_start": 0,
 }
 
 
@@ -51,6 +52,17 @@ def test_the_trainable_twin_equals_the_frozen_generator(parent: MobileStyleGAN) 
     assert set(twin.state_dict()) == set(state)
     assert (twin.z_dim, twin.resolution) == (8, 64)
     torch.testing.assert_close(twin(codes(3)), parent(codes(3)), rtol=1e-3, atol=1e-3)
+
+
+def test_truncation_goes_towards_the_mean_code(parent: MobileStyleGAN) -> None:
+    twin = AdaptedGenerator(tiny_mobile_state())
+    z = torch.randn(1024, 8, generator=torch.Generator().manual_seed(0))
+    mean = parent.to_w(z).mean(0)
+    found = twin(codes(2), truncation=0.5).detach()
+    expected = parent.synthesize((0.5 * (mean + parent.to_w(codes(2))))[:, None].expand(-1, parent.styles, -1))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    same = twin(codes(2), truncation=0.0).detach()
+    torch.testing.assert_close(same[0], same[1])
 
 
 def test_every_parameter_gets_a_gradient() -> None:
@@ -118,8 +130,25 @@ def test_what_is_frozen_stays(parts: tuple[str, ...], below: int, frozen: str, l
     assert not torch.equal(before[learns], after[learns])
 
 
+def test_every_tensor_moves_in_proportion_to_its_size() -> None:
+    """Adam's first step moves every number by the rate: the same fraction of each tensor, however small or large."""
+    config = TrainingConfig.adapting("tiny", "", **SMALL, generator_rate=1e-2, style_rate=0.5)
+    state = {name: tensor * (100 if "depthwise" in name else 1) for name, tensor in start().items()}
+    trainer = Trainer(config, start=state)
+    before = copy.deepcopy(trainer.generator.state_dict())
+    trainer.step(2 * torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1)
+    for name, rate in {
+        "blocks.1.conv2.depthwise": 1e-2,
+        "blocks.1.conv2.pointwise": 1e-2,
+        "conv0.affine.bias": 5e-3,
+    }.items():
+        old, new = (tensors[f"synthesis.{name}"] for tensors in (before, trainer.generator.state_dict()))
+        moved = (new - old).square().mean().sqrt() / old.square().mean().sqrt()
+        assert float(moved) == pytest.approx(rate, rel=0.1)
+
+
 def test_the_generator_waits_for_the_discriminators_head_start() -> None:
-    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL, head_start=8), start=start())
+    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL | {"head_start": 8}), start=start())
     images = 2 * torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1
     moved = []
     for _ in range(3):
