@@ -12,8 +12,15 @@ from mgi.config.base import Section
 from mgi.training.augment import OPERATIONS
 
 Frozen = Literal["mapping", "input", "stem", "depthwise", "styles", "pointwise"]
-ADAPTING: dict[str, Any] = {"reconstruction": 0.0, "projected_size": 128, "z_dim": 512, "head_start": 480}
-"""What is different if a parent is adapted: no encoder, whose codes would not be the parent's."""
+ADAPTING: dict[str, Any] = {
+    "reconstruction": 0.0,
+    "projected_size": 128,
+    "z_dim": 512,
+    "head_start": 480,
+    "blur_images": 4000.0,
+}
+"""What is different if a parent is adapted: no encoder, whose codes would not be the parent's, and a discriminator that
+learns first and sees detail last."""
 _ADDED = (
     "head_start",
     "blur_images",
@@ -81,7 +88,7 @@ class TrainingConfig(Section):
     """Parts of the parent that are kept, from mapping, input, stem, depthwise, styles, pointwise."""
     freeze_below: int = Field(0, ge=0)
     """Also keep all layers of the parent at fewer rows than this; 0: none."""
-    generator_rate: float = Field(1e-3, gt=0)
+    generator_rate: float = Field(2e-3, gt=0)
     """Learning rate of an adapted generator, as a multiple of each tensor's root mean square in the parent."""
     style_rate: float = Field(1.0, gt=0)
     """Learning rate of the layers that read w, as a multiple of generator_rate."""
