@@ -78,9 +78,14 @@ def one_line(error) -> str:
 
 def test_the_catalogue_is_complete():
     entries = {item.name: item for item in weights.entries()}
-    assert {"mobile-stylegan-ffhq", "vgg16-imagenet", "efficientnet-lite0", "mtcnn-faces", "kaokore"} == {
-        name for name, item in entries.items() if item.embedded
-    }
+    assert {
+        "mobile-stylegan-ffhq",
+        "vgg16-imagenet",
+        "efficientnet-lite0",
+        "mtcnn-faces",
+        "kaokore",
+        "kaokore-128",
+    } == {name for name, item in entries.items() if item.embedded}
     assert {"pggan-celebahq-1024", "stylegan-ffhq-1024", "stylegan2-ffhq-1024"} <= entries.keys()
     assert {"vgg19-imagenet", "inception-fid", "lpips-alex", "lpips-vgg", "lpips-squeeze"} <= entries.keys()
     scenes = {name: item for name, item in entries.items() if name.startswith("pggan-lsun-")}
