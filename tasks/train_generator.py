@@ -157,9 +157,10 @@ def _run(
         dist.barrier()  # the first process has decoded the images
     pixels = np.load(store.folder / "images.npy", mmap_mode="r")
     train, held_out = split(len(pixels))
-    trainer = Trainer(
-        request.config, device, rank, world, compile=device.type == "cuda", start=_start(request.config, watcher)
-    )
+    start = _start(request.config, watcher)
+    # An adaptation is over in minutes on a GPU; compiling takes as long, and was never run on one.
+    compile = device.type == "cuda" and start is None
+    trainer = Trainer(request.config, device, rank, world, compile, start)
     best = _load(store, trainer)
     if trainer.steps_done >= request.steps:
         return

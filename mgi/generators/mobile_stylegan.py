@@ -50,10 +50,11 @@ class MobileStyleGAN(WithNoise, nn.Module):
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
         try:
-            depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("mapping."))
+            depth = 1 + max((int(name.split(".")[1]) for name in state if name.startswith("mapping.")), default=0)
             self._mapping = [Affine(under(state, f"mapping.{i}")) for i in range(depth)]
             self.mapping = nn.ModuleList(self._mapping)
-            blocks = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("synthesis.blocks."))
+            numbers = (int(name.split(".")[2]) for name in state if name.startswith("synthesis.blocks."))
+            blocks = 1 + max(numbers, default=0)
             self.register_buffer("input", state["synthesis.input"])
             stem = under(state, "synthesis.conv0")
             self.stem_affine = Affine(under(stem, "affine"))
