@@ -204,11 +204,6 @@ def open_pool(
                 client.unsubscribe_topic(TOPIC)
 
 
-def _told_otherwise(record: logging.LogRecord) -> bool:
-    """False for Dask's own signal that a wait has ended."""
-    return not (record.exc_info and type(record.exc_info[1]).__name__ == "AllExit")
-
-
 @contextmanager
 def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Client]:
     import dask
@@ -219,9 +214,6 @@ def _client(workers: int, scheduler: str | None, gpus: list[str]) -> Iterator[Cl
     quiet = {"logging": {"distributed": "critical", "distributed.nanny": "critical"}}
     for name in ("distributed", "distributed.client", "distributed.nanny"):  # here; `quiet` is for the workers
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    # A client that closes while it gathers leaves a task that nobody asks; when that one is collected, asyncio prints
-    # its traceback, above the one line that says what happened.
-    logging.getLogger("asyncio").addFilter(_told_otherwise)
     patience = {"distributed.comm.timeouts.connect": f"{WORKER_WAIT}s", "distributed.scheduler.allowed-failures": 1}
     with dask.config.set(quiet | patience):
         if scheduler is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -75,13 +76,17 @@ class Watch:
     def result(self, future: Any) -> Any:
         """The result of a call that has ended. Raises what the call raised, and ClusterError as `next` does.
 
-        A worker that dies right after a call takes the result with it; then the call waits for another worker.
+        A worker that dies right after a call takes the result with it; then the call waits for another worker. The
+        result is asked for once and stays asked for between two looks: Dask leaves the parts of a question that runs
+        into a time limit behind, and asyncio prints a traceback for each when the client closes.
         """
+        loop = self._client.loop.asyncio_loop  # type: ignore[union-attr]  # Tornado's types do not tell of it
+        asked = asyncio.run_coroutine_threadsafe(self._client.gather(future, asynchronous=True), loop)
         while True:
             try:
-                return future.result(timeout=LOOK)
+                return asked.result(timeout=LOOK)
             except TimeoutError:
-                if future.status == "error":  # the call's own
+                if asked.done():  # the call's own
                     raise
                 self._look()
 

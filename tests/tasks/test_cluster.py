@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from runs import command, environment, make_inputs, mgi, results, translate_command
 
-from tasks.workers.cluster import ClusterError, Sequential, _connected, _told_otherwise, open_pool
+from tasks.workers.cluster import ClusterError, Sequential, _connected, open_pool
 from tasks.workers.sizing import default_workers, threads_per_worker
 
 
@@ -129,14 +128,3 @@ def test_both_ways_to_choose_workers_exclude_each_other(inputs: Path, tmp_path: 
     done = mgi(translate_command(inputs, tmp_path / "run", "--workers", "1", "--scheduler", "tcp://127.0.0.1:1"))
     assert done.returncode == 2
     assert mgi(command("resume", tmp_path / "run", "--workers", "some")).returncode == 2
-
-
-def test_an_abandoned_wait_prints_nothing() -> None:
-    from distributed.client import AllExit
-
-    def told(error: BaseException) -> bool:
-        info = (type(error), error, None)
-        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never retrieved", (), info)
-        return _told_otherwise(record)
-
-    assert not told(AllExit()) and told(ValueError("something else"))
