@@ -22,6 +22,9 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     generator = Path(config.generator)
     if config.generator not in generator_names() and generator.is_file():
         hashes[config.generator] = content_hashes([generator], generator)[0]
+    descriptor = Path(config.warp.descriptor_file).expanduser()
+    if config.warp.descriptor_file and descriptor.is_file():
+        hashes[config.warp.descriptor_file] = content_hashes([descriptor], descriptor)[0]
     mask = _mask(config)
     if mask is not None and mask.is_file():
         hashes[mask.name] = content_hashes([mask], mask)[0]
@@ -41,6 +44,11 @@ def require_own_files(config: RunConfig) -> None:
     if config.generator not in names and not generator.is_file():
         what = "is a folder, not a checkpoint" if generator.is_dir() else "does not exist"
         raise ConfigError(f"generator: {generator} {what}; give a checkpoint file or one of {', '.join(names)}")
+    descriptor = config.warp.descriptor_file
+    if descriptor and not Path(descriptor).expanduser().is_file():
+        raise ConfigError(
+            f"warp.descriptor_file: {descriptor} is no file; give one that `mgi train descriptor` made, or none"
+        )
     mask = _mask(config)
     if mask is not None and not mask.is_file():
         raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture; white means missing")

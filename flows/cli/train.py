@@ -1,4 +1,4 @@
-"""`mgi train`: a generator of your own."""
+"""`mgi train`: a generator of your own, and a descriptor of any."""
 
 from __future__ import annotations
 
@@ -88,6 +88,35 @@ def generator(
     return 0
 
 
+@train.command("descriptor", cls=Verb)
+@guarded
+def descriptor(
+    generator: Annotated[str, typer.Argument(help="A generator, by name or file.")],
+    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="The descriptor, FILE.safetensors.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of docs/warps.md, such as samples; may be repeated."
+        ),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+) -> int:
+    """Learn to read the features that GENERATOR would have at every place of a picture, from its own samples.
+
+    Warps match by them with `--set warp.descriptor=mixed --set warp.descriptor_file=FILE`. Needs no pictures.
+    """
+    from mgi.profiles import parse_value
+    from tasks.train_descriptor import train_descriptor
+    from tasks.workers.sizing import usable_cores
+
+    settings = {key: parse_value(text) for key, text in parse_assignments(assignments or []).items()}
+    with _shown(1) as watcher:
+        found = train_descriptor(generator, file, settings, threads or usable_cores(), watcher.learnt)
+    out.print(found, markup=False)
+    out.print(file, markup=False)
+    return 0
+
+
 def _config(parent: str, resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
     from pydantic import ValidationError
 
@@ -137,6 +166,13 @@ class _Bars:
             self._next_line = now + LINE_PERIOD
             left = (steps - step) * self.batch / rate
             self.say(f"step {step} of {steps}: {numbers}, about {left / 60:.0f} min to go")
+
+    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
+        self._show(phase, done, total, text)
+        now = time.monotonic()
+        if not err.is_terminal and now >= self._next_line:
+            self._next_line = now + LINE_PERIOD
+            self.say(f"{phase}: {done} of {total}, {text}")
 
     def say(self, text: str) -> None:
         self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)

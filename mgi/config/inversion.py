@@ -78,12 +78,20 @@ class Inversion(Section):
     """Step size of the tail's styles (style-based generators only), as a multiple of learning_rate."""
     tail: Literal["single", "per-layer"] = "per-layer"
     """One style for the whole tail, or one for each of its layers (style-based generators only)."""
+    tail_start: Literal["mean", "sample"] = "mean"
+    """Where the tail's styles start (style-based generators only): at the mean, or all at one random sample of the
+    generator's own. The finest ones hardly move, and the mean style has no texture."""
+    tail_spread: float = Field(0.7, gt=0, le=1)
+    """How far from the mean that sample is: 1 as the generator's own are, less for plainer ones (truncation)."""
     pixel_weight: float = Field(1.0, ge=0)
     """Weight of the L2 distance between down4(y) and the warp."""
     l1_weight: float = Field(0.0, ge=0)
     """Weight of the L1 distance between down4(y) and the warp."""
     pixel_range: Literal["signed", "unit"] = "signed"
     """Range of the pixels in both: signed: [-1, 1]; unit: [0, 1], where L2 is a quarter of that and L1 a half."""
+    confidence_weight: float = Field(0.0, ge=0, le=1)
+    """How much the warp's confidence weighs places in the distances to it: 0, all alike, as published; 1, a place
+    counts by its confidence alone. Needs warp.matching = dual."""
     pixel_floor: float = Field(0.0, ge=0)
     """L2 never counts as less than this, so coming closer gains nothing (PULSE's eps)."""
     perceptual_weight: float = Field(1.0, ge=0)
@@ -156,6 +164,15 @@ class Inversion(Section):
     def _lpips_is_whole(self) -> Inversion:
         if self.perceptual_norm == "lpips" and self.perceptual_backbone != "lpips-vgg":
             raise ValueError("perceptual_norm lpips needs perceptual_backbone lpips-vgg, whose layers it weighs")
+        return self
+
+    @model_validator(mode="after")
+    def _norms_that_weigh(self) -> Inversion:
+        if self.confidence_weight and self.perceptual_norm in ("unit", "lpips"):
+            raise ValueError(
+                "confidence_weight weighs places, which perceptual_norm = unit and lpips cannot: expected mganprior, "
+                f"relative or mse, found {self.perceptual_norm}"
+            )
         return self
 
     @model_validator(mode="after")

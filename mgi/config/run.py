@@ -22,7 +22,19 @@ INVERSION = "inversion"
 """`translator` of the methods whose settings are the section `inversion`."""
 
 
-LATER: dict[str, Any] = {"translator": INVERSION, "options": {}}
+LATER: dict[str, Any] = {
+    "translator": INVERSION,
+    "options": {},
+    "warp.descriptor": "vgg",
+    "warp.descriptor_file": "",
+    "warp.descriptor_share": 0.75,
+    "warp.matching": "rows",
+    "warp.position_weight": 0.0,
+    "warp.window": 0,
+    "inversion.confidence_weight": 0.0,
+    "inversion.tail_start": "mean",
+    "inversion.tail_spread": 0.7,
+}
 """Fields that came after 0.1.0, with their defaults."""
 
 
@@ -76,9 +88,12 @@ class RunConfig(Section):
 
     def warp_arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """What the stage warp keeps of a pair besides pictures: {name: (shape, dtype)}."""
-        if self.warp.method == "plain":
-            return {}
-        return {"oeft_loss": ((self.oeft.iterations, len(self.oeft.terms())), "float32")}
+        arrays: dict[str, tuple[tuple[int, ...], str]] = {}
+        if self.warp.judged:
+            arrays["confidence"] = ((self.warp.feature_size, self.warp.feature_size), "uint8")
+        if self.warp.method == "oeft":
+            arrays["oeft_loss"] = ((self.oeft.iterations, len(self.oeft.terms())), "float32")
+        return arrays
 
     def digest(self) -> str:
         """sha256 of the canonical JSON of this configuration.
@@ -88,6 +103,10 @@ class RunConfig(Section):
         """
         data = self.model_dump(mode="json")
         for name, default in LATER.items():
-            if data[name] == default:
-                del data[name]
+            *sections, key = name.split(".")
+            section = data
+            for part in sections:
+                section = section[part]
+            if section[key] == default:
+                del section[key]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

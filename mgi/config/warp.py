@@ -18,6 +18,10 @@ class Align(Section):
     """Detections below this probability do not count as a face."""
 
 
+LARGEST_DUAL = 96
+"""Rows and columns at which a matrix of all positions by all takes 340 MB."""
+
+
 class Warp(Section):
     """Dense correspondence and the warp of the exemplar (MGI equations 1-6)."""
 
@@ -43,6 +47,41 @@ class Warp(Section):
     colours: Literal["full", "pooled"] = "pooled"
     """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches
     of its pixels and blend them, which keeps the exemplar's detail inside each cell."""
+    descriptor: Literal["vgg", "generator", "mixed"] = "vgg"
+    """What is matched. vgg: `layers` of `backbone`, as published; generator: what the generator's own features would
+    be, read by a descriptor that was learnt from its samples (docs/warps.md); mixed: both."""
+    descriptor_file: str = ""
+    """A descriptor that `mgi train descriptor` made. Empty: the one that ships with the generator."""
+    descriptor_share: float = Field(0.75, gt=0, lt=1)
+    """Weight of the generator's features in `mixed`; VGG's is what is left."""
+    matching: Literal["rows", "dual"] = "rows"
+    """rows: equation 6, a softmax over the exemplar's positions; dual: its product with the softmax over the source's,
+    so that both sides must suit each other. Only `dual` finds out how far each match can be trusted."""
+    position_weight: float = Field(0.0, ge=0)
+    """dual only: what a match costs by the square of its distance, in units of M; the distance is in sides of the
+    picture. For pictures that are framed alike. 0: places do not count."""
+    window: int = Field(0, ge=0, le=64)
+    """dual only: candidates more than this many cells from the best one get no weight, so that colours of places far
+    apart are not mixed. 0: all count."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the warp comes with a confidence."""
+        return self.matching == "dual"
+
+    @model_validator(mode="after")
+    def _dual_only(self) -> Warp:
+        if self.matching == "rows" and (self.position_weight or self.window):
+            raise ValueError(
+                "expected matching = dual with position_weight or window above 0, found matching = rows with "
+                f"position_weight = {self.position_weight:g} and window = {self.window}"
+            )
+        if self.matching == "dual" and self.feature_size > LARGEST_DUAL:
+            raise ValueError(
+                f"matching = dual holds a matrix of all positions by all: expected a feature_size of at most "
+                f"{LARGEST_DUAL}, found {self.feature_size}"
+            )
+        return self
 
 
 OEFT_TERMS = ("contrastive", "perceptual", "contextual", "total")

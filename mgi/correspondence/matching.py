@@ -81,7 +81,7 @@ def soft_warp_reference(
     source_unit: Tensor, target_unit: Tensor, colours: Tensor, temperature: float, patch: int = 1
 ) -> Tensor:
     """Equation 6 as written, storing the N_S x N_T matrix; same arguments and result as `soft_warp`."""
-    source, target = (_neighbourhoods(unit, patch).flatten(2) for unit in (source_unit, target_unit))
+    source, target = (neighbourhoods(unit, patch).flatten(2) for unit in (source_unit, target_unit))
     matrix = source.transpose(1, 2) @ target
     weights = torch.softmax(temperature * matrix, dim=-1)
     warped = weights @ colours.flatten(2).transpose(1, 2)
@@ -143,7 +143,7 @@ def _soft_warp_patches(
     return torch.cat(parts, dim=1).transpose(1, 2).unflatten(2, (height, width))
 
 
-def _neighbourhoods(unit: Tensor, patch: int) -> Tensor:
+def neighbourhoods(unit: Tensor, patch: int) -> Tensor:
     """[B, C, H, W] -> [B, patch^2 C, H, W] whose products are means of products over a neighbourhood."""
     if patch == 1:
         return unit
@@ -167,11 +167,14 @@ def warp_exemplar(source: Tensor, exemplar: Tensor, backbone: Backbone, config: 
     """
     check_pictures(source, exemplar, config)
     with torch.no_grad():
-        source_unit, target_unit = (
-            unit_features(list(backbone(images, config.layers).values()), config.feature_size, config)
-            for images in (source, exemplar)
-        )
+        source_unit, target_unit = (plain_units(images, backbone, config) for images in (source, exemplar))
         return warp_by(source_unit, target_unit, exemplar, config)
+
+
+@torch.no_grad()
+def plain_units(images: Tensor, backbone: Backbone, config: Warp) -> Tensor:
+    """What is matched of pictures [B, 3, S, S] by the network as it is: [B, C, size, size]."""
+    return unit_features(list(backbone(images, config.layers).values()), config.feature_size, config)
 
 
 def check_pictures(source: Tensor, exemplar: Tensor, config: Warp) -> None:

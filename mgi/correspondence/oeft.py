@@ -22,7 +22,7 @@ from torch import Tensor
 from mgi.config import OEFT_TERMS, ConfigError, Oeft, Warp
 from mgi.correspondence.augment import geometric, photometric
 from mgi.correspondence.branches import Branches, Trunk
-from mgi.correspondence.matching import check_pictures, concatenated, unit_features, warp_by, warp_exemplar
+from mgi.correspondence.matching import check_pictures, concatenated, plain_units, unit_features, warp_by
 from mgi.correspondence.regularization import cycle
 from mgi.correspondence.style import Style
 from mgi.features import Backbone, Chain
@@ -115,10 +115,14 @@ class FineTuner:
     @torch.no_grad()
     def warp(self) -> Tensor:
         """The warp with the present weights, at full size: [B, 3, S, S]."""
+        return warp_by(*self.units(), self._exemplar, self._config)
+
+    @torch.no_grad()
+    def units(self) -> tuple[Tensor, Tensor]:
+        """What is matched with the present weights, of sources and exemplars: [B, C, size, size] each."""
         size = self._config.feature_size
-        source_unit = self._unit(self._net.features(self._net.trunk(self._source), "source"), size)
-        target_unit = self._unit(self._net.features(self._net.trunk(self._exemplar), "exemplar"), size)
-        return warp_by(source_unit, target_unit, self._exemplar, self._config)
+        source = self._unit(self._net.features(self._net.trunk(self._source), "source"), size)
+        return source, self._unit(self._net.features(self._net.trunk(self._exemplar), "exemplar"), size)
 
     def _views(self) -> tuple[Trunk, Trunk, Tensor, dict[str, Tensor]]:
         """Frozen features of source and exemplar, the exemplars and their style; augmented views come last."""
@@ -179,11 +183,13 @@ class FineTuner:
 class FineTunedWarp:
     """What is kept after fine-tuning some pairs.
 
-    `warp` [B, 3, S, S] in [-1, 1]; `losses` [B, iterations, T], float32 on the CPU: `Oeft.terms` per iteration, NaN
+    `warp` [B, 3, S, S] in [-1, 1] by equation 6; `units`: what was matched, of sources and exemplars, [B, C, h, w]
+    each; `losses` [B, iterations, T], float32 on the CPU: `Oeft.terms` per iteration, NaN
     after the loss stopped being finite; `how`: `FINE_TUNED`, `RESTARTED` or `PLAIN` per pair; `seconds` for all pairs.
     """
 
     warp: Tensor
+    units: tuple[Tensor, Tensor]
     losses: Tensor
     how: list[str]
     seconds: float
@@ -209,6 +215,7 @@ def fine_tuned_warp(
     warp, good = source.new_empty(source.shape), torch.zeros(len(source), dtype=torch.bool)
     losses = torch.full((len(source), settings.iterations, len(settings.terms())), float("nan"))
     how = [PLAIN] * len(source)
+    units: list[list[Tensor]] = [[] for _ in how]
     for attempt, factor in ((FINE_TUNED, 1.0), (RESTARTED, RESTART)):
         left = [i for i in everything if not good[i]]
         if not left:
@@ -217,11 +224,15 @@ def fine_tuned_warp(
             source[left], exemplar[left], backbone, config, settings, [seeds[i] for i in left], factor * rate, style
         )
         warp[left], losses[left], good[left] = _run(tuner, settings.iterations, progress)
+        for i, *each in zip(left, *(unit.split(1) for unit in tuner.units()), strict=True):
+            units[i] = each
         how = [attempt if i in left and good[i] else how[i] for i in everything]
-    failed = [i for i in everything if not good[i]]
-    if failed:
-        warp[failed] = warp_exemplar(source[failed], exemplar[failed], backbone, config)
-    return FineTunedWarp(warp, losses, how, time.perf_counter() - began)
+    for i in everything:
+        if not good[i]:
+            units[i] = [plain_units(images[i : i + 1], backbone, config) for images in (source, exemplar)]
+            warp[i : i + 1] = warp_by(units[i][0], units[i][1], exemplar[i : i + 1], config)
+    matched = torch.cat([unit[0] for unit in units]), torch.cat([unit[1] for unit in units])
+    return FineTunedWarp(warp, matched, losses, how, time.perf_counter() - began)
 
 
 def _run(

@@ -1,4 +1,8 @@
-"""The warp that a configuration asks for, plain or fine-tuned, and the record of how it was made."""
+"""The warp that a configuration asks for, and the record of how it was made.
+
+What is matched: a network as it is or fine-tuned on the pair (OEFT), the generator's own features, or both. How: along
+rows of M (equation 6), or in both directions at once, which also says how far each match can be trusted.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.config import ConfigError, RunConfig
-from mgi.correspondence.matching import warp_exemplar
+from mgi.config import ConfigError, RunConfig, Warp
+from mgi.correspondence.dense import Match, match
+from mgi.correspondence.matching import (
+    blend_cells,
+    check_pictures,
+    normalise,
+    overlapping_cells,
+    plain_units,
+    warp_by,
+)
 from mgi.correspondence.oeft import fine_tuned_warp
 from mgi.features import Backbone, Chain
+from mgi.images import resize
 
 
 @dataclass(frozen=True)
@@ -31,23 +46,70 @@ def warp_pair(
     seed: int,
     progress: Callable[[int, int, float], None] | None = None,
     style: Backbone | None = None,
+    descriptor: Backbone | None = None,
 ) -> PairWarp:
-    """Warp one pair, both [1, 3, S, S] in [-1, 1], as `config.warp.method` says.
+    """Warp one pair, both [1, 3, S, S] in [-1, 1], as `config.warp` says.
 
     Args:
         seed: for everything random in the fine-tuning; nothing is random in the plain warp.
         style: the network that `config.oeft.style_backbone` names, if it names one.
+        descriptor: reads the generator's features, where `config.warp.descriptor` asks for them.
 
     Raises:
         ValueError: pictures of another size than the configuration's. ConfigError: OEFT of a network that cannot be
             fine-tuned.
     """
-    if config.warp.method == "plain":
-        return PairWarp(warp_exemplar(source, exemplar, backbone, config.warp), {"warp_method": "plain"})
-    if not isinstance(backbone, Chain):
-        raise ConfigError(
-            f"warp.method = oeft fine-tunes a VGG or a ResNet, found {backbone.name}; use another warp.backbone"
-        )
-    found = fine_tuned_warp(source, exemplar, backbone, config.warp, config.oeft, [seed], progress, style)
-    info: dict[str, float | str] = {"warp_method": found.how[0], "oeft_seconds": found.seconds}
-    return PairWarp(found.warp, info, {"oeft_loss": found.losses[0].numpy()})
+    warp = config.warp
+    check_pictures(source, exemplar, warp)
+    info: dict[str, float | str] = {"warp_method": "plain"}
+    arrays: dict[str, np.ndarray] = {}
+    if warp.method == "oeft":
+        if not isinstance(backbone, Chain):
+            raise ConfigError(
+                f"warp.method = oeft fine-tunes a VGG or a ResNet, found {backbone.name}; use another warp.backbone"
+            )
+        found = fine_tuned_warp(source, exemplar, backbone, warp, config.oeft, [seed], progress, style)
+        info = {"warp_method": found.how[0], "oeft_seconds": found.seconds}
+        arrays["oeft_loss"] = found.losses[0].numpy()
+        if not warp.judged and warp.descriptor == "vgg":
+            return PairWarp(found.warp, info, arrays)
+        units: list[Tensor] = list(found.units)
+    elif warp.descriptor == "generator":
+        units = []
+    else:
+        units = [plain_units(images, backbone, warp) for images in (source, exemplar)]
+    with torch.no_grad():
+        source_unit, target_unit = _described(units, [source, exemplar], warp, descriptor)
+        if not warp.judged:
+            return PairWarp(warp_by(source_unit, target_unit, exemplar, warp), info, arrays)
+        judged = match(source_unit, target_unit, warp.temperature, warp.patch, True, warp.position_weight, warp.window)
+        info["matched_share"] = float(judged.matched_share[0])
+        arrays["confidence"] = (judged.confidence[0, 0] * 255).round().byte().cpu().numpy()
+        return PairWarp(_coloured(judged, exemplar, warp), info, arrays)
+
+
+def _described(
+    units: list[Tensor], images: list[Tensor], config: Warp, descriptor: Backbone | None
+) -> tuple[Tensor, Tensor]:
+    """What is matched, with the generator's features where they are asked for."""
+    if config.descriptor == "vgg":
+        return units[0], units[1]
+    if descriptor is None:
+        raise ConfigError(f"warp.descriptor = {config.descriptor} needs a descriptor, found none; pass it")
+    size = config.feature_size
+    own = [normalise(resize(descriptor(image, descriptor.layers)["generator"], size)) for image in images]
+    if config.descriptor == "generator":
+        return own[0], own[1]
+    share = config.descriptor_share  # products of the joined features are weighted means of both products
+    joined = [
+        torch.cat([unit * (1 - share) ** 0.5, described * share**0.5], dim=1)
+        for unit, described in zip(units, own, strict=True)
+    ]
+    return F.normalize(joined[0], dim=1), F.normalize(joined[1], dim=1)
+
+
+def _coloured(judged: Match, exemplar: Tensor, config: Warp) -> Tensor:
+    size, image_size = config.feature_size, exemplar.shape[-1]
+    if config.colours == "pooled":
+        return resize(judged.colours(resize(exemplar, size, "area")), image_size)
+    return blend_cells(judged.colours(overlapping_cells(exemplar, size)), image_size)

@@ -11,6 +11,7 @@ from torch import Tensor
 from mgi.config import Inversion
 from mgi.degradations import Degradation
 from mgi.features import Backbone
+from mgi.images import resize
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces.noise import noise_groups
 from mgi.losses import geodesic_cross, l1, l2, noise_autocorrelation, perceptual
@@ -29,6 +30,8 @@ class Objective:
         backbone: the perceptual network; None if perceptual_weight is 0.
         degradation: the operator that made the observations; None: none.
         points: the rows [rows, D] of a lane that the geodesic loss compares; None: its codes.
+        weights: how much places count, [P, 1, g, g] with a mean of 1; None: all alike. A place's weight multiplies its
+            squared or absolute differences, of pixels and of features.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Objective:
         backbone: Backbone | None,
         degradation: Degradation | None = None,
         points: Callable[[Latents], Tensor] | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.settings = settings
         self._points = points or _codes
@@ -45,9 +49,14 @@ class Objective:
         self._largest = targets.shape[-1]
         self._targets = {self._largest: targets}
         self._features: dict[int, dict[str, Tensor]] = {}
+        self._weights = {} if weights is None else {weights.shape[-1]: weights}
 
     def __call__(
-        self, images: Tensor, lanes: Sequence[Latents], pictures: Sequence[int] | None = None
+        self,
+        images: Tensor,
+        lanes: Sequence[Latents],
+        pictures: Sequence[int] | None = None,
+        anchors: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss [B] and its parts by name, each [B].
 
@@ -55,6 +64,7 @@ class Objective:
             images: [B, 3, s, s]; s divides S, or S divides s.
             lanes: what they are the images of.
             pictures: for each image, the row of its target; None: image i belongs to target i.
+            anchors: where the prior pulls each lane's tail to; None: to the mean.
         """
         s = self.settings
         rows = self._rows(pictures, len(images))
@@ -63,16 +73,20 @@ class Objective:
         images = _reduce(images, min(self._largest, images.shape[-1]))
         target = self._pick(self._target(images.shape[-1]), rows)
         unit = s.pixel_range == "unit"
-        parts = {"l2": (l2(images, target) * (0.25 if unit else 1.0)).clamp(min=s.pixel_floor)}
+        parts = {
+            "l2": (l2(*self._weighed(images, target, rows, 0.5)) * (0.25 if unit else 1.0)).clamp(min=s.pixel_floor)
+        }
         loss = s.pixel_weight * parts["l2"]
         if s.l1_weight:
-            parts["l1"] = l1(images, target) * (0.5 if unit else 1.0)
+            parts["l1"] = l1(*self._weighed(images, target, rows, 1.0)) * (0.5 if unit else 1.0)
             loss = loss + s.l1_weight * parts["l1"]
         if s.perceptual_weight and self._backbone is not None:
             parts["perceptual"] = self.perceptual(images, rows)
             loss = loss + s.perceptual_weight * parts["perceptual"]
         if s.prior_weight:
-            parts["prior"] = torch.stack([_mean_square(latents) for latents in lanes])
+            towards = anchors or [None] * len(lanes)
+            both = zip(lanes, towards, strict=True)
+            parts["prior"] = torch.stack([_mean_square(latents, anchor) for latents, anchor in both])
             loss = loss + s.prior_weight * parts["prior"]
         if s.geodesic_weight:
             parts["geodesic"] = torch.stack([geodesic_cross(self._points(latents)) for latents in lanes])
@@ -94,8 +108,22 @@ class Objective:
             self._features[key] = {name: torch.cat([found[name] for found in each]) for name in each[0]}
         rows = self._rows(pictures, len(images))
         target_features = {name: self._pick(feature, rows) for name, feature in self._features[key].items()}
+        if self._weights:
+            power = 0.5 if s.perceptual_norm == "mse" else 1.0  # the others are sums of absolute differences
+            both = {name: self._weighed(x, target_features[name], rows, power) for name, x in features.items()}
+            features, target_features = ({name: pair[side] for name, pair in both.items()} for side in (0, 1))
         heads = getattr(self._backbone, "heads", None)
         return perceptual(features, target_features, s.perceptual_norm, self._backbone.unit, heads)
+
+    def _weighed(self, x: Tensor, y: Tensor, rows: list[int] | None, power: float) -> tuple[Tensor, Tensor]:
+        """Both times the places' weights to a power, so that distances of differences come out weighted."""
+        if not self._weights:
+            return x, y
+        size = x.shape[-1]
+        if size not in self._weights:
+            self._weights[size] = resize(next(iter(self._weights.values())), size)
+        weights = self._pick(self._weights[size], rows) ** power
+        return x * weights, y * weights
 
     def _seen(self, images: Tensor) -> Tensor:
         """Images at the size that the feature network gets."""
@@ -129,9 +157,16 @@ def _codes(latents: Latents) -> Tensor:
     return latents["codes"]
 
 
-def _mean_square(latents: Latents) -> Tensor:
-    """Of codes and tail together, in units of the prior: 1 for samples of the generator."""
-    squares = [latents[name].square().mean(1) for name in ("codes", "tail") if name in latents]
+def _mean_square(latents: Latents, anchor: Tensor | None = None) -> Tensor:
+    """Of codes and tail together, in units of the prior: 1 for samples of the generator.
+
+    Args:
+        anchor: where the tail is pulled to, as `latents["tail"]`; None: the mean.
+    """
+    squares = [latents["codes"].square().mean(1)] if "codes" in latents else []
+    if "tail" in latents:
+        tail = latents["tail"] if anchor is None else latents["tail"] - anchor
+        squares.append(tail.square().mean(1))
     return torch.cat(squares).mean()
 
 

@@ -59,13 +59,17 @@ class LaneState:
     mark: tuple[float, int] = (math.inf, 0)
     """Loss and step of the last improvement that counts."""
 
+    anchor: Tensor | None = field(init=False)
+    """Where its tail started."""
+
     def __post_init__(self) -> None:
-        self.best = detached(self.latents)
+        self.start_at(self.latents)
 
     def start_at(self, latents: Latents) -> None:
         """Start from other latents; only before the first step."""
         assert not self.losses
         self.latents, self.best = latents, detached(latents)
+        self.anchor = self.best.get("tail")
 
     @property
     def active(self) -> bool:
@@ -156,7 +160,8 @@ class Solver:
         try:
             latents = [self._disturbed(lane, step) for lane in lanes]
             images = self._images(latents, layer, self.down, coarse=coarse)
-            loss, _ = self.objective(images, latents, [lane.picture for lane in lanes])
+            anchors = None if self.settings.tail_start == "mean" else [lane.anchor for lane in lanes]
+            loss, _ = self.objective(images, latents, [lane.picture for lane in lanes], anchors)
             loss.sum().backward()
             return [float(value) for value in loss.detach().cpu()]
         except torch.OutOfMemoryError:

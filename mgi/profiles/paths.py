@@ -27,6 +27,8 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
         return whole_generator(value, folder)
     if key == "selection.domain" and value != GENERATOR:
         return os.path.realpath(_joined(value, folder))
+    if key == "warp.descriptor_file" and value:
+        return _whole_file(value, folder)
     if key == "inversion.degradation" and value.startswith(MASK) and value != MASK:
         return MASK + _whole_file(value.removeprefix(MASK), folder)
     return value

@@ -114,6 +114,7 @@ class Lane:
     """One hypothesis on one pair: the warp (or observed picture) uint8 [S,S,3] to reach and the seed of its start.
 
     `truth` is the whole picture if `warp` was degraded, `observation_seed` the seed that drew the degradation.
+    `confidence` uint8 [G,G] says how far the warp can be trusted, if that is known.
     """
 
     pair_id: str
@@ -122,6 +123,7 @@ class Lane:
     seed: int
     truth: np.ndarray | None = None
     observation_seed: int = 0
+    confidence: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import numpy as np
 
 from mgi.config import RunConfig
 from mgi.features import Backbone, load_backbone
+from mgi.features.descriptor import Descriptor
 from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result, Warped
+from mgi.translators.descriptors import load_descriptor
 from mgi.translators.needs import warp_networks
 from mgi.translators.registry import Method
 from mgi.translators.warping import warp_pictures
@@ -28,6 +30,8 @@ class ExemplarWarp:
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
         self._networks: dict[str, Backbone] = {}
+        self._descriptor: Descriptor | None = None
+        self._described = False
 
     @property
     def picture_size(self) -> int:
@@ -36,7 +40,12 @@ class ExemplarWarp:
 
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
         """MGI equations 1-6."""
-        return warp_pictures(self.config, self._network, self._device, source, exemplar, seed, progress)
+        if not self._described:
+            self._descriptor = load_descriptor(self.config, self._network, self._device)
+            self._described = True
+        return warp_pictures(
+            self.config, self._network, self._descriptor, self._device, source, exemplar, seed, progress
+        )
 
     def translate(
         self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None

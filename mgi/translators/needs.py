@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from mgi.config import RunConfig
+from mgi.translators.descriptors import descriptor_name
 
 MEASURED_BY = "vgg16-imagenet"
 """The network that measures every lane (metric `vgg`), whatever it was optimised under."""
+
+READS = "vgg16-imagenet"
+"""The network that descriptors read."""
 
 LANE_METRICS = ("l2", "vgg")
 """Metrics between a hypothesis and its target, `_before` and `_after` its optimisation."""
@@ -16,7 +20,11 @@ Roles = list[tuple[str, str]]
 
 def warp_networks(config: RunConfig) -> Roles:
     """Networks of the warp, fine-tuned or not."""
-    roles: Roles = [("warp", config.warp.backbone)]
+    roles: Roles = []
+    if config.warp.descriptor != "generator":
+        roles.append(("warp", config.warp.backbone))
+    if name := descriptor_name(config):
+        roles += [("warp", READS), ("matching", name)]
     if config.warp.method == "oeft" and config.oeft.style_backbone != "warp":
         roles.append(("style of OEFT", config.oeft.style_backbone))
     return roles

@@ -10,13 +10,16 @@ import numpy as np
 from mgi.config import RunConfig
 from mgi.correspondence.warping import warp_pair
 from mgi.features import Backbone
+from mgi.features.descriptor import Descriptor
 from mgi.images import to_float, to_uint8
 from mgi.translators.base import Progress, Warped
+from mgi.translators.needs import READS
 
 
 def warp_pictures(
     config: RunConfig,
     networks: Callable[[str], Backbone],
+    descriptor: Descriptor | None,
     device: str,
     source: np.ndarray,
     exemplar: np.ndarray,
@@ -27,6 +30,7 @@ def warp_pictures(
 
     Args:
         networks: the feature network of a name, loaded once.
+        descriptor: the one that the configuration asks for.
         source, exemplar: uint8 [S, S, 3].
         seed: the pair's, of everything random in the fine-tuning.
     """
@@ -35,11 +39,12 @@ def warp_pictures(
     found = warp_pair(
         to_float(source, device),
         to_float(exemplar, device),
-        networks(config.warp.backbone),
+        networks(READS if config.warp.descriptor == "generator" else config.warp.backbone),
         config,
         seed,
         progress,
         networks(style) if own else None,
+        descriptor,
     )
     info: dict[str, float | str] = {**found.info, "seconds": time.perf_counter() - start}
     return Warped(to_uint8(found.warp)[0], info, found.arrays)

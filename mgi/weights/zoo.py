@@ -31,7 +31,7 @@ class Entry:
 
     name: str
     title: str
-    kind: Literal["generator", "features", "detector", "metric"]
+    kind: Literal["generator", "features", "detector", "metric", "descriptor"]
     embedded: bool
     source: str
     file: str

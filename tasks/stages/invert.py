@@ -12,6 +12,7 @@ from storage.unit_keys import key_of
 from tasks.report.preview import write_preview
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.warp import ARRAYS as WARP_ARRAYS
+from tasks.stages.warp import confidence_of
 from tasks.unit import (
     INVERT,
     WARP,
@@ -142,8 +143,10 @@ def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
 
     seen = picture(run.store, pair, "warp")
     truth = picture(run.store, pair, "source") if run.config.degrades else None
+    confidence = confidence_of(run, pair)
+    drawn = observation_seed(run.seed, pair)
     return [
-        Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, observation_seed(run.seed, pair))
+        Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, drawn, confidence)
         for hypothesis in hypotheses
     ]
 

@@ -13,7 +13,8 @@ from tasks.workers.heartbeat import Heartbeat
 ARRAYS = ("source", "exemplar", "warp")
 """Arrays `warp/<name>` [P,S,S,3] uint8 of the store: both inputs as aligned and resized, and the warp. Where pictures
 are inverted as they are: the picture, the picture again, and what is observed of it. Fine-tuned pairs also keep
-`warp/oeft_loss` [P,iterations,4] float32."""
+`warp/oeft_loss` [P,iterations,4] float32, and pairs matched in both directions `warp/confidence` [P,G,G] uint8, which
+is 255 where a match leads there and back."""
 
 
 def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
@@ -28,6 +29,17 @@ def warp_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
         One outcome; failed when an image cannot be used or the method refuses the pair.
     """
     return from_files(job, WARP, pair_id, preview, _warp)
+
+
+def confidence_of(run: OpenRun, pair_id: str) -> np.ndarray | None:
+    """How far a pair's warp can be trusted, uint8 [G,G]; None where that is not known.
+
+    Raises:
+        storage.run_store.StoreCorrupt: it was damaged since.
+    """
+    if run.config.task == "invert" or not run.config.warp.judged:
+        return None
+    return run.store.value(WARP, pair_id, "warp/confidence")
 
 
 def _warp(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:

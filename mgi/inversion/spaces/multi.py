@@ -20,6 +20,9 @@ from mgi.inversion.spaces.base import draw, require_styles
 from mgi.inversion.spaces.noise import NoiseMaps
 from mgi.pairs import Hypothesis
 
+TAIL_SEED = 0x7A11
+"""Makes another sample of a lane's seed than its codes are."""
+
 
 class MultiCode:
     """Codes [N, D] and channel importance alpha [N, C] below L; styles [T, D] for the tail if there are styles.
@@ -54,16 +57,22 @@ class MultiCode:
         return groups | self.noise.shapes(layer)
 
     def start(self, hypothesis: Hypothesis, seed: int, device: str = "cpu") -> Latents:
-        """Random codes (or near the mean), alpha at 1/N or 1, the tail at the mean style."""
+        """Random codes (or near the mean), alpha at 1/N or 1, the tail at the mean style or at a sample's."""
         shapes, settings = self.shapes(hypothesis), self.settings
         codes = draw(*shapes["codes"], seed) * (1.0 if settings.start == "random" else settings.jitter)
         alpha = torch.full(shapes["alpha"], 1 / hypothesis.num_codes if settings.alpha_start == "1/N" else 1.0)
         return {
             "codes": codes.to(device),
             "alpha": alpha.to(device),
-            "tail": torch.zeros(shapes["tail"], device=device),
+            "tail": self._tail(shapes["tail"], seed).to(device),
             **self.noise.start(seed, hypothesis.composing_layer, device),
         }
+
+    def _tail(self, shape: tuple[int, int], seed: int) -> Tensor:
+        if self.settings.tail_start == "mean" or not shape[0]:
+            return torch.zeros(shape)
+        one = draw(1, shape[1], seed ^ TAIL_SEED) * self.settings.tail_spread
+        return one.expand(shape).clone()
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
         """Compose, then render the tail; noise of the layers below the composition is the stored one."""

@@ -7,12 +7,14 @@ import copy
 import torch
 from torch import Tensor
 
-from mgi.config import RunConfig
+from mgi.config import RunConfig, Warp
 from mgi.features import Backbone, Precision, load_backbone
+from mgi.features.descriptor import Descriptor
 from mgi.generators import Generator
 from mgi.images import down as average
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces import Space
+from mgi.translators.descriptors import load_descriptor
 from mgi.translators.inversion.comparison import Comparison, working_size
 from mgi.translators.inversion.generator import prepared_generator, space_of
 
@@ -45,12 +47,20 @@ class Engine:
         self.compare = Comparison.of(config, self.generator.resolution, device)
         self.lanes_at_once = max(1, batch_pixels(device) // self.generator.resolution**2)
         self.space: Space = space_of(self.generator, config, device)
+        self._descriptors: dict[Warp, Descriptor | None] = {}
 
     def with_config(self, config: RunConfig) -> Engine:
         """The same networks and sizes with other search settings."""
         other = copy.copy(self)
         other.config = config
         return other
+
+    def descriptor(self) -> Descriptor | None:
+        """The descriptor that the warp asks for, loaded once."""
+        warp = self.config.warp
+        if warp not in self._descriptors:
+            self._descriptors[warp] = load_descriptor(self.config, self.metric_network, self.device)
+        return self._descriptors[warp]
 
     def backbone(self, name: str) -> Backbone:
         """A feature network of the zoo in the configured precision, loaded once."""

@@ -51,6 +51,8 @@ class Targets:
         self.observer: Degradation = engine.compare.observer(seeds)
         self.operator: Degradation = engine.compare.operator(seeds)
         self._network = engine.metric_network(NETWORK)
+        found = [self._first[p].confidence for p in self.pictures]
+        self.weights = _weights(found, engine.config.inversion.confidence_weight, engine.device)
 
     def place(self, lane: Lane) -> int:
         """The lane's row among the pictures."""
@@ -113,11 +115,20 @@ def _solver(engine: Engine, targets: Targets) -> Solver:
     if settings.compile:
         backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
     reduced = targets.operator.shrink(targets.target)
-    objective = Objective(reduced, settings, backbone, targets.operator, space.points)
+    objective = Objective(reduced, settings, backbone, targets.operator, space.points, targets.weights)
     down = engine.generator.resolution // engine.compare.images
     # On a CPU a lane comes out the same whichever other pairs are in its call; on a GPU shared passes are the speed.
     share = engine.device != "cpu"
     return Solver(space, objective, settings, down, engine.lanes_at_once, images, share)
+
+
+def _weights(found: list[np.ndarray | None], weight: float, device: str) -> Tensor | None:
+    """How much places count, [P, 1, G, G] with a mean of 1; None if they count alike."""
+    if not weight or any(confidence is None for confidence in found):
+        return None
+    confidence = torch.from_numpy(np.stack([c for c in found if c is not None])).float()[:, None] / 255
+    weights = 1 - weight + weight * confidence
+    return (weights / weights.mean((2, 3), keepdim=True).clamp(min=1e-3)).to(device)
 
 
 def _ranking(engine: Engine, judge: Judge) -> Callable[[Sequence[LaneState]], list[float]]:

@@ -85,7 +85,8 @@ class InversionTranslator:
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
         """Equations 1-6, fine-tuned on the pair first if `warp.method` says so (OEFT)."""
         engine = self.engine
-        return warp_pictures(self.config, engine.backbone, engine.device, source, exemplar, seed, progress)
+        described = engine.descriptor()
+        return warp_pictures(self.config, engine.backbone, described, engine.device, source, exemplar, seed, progress)
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
         """A picture as it looks after the degradation."""

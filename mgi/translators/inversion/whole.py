@@ -26,10 +26,11 @@ def translate_whole(
         TranslatorError: every hypothesis failed.
     """
     config = translator.config
+    confidence = warped.arrays.get("confidence")
     truth = exemplar if config.degrades else None
     results: dict[Hypothesis, LaneResult] = {}
     for group in translator.groups:
-        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed) for h in group]
+        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed, confidence) for h in group]
         results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
     good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
     if not good:

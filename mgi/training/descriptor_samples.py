@@ -1,0 +1,116 @@
+"""What a descriptor is learnt from: samples of a generator, with the generator's features under each picture.
+
+What a match must not depend on is varied between the two: in most samples the styles of the finer layers are another
+face's (same structure, other colours), and colours, grey, and the geometry change at random.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.correspondence.augment import affine_matrices, photometric
+from mgi.features import Backbone
+from mgi.features.descriptor import GRID, PICTURE, seen, unit_pyramid
+from mgi.generators import Generator, is_styled
+from mgi.images import down, resize
+from mgi.training.errors import TrainingError
+
+ROWS = (16, 32, 64)
+"""The generator's features are taken at these rows, after the last layer that has them."""
+READ_LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_3")
+"""Layers of the backbone."""
+
+
+class Samples:
+    """Pictures of a generator with its features.
+
+    Args:
+        generator: any; one without styles has no style mixing.
+        backbone: reads the pictures.
+        varied: mix styles, and change colours and geometry.
+    """
+
+    def __init__(self, generator: Generator, backbone: Backbone, varied: bool = True) -> None:
+        self.generator, self._backbone, self._varied = generator, backbone, varied
+        self.layers = feature_layers(generator)
+        self._device = next(iter(generator.state_dict().values())).device
+
+    def __call__(self, seed: int) -> tuple[Tensor, Tensor]:
+        """One sample: (backbone's unit features [1, C, 64, 64], the generator's [1, D, 64, 64])."""
+        random = torch.Generator().manual_seed(seed)
+        picture, target = self.picture(random)
+        if self._varied:
+            picture, target = self._changed(picture, target, random)
+        features = self._backbone(picture, READ_LAYERS)
+        return unit_pyramid(list(features.values())), target
+
+    def picture(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Picture [1, 3, 256, 256] in [-1, 1] and features, from `random` alone."""
+        g = self.generator
+        z = torch.randn(2, g.z_dim, generator=random).to(self._device)
+        truncation, choice = (float(x) for x in torch.rand(2, generator=random))
+        factor = max(1, g.resolution // PICTURE)
+        if not is_styled(g):
+            target = unit_layers([g.head(z[:1], layer) for layer in self.layers])
+            return seen(down(g(z[:1]), factor)).clamp(-1, 1), target
+        w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)  # type: ignore[attr-defined]
+        target = unit_layers([g.head(w[:1], layer) for layer in self.layers])
+        shown = w[:1].clone()
+        if self._varied and choice < 0.6:  # another's styles from one of the three layers on
+            cut = g.styles - g.tail_styles(self.layers[int(choice / 0.6 * len(self.layers))])
+            shown[:, cut:] = w[1:, cut:]
+        image = g.render(g.head(shown, 1), 1, shown[:, -g.tail_styles(1) :], down=factor)
+        return seen(image).clamp(-1, 1), target
+
+    @staticmethod
+    def _changed(picture: Tensor, target: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        colours, geometry = (float(x) for x in torch.rand(2, generator=random))
+        draws = 2 * torch.rand(1, 5, generator=random) - 1
+        if colours < 0.5:
+            picture = photometric(picture, [random])
+        if colours < 0.15:
+            picture = picture.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        if geometry < 0.35:
+            matrices = affine_matrices(draws).to(picture)
+            picture, target = (_moved(images, matrices) for images in (picture, target))
+        return picture, target
+
+
+def feature_layers(generator: Generator) -> tuple[int, ...]:
+    """The last layers at 16, 32 and 64 rows, as far as the generator has them.
+
+    Raises:
+        TrainingError: it has none of them.
+    """
+    sizes = {generator.layer_size(layer): layer for layer in range(1, generator.layers + 1)}
+    found = tuple(sizes[rows] for rows in ROWS if rows in sizes)
+    if not found:
+        have = ", ".join(map(str, sorted(sizes)))
+        raise TrainingError(f"a descriptor needs features of 16, 32 or 64 rows, found {have}; use a larger generator")
+    return found
+
+
+def unit_layers(features: list[Tensor]) -> Tensor:
+    """Each channel standardised over positions, so that styles leave little trace; layers of unit length, side by side.
+
+    Products of two such features are means of the layers' correlations. [1, C_i, h_i, w_i] each -> [1, D, 64, 64].
+    """
+    parts = []
+    for layer in features:
+        deviation, mean = torch.std_mean(layer.float(), dim=(2, 3), keepdim=True)
+        parts.append(resize(F.normalize((layer.float() - mean) / (deviation + 1e-6), dim=1), GRID))
+    return torch.cat(parts, dim=1) / len(parts) ** 0.5
+
+
+@torch.no_grad()
+def oracle(generator: Generator, w: Tensor, basis: Tensor | None = None) -> Tensor:
+    """The features of known latents [1, styles, D] (or z [1, D]): what a perfect descriptor would say."""
+    found = unit_layers([generator.head(w, layer) for layer in feature_layers(generator)])
+    return found if basis is None else torch.einsum("bchw,ck->bkhw", found, basis)
+
+
+def _moved(images: Tensor, matrices: Tensor) -> Tensor:
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -1,0 +1,211 @@
+"""Learning a descriptor (`mgi.features.descriptor`) from a generator's own samples: unlimited, without labels.
+
+Every sample is a picture and the generator's features under it. They are learnt as a linear map first (ridge
+regression, exact, in one pass), and then by a small network on top of it, from a buffer whose oldest samples are
+replaced by new ones all the time, so that it never sees a fixed set.
+
+Samples: `mgi.training.descriptor_samples`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgi.features import Backbone
+from mgi.features.descriptor import (
+    GRID,
+    PLACES,
+    DescriptorFacts,
+    DescriptorHead,
+)
+from mgi.generators import Generator
+from mgi.training.descriptor_samples import READ_LAYERS, Samples
+
+POSITIONS = 1500
+"""Of every sample, for the linear map."""
+HELD_OUT_SEED = 7_000_000
+
+
+@dataclass(frozen=True)
+class DescriptorConfig:
+    """Settings of a training.
+
+    `samples` in all, `calibration` of them also decide what is kept of the features, `steps` of the network (0: the
+    linear map alone), `outputs` K and `inner` channels kept, `width` of the network, `buffer` samples held in memory,
+    `held_out` samples to measure with.
+    """
+
+    samples: int = 3000
+    calibration: int = 64
+    steps: int = 2000
+    batch: int = 8
+    learning_rate: float = 1.5e-3
+    outputs: int = 128
+    inner: int = 384
+    width: int = 192
+    buffer: int = 400
+    held_out: int = 48
+    seed: int = 0
+
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (phase, done, total, what was measured)."""
+
+
+def train_descriptor(
+    generator: Generator,
+    backbone: Backbone,
+    named: tuple[str, str],
+    config: DescriptorConfig,
+    progress: Progress | None = None,
+) -> tuple[DescriptorHead, DescriptorFacts]:
+    """Learn a descriptor.
+
+    Args:
+        generator, backbone: on one device.
+        named: name (or file) and sha256 of the generator.
+        config: how much.
+        progress: told about every phase.
+
+    Returns:
+        The head, and what its file says.
+    """
+    tell = progress or (lambda phase, done, total, text: None)
+    begun = time.perf_counter()
+    with torch.no_grad():
+        training = _Training(generator, backbone, config, tell)
+        linear = training.linear_map()
+    if config.steps:
+        training.refine()
+    explained = training.explained()
+    card = {
+        "samples": training.made,
+        "steps": config.steps,
+        "explained_linear": round(linear, 4),
+        "outputs_keep": round(training.kept, 4),
+        "seconds": round(time.perf_counter() - begun),
+    }
+    facts = DescriptorFacts(
+        named[0], named[1], training.samples.layers, backbone.name, READ_LAYERS, config.width, round(explained, 4), card
+    )
+    return training.head, facts
+
+
+class _Training:
+    def __init__(self, generator: Generator, backbone: Backbone, config: DescriptorConfig, tell: Progress) -> None:
+        self.config, self._tell = config, tell
+        self.samples = Samples(generator, backbone)
+        self.made = 0
+        inputs, targets = _Moments(), _Moments()
+        for features, target in self._new("calibrate", config.calibration):
+            inputs.add(features)
+            targets.add(target)
+        reduce, _ = inputs.principal(config.inner)
+        self.basis, self.kept = targets.principal(config.outputs)
+        with torch.random.fork_rng(devices=[]):  # initial weights come from PyTorch's own generator
+            torch.manual_seed(config.seed)
+            head = DescriptorHead(len(reduce), reduce.shape[1], config.width, self.basis.shape[1])
+        self.head = head.to(reduce.device)
+        self.head.reduce.weight.copy_(reduce.t()[:, :, None, None])
+        # Filled in place: small tensors that stay between large ones that go would tear the heap to pieces.
+        size = (config.buffer, reduce.shape[1] + PLACES, GRID, GRID)
+        self._inputs = torch.zeros(size, dtype=torch.half)
+        self._targets = torch.zeros((config.buffer, self.basis.shape[1], GRID, GRID), dtype=torch.half)
+        plain = Samples(generator, backbone, varied=False)
+        held = [self._reduced(*plain(HELD_OUT_SEED + index)) for index in range(config.held_out)]
+        self._held = [(a.half(), b.half()) for a, b in held]
+
+    def _new(self, phase: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for index in range(count):
+            yield self.samples((self.config.seed << 20) + self.made)
+            self.made += 1
+            self._tell(phase, index + 1, count, "samples")
+
+    def _reduced(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self.head.reduced(features), torch.einsum("bchw,ck->bkhw", target, self.basis)
+
+    def linear_map(self) -> float:
+        """Ridge regression over the first half of the samples, which also fill the buffer; returns what it explains."""
+        config, random = self.config, torch.Generator().manual_seed(self.config.seed)
+        count = max(config.buffer, config.samples // 4) if config.steps else config.samples
+        gram: Tensor | float = 0.0
+        product: Tensor | float = 0.0
+        for index, sample in enumerate(self._new("linear map", count)):
+            x, y = self._reduced(*sample)
+            self._inputs[index % config.buffer], self._targets[index % config.buffer] = x[0], y[0]
+            places = torch.randperm(GRID * GRID, generator=random)[:POSITIONS].to(x.device)
+            flat_x, flat_y = x[0].flatten(1)[:, places], y[0].flatten(1)[:, places]
+            gram = gram + (flat_x @ flat_x.t()).double()
+            product = product + (flat_x @ flat_y.t()).double()
+        assert isinstance(gram, Tensor)
+        ridge = torch.eye(len(gram), dtype=gram.dtype, device=gram.device) * gram.diagonal().mean() * 1e-5
+        self.head.linear.weight.copy_(torch.linalg.solve(gram + ridge, product).float().t()[:, :, None, None])
+        return self.explained()
+
+    def refine(self) -> None:
+        """The network on top, by Adam, from a buffer that is renewed sample by sample."""
+        config, random = self.config, torch.Generator().manual_seed(self.config.seed + 1)
+        learnt = [p for name, p in self.head.named_parameters() if name != "reduce.weight"]
+        optimiser = torch.optim.AdamW(learnt, lr=config.learning_rate, weight_decay=1e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
+        )
+        fresh = max(0, config.samples - self.made)
+        for step in range(config.steps):
+            with torch.no_grad():
+                while self.made < config.samples and self._due(step, fresh):
+                    x, y = self._reduced(*self.samples((config.seed << 20) + self.made))
+                    place = self.made % config.buffer
+                    self._inputs[place], self._targets[place] = x[0], y[0]
+                    self.made += 1
+            pick = torch.randint(config.buffer, (config.batch,), generator=random)
+            device = self.basis.device
+            x, y = self._inputs[pick].to(device).float(), self._targets[pick].to(device).float()
+            found = self.head.from_reduced(x.contiguous(memory_format=torch.channels_last))
+            loss = (found - y).square().sum(1).mean() + (1 - F.cosine_similarity(found, y, dim=1)).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            text = f"loss {loss.item():.3f}"
+            if step % 100 == 99:
+                text = f"explains {self.explained():.3f} of held-out features"
+            self._tell("network", step + 1, config.steps, text)
+
+    def _due(self, step: int, fresh: int) -> bool:
+        done = self.made - (self.config.samples - fresh)
+        return done < fresh * (step + 1) / self.config.steps
+
+    @torch.no_grad()
+    def explained(self) -> float:
+        """Share of the held-out features' variance that is explained."""
+        error, total = 0.0, 0.0
+        mean = torch.stack([y.float().mean((0, 2, 3)) for _, y in self._held]).mean(0)[None, :, None, None]
+        for x, y in self._held:
+            error += float((self.head.from_reduced(x.float()) - y.float()).square().sum())
+            total += float((y.float() - mean).square().sum())
+        return 1 - error / total
+
+
+class _Moments:
+    """Second moments of features, added up sample by sample."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | float = 0.0
+
+    def add(self, features: Tensor) -> None:
+        flat = features[0].flatten(1)
+        self._sum = self._sum + (flat @ flat.t()).double() / flat.shape[1]
+
+    def principal(self, count: int) -> tuple[Tensor, float]:
+        """The first directions [C, count], and the share of the whole that they keep."""
+        assert isinstance(self._sum, Tensor)
+        values, vectors = torch.linalg.eigh(self._sum)
+        count = min(count, len(values))
+        return vectors.flip(1)[:, :count].float().contiguous(), float(values[-count:].sum() / values.sum())

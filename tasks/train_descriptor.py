@@ -1,0 +1,60 @@
+"""Learning a descriptor from a generator's samples, and writing it with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mgi.config import ConfigError
+from storage.atomic import write_text
+
+
+def train_descriptor(
+    generator: str,
+    out: Path,
+    settings: dict[str, Any],
+    threads: int | None = None,
+    progress: Callable[[str, int, int, str], None] | None = None,
+) -> str:
+    """Learn a descriptor and write it to `out`, its card beside it; returns what the card says of it, in one line.
+
+    Raises:
+        ConfigError: a setting that does not exist, or a file that cannot be written.
+        mgi.weights.WeightsError, mgi.generators.GeneratorError: the generator cannot be loaded.
+        mgi.training.TrainingError: it has no features to learn.
+    """
+    import torch
+
+    from mgi.devices import best_device
+    from mgi.features import load_backbone
+    from mgi.features.descriptor import write_descriptor
+    from mgi.training.descriptor_card import descriptor_card
+    from mgi.training.descriptors import DescriptorConfig
+    from mgi.training.descriptors import train_descriptor as learn
+    from mgi.translators.needs import READS
+    from mgi.weights import load_generator
+    from mgi.weights.identity import generator_sha256
+
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"--out: expected a file that ends with .safetensors, found {out}")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out: there is no folder {out.parent}; make it first")
+    known = vars(DescriptorConfig())
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"unknown setting {key}; expected one of {', '.join(known)}")
+        kind = type(known[key])
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ConfigError(f"{key}: expected {'a number' if kind is float else 'a whole number'}, found {value!r}")
+        if value < 0 or (value == 0 and key not in ("steps", "seed")):
+            raise ConfigError(f"{key}: expected more than 0, found {value}")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    device = best_device()
+    network, backbone = load_generator(generator, device), load_backbone(READS, device)
+    named = (generator, generator_sha256(generator))
+    head, facts = learn(network, backbone, named, DescriptorConfig(**settings), progress)
+    write_descriptor(out, head, facts)
+    write_text(out.with_suffix(".md"), descriptor_card(facts))
+    return f"explains {facts.explained:.1%} of the held-out features' variance, {facts.card['samples']} samples"
