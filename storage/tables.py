@@ -82,6 +82,7 @@ PAIR_COLUMNS: dict[str, str] = {
     "seconds": "float64",
     "warp_method": "string",
     "oeft_seconds": "float64",
+    "matched_share": "float64",
     "stage": "string",
     "reason": "string",
 }

@@ -83,6 +83,14 @@ class Inversion(Section):
     generator's own. The finest ones hardly move, and the mean style has no texture."""
     tail_spread: float = Field(0.7, gt=0, le=1)
     """How far from the mean that sample is: 1 as the generator's own are, less for plainer ones (truncation)."""
+    pair_start: Literal["none", "style-mix"] = "none"
+    """Where a pair's lanes start. none: as published; style-mix: source and exemplar are inverted first, once per
+    picture, and every lane starts from the source's codes and coarse styles and the exemplar's fine ones."""
+    mix_rows: int = Field(32, ge=4)
+    """Style mixing: the exemplar's styles begin after the last layer with this many rows."""
+    fallback: bool = False
+    """Where the warp is not trusted, the target is the style mix instead of the warp, in proportion to the confidence.
+    Needs pair_start = style-mix and warp.matching = dual."""
     pixel_weight: float = Field(1.0, ge=0)
     """Weight of the L2 distance between down4(y) and the warp."""
     l1_weight: float = Field(0.0, ge=0)

@@ -34,6 +34,9 @@ LATER: dict[str, Any] = {
     "inversion.confidence_weight": 0.0,
     "inversion.tail_start": "mean",
     "inversion.tail_spread": 0.7,
+    "inversion.pair_start": "none",
+    "inversion.mix_rows": 32,
+    "inversion.fallback": False,
 }
 """Fields that came after 0.1.0, with their defaults."""
 

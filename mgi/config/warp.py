@@ -44,12 +44,14 @@ class Warp(Section):
     """positions: equations 4-5 of the papers; channels: as CoCosNet's code does."""
     patch: Literal[1, 3] = 1
     """1: single positions, as the papers write; 3: M is averaged over 3x3 offsets first."""
-    colours: Literal["full", "pooled"] = "pooled"
+    colours: Literal["full", "pooled", "shifted"] = "pooled"
     """pooled: warp the exemplar mean-pooled to feature_size, then upsample (CoCosNet); full: warp overlapping patches
-    of its pixels and blend them, which keeps the exemplar's detail inside each cell."""
-    descriptor: Literal["vgg", "generator", "mixed"] = "vgg"
+    of its pixels and blend them, which keeps the exemplar's detail inside each cell; shifted: every patch is cut where
+    its match lies between the cells, so nothing is averaged and no cell repeats. Needs matching = dual and a window."""
+    descriptor: Literal["vgg", "generator", "mixed", "auto"] = "vgg"
     """What is matched. vgg: `layers` of `backbone`, as published; generator: what the generator's own features would
-    be, read by a descriptor that was learnt from its samples (docs/warps.md); mixed: both."""
+    be, read by a descriptor that was learnt from its samples (docs/warps.md); mixed: both; auto: mixed if there is a
+    descriptor of the generator, else vgg."""
     descriptor_file: str = ""
     """A descriptor that `mgi train descriptor` made. Empty: the one that ships with the generator."""
     descriptor_share: float = Field(0.75, gt=0, lt=1)
@@ -75,6 +77,11 @@ class Warp(Section):
             raise ValueError(
                 "expected matching = dual with position_weight or window above 0, found matching = rows with "
                 f"position_weight = {self.position_weight:g} and window = {self.window}"
+            )
+        if self.colours == "shifted" and not (self.matching == "dual" and self.window):
+            raise ValueError(
+                "colours = shifted takes one place per match: expected matching = dual and a window above 0, found "
+                f"matching = {self.matching} and window = {self.window}"
             )
         if self.matching == "dual" and self.feature_size > LARGEST_DUAL:
             raise ValueError(

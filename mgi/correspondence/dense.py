@@ -41,6 +41,14 @@ class Match:
         warped = self.weights @ colours.flatten(2).transpose(1, 2)
         return warped.transpose(1, 2).unflatten(2, self.confidence.shape[-2:])
 
+    def places(self, size: torch.Size) -> Tensor:
+        """Where the colours come from, between positions: row and column in cells of the exemplar, [B, 2, H_S, W_S].
+
+        A mean over candidates, so only of use where those are close together (`match` with a window).
+        """
+        grid = _places(size, self.weights.device).to(self.weights.dtype)
+        return (self.weights @ grid).transpose(1, 2).unflatten(2, self.confidence.shape[-2:])
+
     @property
     def matched_share(self) -> Tensor:
         """[B]: share of positions with a confidence of at least `MATCHED`."""
@@ -113,6 +121,35 @@ def match_reference(
     close = (places[:, None] - places[None]).abs().amax(-1) <= round(BACK_WITHIN * max(size_s) / GRID)
     confidence = torch.einsum("buv,bwv,uw->bu", forward, backward, close.double())
     return Match(forward.float(), confidence.float().unflatten(1, size_s)[:, None])
+
+
+def shifted_cells(images: Tensor, places: Tensor, size: int) -> Tensor:
+    """Overlapping cells (`matching.overlapping_cells`) of an exemplar, each taken where its place says.
+
+    Whole cells repeat: neighbours that match the same cell show the same pixels side by side, which is seen as a weave.
+    Places between the cells follow each other, so the pixels do.
+
+    Args:
+        images: [B, 3, S, S], S a multiple of `size`.
+        places: row and column of each position in cells, [B, 2, H, W]; (0, 0) is the first cell.
+
+    Returns:
+        [B, 3 k^2, H, W] for `matching.blend_cells`.
+    """
+    cell = images.shape[-1] // size
+    width = cell + 2 * (cell // 2)
+    offsets = torch.arange(width, device=images.device, dtype=images.dtype) - cell // 2
+    rows, columns = (
+        (places[:, axis, ..., None] * cell + offsets).clamp(0, images.shape[-1] - 1) for axis in (0, 1)
+    )  # [B, H, W, k] in pixels
+    height, across = places.shape[-2:]
+    y = rows[..., :, None].expand(-1, -1, -1, width, width)
+    x = columns[..., None, :].expand(-1, -1, -1, width, width)
+    grid = torch.stack([x, y], dim=-1) * 2 / (images.shape[-1] - 1) - 1
+    found = F.grid_sample(
+        images, grid.flatten(1, 2).flatten(2, 3), mode="bilinear", padding_mode="border", align_corners=True
+    )  # [B, 3, H W, k^2]
+    return found.unflatten(2, (height, across)).permute(0, 1, 4, 2, 3).flatten(1, 2)
 
 
 def similarity(source_unit: Tensor, target_unit: Tensor, patch: int = 1) -> Tensor:

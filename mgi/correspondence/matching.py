@@ -184,9 +184,9 @@ def check_pictures(source: Tensor, exemplar: Tensor, config: Warp) -> None:
         if images.shape[-2:] != (image_size, image_size):
             found = "x".join(map(str, images.shape[-2:]))
             raise ValueError(f"{name} must be {image_size}x{image_size} (warp.image_size), found {found}; resize it")
-    if config.colours == "full" and image_size % size:
+    if config.colours != "pooled" and image_size % size:
         raise ValueError(
-            "warp.colours = full needs a warp.feature_size that divides warp.image_size, found "
+            f"warp.colours = {config.colours} needs a warp.feature_size that divides warp.image_size, found "
             f"{size} and {image_size}; change one of them or use colours = pooled"
         )
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig, Warp
-from mgi.correspondence.dense import Match, match
+from mgi.correspondence.dense import Match, match, shifted_cells
 from mgi.correspondence.matching import (
     blend_cells,
     check_pictures,
@@ -92,7 +92,7 @@ def _described(
     units: list[Tensor], images: list[Tensor], config: Warp, descriptor: Backbone | None
 ) -> tuple[Tensor, Tensor]:
     """What is matched, with the generator's features where they are asked for."""
-    if config.descriptor == "vgg":
+    if config.descriptor == "vgg" or (config.descriptor == "auto" and descriptor is None):
         return units[0], units[1]
     if descriptor is None:
         raise ConfigError(f"warp.descriptor = {config.descriptor} needs a descriptor, found none; pass it")
@@ -112,4 +112,7 @@ def _coloured(judged: Match, exemplar: Tensor, config: Warp) -> Tensor:
     size, image_size = config.feature_size, exemplar.shape[-1]
     if config.colours == "pooled":
         return resize(judged.colours(resize(exemplar, size, "area")), image_size)
+    if config.colours == "shifted":
+        places = judged.places(torch.Size((size, size)))
+        return blend_cells(shifted_cells(exemplar, places, size), image_size)
     return blend_cells(judged.colours(overlapping_cells(exemplar, size)), image_size)

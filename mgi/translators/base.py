@@ -114,7 +114,8 @@ class Lane:
     """One hypothesis on one pair: the warp (or observed picture) uint8 [S,S,3] to reach and the seed of its start.
 
     `truth` is the whole picture if `warp` was degraded, `observation_seed` the seed that drew the degradation.
-    `confidence` uint8 [G,G] says how far the warp can be trusted, if that is known.
+    `confidence` uint8 [G,G] says how far the warp can be trusted, if that is known. `pair` are source and exemplar,
+    uint8 [S,S,3] each, for methods whose search looks at them.
     """
 
     pair_id: str
@@ -124,6 +125,7 @@ class Lane:
     truth: np.ndarray | None = None
     observation_seed: int = 0
     confidence: np.ndarray | None = None
+    pair: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

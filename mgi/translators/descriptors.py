@@ -16,7 +16,7 @@ PREFIX = "descriptor-"
 
 
 def descriptor_name(config: RunConfig) -> str:
-    """The zoo's name or the file of the descriptor; empty if the warp uses none.
+    """The zoo's name or the file of the descriptor; empty if the warp uses none, as `auto` does where none ships.
 
     Raises:
         ConfigError: it should use one, none is named, and none ships for this generator.
@@ -29,6 +29,8 @@ def descriptor_name(config: RunConfig) -> str:
     shipped = f"{PREFIX}{name}"
     if shipped in {entry.name for entry in weights.entries()}:
         return shipped
+    if config.warp.descriptor == "auto":
+        return ""
     raise ConfigError(
         f"warp.descriptor = {config.warp.descriptor}: none ships for {config.generator}; make one with `mgi train "
         f"descriptor {config.generator} --out FILE` and set warp.descriptor_file, or warp.descriptor = vgg"

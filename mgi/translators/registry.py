@@ -55,6 +55,9 @@ class Method:
         return found
 
 
+MGI = "mgi"
+PLAIN: dict[str, Any] = {"confidence_weight": 0.0, "tail_start": "mean", "pair_start": "none", "fallback": False}
+"""As every method but MGI is published."""
 _SETTINGS = "mgi.translators.inversion.settings"
 OURS = {name: f"{_SETTINGS}.{name.replace('-', '_')}:METHOD" for name in METHODS}
 OURS |= {"exemplar-warp": "mgi.translators.exemplar_warp:METHOD"}
@@ -91,5 +94,6 @@ def preset(name: str, degradation: str, budget: str) -> dict[str, Any]:
     found = method(name)
     if found.settings is None:
         return {}
+    own = {} if name == MGI else PLAIN  # what a profile adds for MGI is not theirs
     published = found.published(degradation) if found.published and budget == "published" else {}
-    return {"method": name, **found.settings(degradation), **published}
+    return {"method": name, **own, **found.settings(degradation), **published}

@@ -144,9 +144,12 @@ def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
     seen = picture(run.store, pair, "warp")
     truth = picture(run.store, pair, "source") if run.config.degrades else None
     confidence = confidence_of(run, pair)
+    pictures = None
+    if run.config.task == "translate" and run.config.inversion.pair_start != "none":
+        pictures = picture(run.store, pair, "source"), picture(run.store, pair, "exemplar")
     drawn = observation_seed(run.seed, pair)
     return [
-        Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, drawn, confidence)
+        Lane(pair, seen, hypothesis, lane_seed(run.seed, pair, hypothesis.id), truth, drawn, confidence, pictures)
         for hypothesis in hypotheses
     ]
 

@@ -15,7 +15,8 @@ from mgi.translators.registry import OURS as METHODS
 def test_every_row_of_ours_is_listed_with_its_networks() -> None:
     methods = {row["name"]: row for row in catalogue.method_rows()}
     assert set(METHODS) <= set(methods)
-    assert list(methods["pulse"]["weights"]) == ["mobile-stylegan-ffhq", "vgg16-imagenet"]
+    warped = ["mobile-stylegan-ffhq", "vgg16-imagenet", "descriptor-mobile-stylegan-ffhq"]
+    assert list(methods["pulse"]["weights"]) == warped
     assert methods["mgi"]["can"] == ["translate", "warp", "invert pictures", "search", "edit"]
     assert methods["exemplar-warp"]["can"] == ["translate", "warp"]
     metrics = {row["name"]: row for row in catalogue.metric_rows()}

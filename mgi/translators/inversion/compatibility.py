@@ -70,6 +70,11 @@ def _of_generator(config: RunConfig, facts: GeneratorFacts) -> Iterator[str]:
         yield str(error)
     if settings.precision == "bf16" and not facts.bf16:
         yield f"{facts.name} computes in fp32 only; set inversion.precision to fp32"
+    if settings.pair_start == "style-mix" and not (facts.styles and settings.space == "multi"):
+        yield (
+            f"inversion.pair_start = style-mix needs a generator with styles and space = multi, found {facts.name} and "
+            f"{settings.space}; use pair_start = none"
+        )
     if settings.space in ("w", "w+") and not facts.styles:
         made_by = "" if settings.method == "mgi" else f" (inversion.method {settings.method})"
         yield f"{facts.name} has no latent space {settings.space}{made_by}: it has no styles; use multi, z or sphere"
@@ -110,13 +115,16 @@ def _of_warp(config: RunConfig) -> Iterator[str]:
         return
     warp, oeft = config.warp, config.oeft
     yield from _unknown(warp.backbone, "warp.layers", warp.layers)
-    if warp.colours == "full" and warp.image_size % warp.feature_size:
+    if warp.colours != "pooled" and warp.image_size % warp.feature_size:
         yield (
-            f"warp.colours = full needs a warp.feature_size that divides warp.image_size, found {warp.feature_size} "
-            f"and {warp.image_size}; change one of them or use colours = pooled"
+            f"warp.colours = {warp.colours} needs a warp.feature_size that divides warp.image_size, found "
+            f"{warp.feature_size} and {warp.image_size}; change one of them or use colours = pooled"
         )
+    yield from _of_confidence(config)
     if warp.method != "oeft":
         return
+    if warp.descriptor == "generator":
+        yield "warp.method = oeft fine-tunes what warp.descriptor = generator does not match by; use mixed or vgg"
     for name in ("perceptual", "context"):
         if getattr(oeft, f"{name}_weight"):
             yield from _unknown(warp.backbone, f"oeft.{name}_layers", getattr(oeft, f"{name}_layers"))
@@ -128,6 +136,15 @@ def _of_warp(config: RunConfig) -> Iterator[str]:
             f"oeft.train_from = {oeft.train_from} leaves nothing to fine-tune: expected a convolution that warp.layers "
             f"{list(warp.layers)} of {warp.backbone} depend on, {learning[0]} to {learning[-1]}"
         )
+
+
+def _of_confidence(config: RunConfig) -> Iterator[str]:
+    settings, judged = config.inversion, config.warp.judged
+    for key in ("confidence_weight", "fallback"):
+        if getattr(settings, key) and not judged:
+            yield f"inversion.{key} needs a warp that is judged: use warp.matching = dual, or set it to its default"
+    if settings.fallback and settings.pair_start == "none":
+        yield "inversion.fallback shows the style mix where the warp is not trusted; use pair_start = style-mix"
 
 
 def _of_loss(config: RunConfig) -> Iterator[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgi.degradations import Degradation
-from mgi.images import to_float
+from mgi.images import resize, to_float
 from mgi.inversion.compiled import compiled
 from mgi.inversion.latents import Latents, pack, size_of
 from mgi.inversion.objective import Objective
@@ -22,6 +22,7 @@ from mgi.scoring.judge import Judge
 from mgi.translators.base import Arrays, ArrayShapes, Lane, LaneResult, Progress
 from mgi.translators.inversion import measures
 from mgi.translators.inversion.engine import Engine
+from mgi.translators.inversion.mixing import Mixer
 
 
 def lane_arrays(engine: Engine, judge: Judge, hypothesis: Hypothesis) -> ArrayShapes:
@@ -53,6 +54,28 @@ class Targets:
         self._network = engine.metric_network(NETWORK)
         found = [self._first[p].confidence for p in self.pictures]
         self.weights = _weights(found, engine.config.inversion.confidence_weight, engine.device)
+        self.mixes = self._mixes()
+        if engine.config.inversion.fallback:
+            self.target = _filled(self.target, found, [mix and mix[1] for mix in self.mixes])
+
+    def _mixes(self) -> list[tuple[Latents, Tensor] | None]:
+        """The style mix of every pair and its image, where lanes start from one."""
+        pairs = [self._first[p].pair for p in self.pictures]
+        if self._engine.config.inversion.pair_start == "none" or all(pair is None for pair in pairs):
+            return [None] * len(pairs)
+        mixer = Mixer(self._engine)
+        mixes: list[tuple[Latents, Tensor] | None] = []
+        for pair in pairs:
+            latents = mixer.mixed(*pair) if pair is not None else None
+            mixes.append(None if latents is None else (latents, mixer.image(latents)))
+        return mixes
+
+    def start(self, lane: Lane) -> Latents:
+        """Where the lane starts: as its seed draws it, or from its pair's style mix."""
+        space = self._engine.space
+        drawn = space.start(lane.hypothesis, lane.seed, self._engine.device)
+        mix = self.mixes[self.place(lane)]
+        return drawn if mix is None else space.warmed(drawn, mix[0])
 
     def place(self, lane: Lane) -> int:
         """The lane's row among the pictures."""
@@ -79,7 +102,7 @@ def invert_lanes(
         LaneState(
             lane.hypothesis,
             targets.place(lane),
-            engine.space.start(lane.hypothesis, lane.seed, engine.device),
+            targets.start(lane),
             lane.seed,
         )
         for lane in lanes
@@ -129,6 +152,18 @@ def _weights(found: list[np.ndarray | None], weight: float, device: str) -> Tens
     confidence = torch.from_numpy(np.stack([c for c in found if c is not None])).float()[:, None] / 255
     weights = 1 - weight + weight * confidence
     return (weights / weights.mean((2, 3), keepdim=True).clamp(min=1e-3)).to(device)
+
+
+def _filled(target: Tensor, found: list[np.ndarray | None], mixes: list[Tensor | None]) -> Tensor:
+    """The targets [P, 3, s, s] with their mixes where the warp is not trusted."""
+    filled = []
+    for one, confidence, mix in zip(target.split(1), found, mixes, strict=True):
+        if confidence is None or mix is None:
+            filled.append(one)
+            continue
+        trust = resize(torch.from_numpy(confidence).float()[None, None].to(one) / 255, one.shape[-1])
+        filled.append(trust * one + (1 - trust) * resize(mix, one.shape[-1]))
+    return torch.cat(filled)
 
 
 def _ranking(engine: Engine, judge: Judge) -> Callable[[Sequence[LaneState]], list[float]]:

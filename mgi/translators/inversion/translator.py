@@ -76,7 +76,7 @@ class InversionTranslator:
         self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None
     ) -> Result:
         """Warp, try every hypothesis, choose and render; the pipeline does the same step by step."""
-        return translate_whole(self, self.warp(source, exemplar, progress, seed), exemplar, seed, progress)
+        return translate_whole(self, self.warp(source, exemplar, progress, seed), exemplar, seed, progress, source)
 
     def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
         """Try every hypothesis on what is observed of a picture, choose and render."""

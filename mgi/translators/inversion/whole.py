@@ -12,7 +12,12 @@ PAIR = "pair"
 
 
 def translate_whole(
-    translator: Searches, warped: Warped, exemplar: np.ndarray, seed: int, progress: Progress | None = None
+    translator: Searches,
+    warped: Warped,
+    exemplar: np.ndarray,
+    seed: int,
+    progress: Progress | None = None,
+    source: np.ndarray | None = None,
 ) -> Result:
     """Invert a warp (or an observed picture) under every hypothesis, score, choose and render.
 
@@ -21,16 +26,18 @@ def translate_whole(
         exemplar: uint8 [S, S, 3], the pair's; if a picture is inverted, the whole picture.
         seed: for everything random. It must be the one that `warped` was observed with: its mask is drawn from it
             again.
+        source: uint8 [S, S, 3], the pair's; None if a picture is inverted.
 
     Raises:
         TranslatorError: every hypothesis failed.
     """
     config = translator.config
+    pair = None if source is None else (source, exemplar)
     confidence = warped.arrays.get("confidence")
     truth = exemplar if config.degrades else None
     results: dict[Hypothesis, LaneResult] = {}
     for group in translator.groups:
-        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed, confidence) for h in group]
+        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed, confidence, pair) for h in group]
         results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
     good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
     if not good:
