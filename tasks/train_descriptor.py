@@ -49,12 +49,16 @@ def train_descriptor(
             raise ConfigError(f"{key}: expected {'a number' if kind is float else 'a whole number'}, found {value!r}")
         if value < 0 or (value == 0 and key not in ("steps", "seed")):
             raise ConfigError(f"{key}: expected more than 0, found {value}")
+    config = DescriptorConfig(**settings)
+    least = config.calibration + (config.buffer if config.steps else 1)
+    if config.samples < least:
+        raise ConfigError(f"samples: expected at least calibration + buffer = {least}, found {config.samples}")
     if threads is not None:
         torch.set_num_threads(threads)
     device = best_device()
     network, backbone = load_generator(generator, device), load_backbone(READS, device)
     named = (generator, generator_sha256(generator))
-    head, facts = learn(network, backbone, named, DescriptorConfig(**settings), progress)
+    head, facts = learn(network, backbone, named, config, progress)
     write_descriptor(out, head, facts)
     write_text(out.with_suffix(".md"), descriptor_card(facts))
     return f"explains {facts.explained:.1%} of the held-out features' variance, {facts.card['samples']} samples"

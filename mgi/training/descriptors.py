@@ -133,7 +133,7 @@ class _Training:
     def linear_map(self) -> float:
         """Ridge regression over the first half of the samples, which also fill the buffer; returns what it explains."""
         config, random = self.config, torch.Generator().manual_seed(self.config.seed)
-        count = max(config.buffer, config.samples // 4) if config.steps else config.samples
+        count = max(config.buffer, config.samples // 4) if config.steps else config.samples - self.made
         gram: Tensor | float = 0.0
         product: Tensor | float = 0.0
         for index, sample in enumerate(self._new("linear map", count)):
