@@ -61,6 +61,7 @@ PLAIN: dict[str, Any] = {"confidence_weight": 0.0, "tail_start": "mean", "pair_s
 _SETTINGS = "mgi.translators.inversion.settings"
 OURS = {name: f"{_SETTINGS}.{name.replace('-', '_')}:METHOD" for name in METHODS}
 OURS |= {"exemplar-warp": "mgi.translators.exemplar_warp:METHOD"}
+OURS |= {"style-mix": "mgi.translators.style_mix:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)
 

@@ -18,6 +18,7 @@ from mgi.config import ConfigError, RunConfig, Warp
 from mgi.correspondence.dense import match, shifted_cells
 from mgi.correspondence.matching import blend_cells, overlapping_cells, plain_units
 from mgi.correspondence.warping import warp_pair
+from mgi.images import to_uint8
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import LaneState
 from mgi.inversion.spaces import build_space
@@ -31,6 +32,7 @@ from mgi.translators.inversion import mixing
 from mgi.translators.inversion.compatibility import GeneratorFacts, problems
 from mgi.translators.inversion.mixing import Mixer
 from mgi.translators.inversion.translator import InversionTranslator
+from mgi.translators.style_mix import StyleMix
 from mgi.weights import WeightsMissing, path
 
 DUAL: dict[str, Any] = {"layers": ("relu1_2", "relu2_2"), "feature_size": 16, "image_size": 64, "matching": "dual"}
@@ -280,6 +282,17 @@ def load_config_like(config: RunConfig, **changes: object) -> RunConfig:
 def test_options_that_would_do_nothing_are_refused(changes: dict[str, Any], reason: str) -> None:
     facts = GeneratorFacts("kaokore", 64, 8, styles=False, noise=False, bf16=False)
     assert any(reason in problem for problem in problems(load_config("quick", changes), facts))
+
+
+def test_style_mix_is_a_method_of_its_own(translator: InversionTranslator) -> None:
+    source, exemplar = pictures(2)
+    method = StyleMix(translator.config, "cpu")
+    found = method.translate(source, exemplar)
+    mixer = Mixer(translator.engine)
+    expected = mixer.image(mixer.mixed(source, exemplar))
+    np.testing.assert_array_equal(found.image, to_uint8(expected)[0])
+    other = method.translate(source, source)
+    assert not np.array_equal(other.image, found.image) and found.warp is None
 
 
 def test_style_mixing_needs_styles(translator: InversionTranslator) -> None:
