@@ -1,4 +1,4 @@
-"""Style mixing of two inversions, without correspondence, warp or search: the honest baseline beside the inversion family.
+"""Style mixing of two inversions, without a warp and without a search: the honest baseline beside the inversions.
 
 Source and exemplar are inverted by the profile's cheapest hypothesis; the image takes the source's codes and coarse
 styles and the exemplar's styles from `inversion.mix_rows` on. Needs a generator with styles.
