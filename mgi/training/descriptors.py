@@ -41,9 +41,9 @@ class DescriptorConfig:
     `held_out` samples to measure with.
     """
 
-    samples: int = 3000
+    samples: int = 2000
     calibration: int = 64
-    steps: int = 2000
+    steps: int = 1600
     batch: int = 8
     learning_rate: float = 1.5e-3
     outputs: int = 128

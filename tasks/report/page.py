@@ -115,10 +115,17 @@ def _card(
         names = {"source": pair["source"], "exemplar": pair["exemplar"], "warp": "exemplar warped to the source"}
     if not warped:
         del names["warp"]
+    inputs = {name: pictures.input(pair_id, name) for name in names}
+    if warped and config.task == "translate" and config.warp.judged:
+        trusted = pictures.confidence(pair_id)
+        if trusted is not None:
+            inputs["confidence"] = trusted
+            share = pair.get("matched_share")
+            names["confidence"] = "white: the warp is trusted" + (f", {share:.0%} matched" if share is not None else "")
     return {
         **pair,
         "title": f"{pair['source']} + {pair['exemplar']}" if pair["exemplar"] else pair["source"],
-        "inputs": {name: pictures.input(pair_id, name) for name in names},
+        "inputs": inputs,
         "names": names,
         "before": BEFORE[config.task] if warped else "source",
         "tiles": tiles,

@@ -17,10 +17,10 @@ from PIL import Image
 
 from mgi.pairs import Hypothesis
 from storage.atomic import write_bytes
-from storage.run_store import RunStore
+from storage.run_store import RunStore, StoreCorrupt
 from tasks.stages.invert import to_render
 from tasks.stages.select import final_path
-from tasks.unit import picture
+from tasks.unit import WARP, picture
 
 if TYPE_CHECKING:
     from mgi.translators import Searches
@@ -43,6 +43,16 @@ class Pictures:
     def input(self, pair_id: str, name: str) -> str:
         """Source, exemplar or warp, as aligned and resized for the method."""
         return self._keep(f"{FOLDER}/{pair_id}/{name}.jpg", SMALL, lambda: picture(self.store, pair_id, name))
+
+    def confidence(self, pair_id: str) -> str | None:
+        """Where the warp is trusted, white; None if that is damaged or not known: the report does not need it."""
+        try:
+            found = self.store.value(WARP, pair_id, "warp/confidence")
+        except (KeyError, StoreCorrupt):
+            return None
+        times = max(1, SMALL // len(found))
+        large = np.repeat(np.kron(found, np.ones((times, times), np.uint8))[..., None], 3, axis=2)
+        return self._keep(f"{FOLDER}/{pair_id}/confidence.jpg", SMALL, lambda: large)
 
     def result(self, pair_id: str) -> str | None:
         """The final picture, reduced; None when its file is missing."""

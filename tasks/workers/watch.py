@@ -80,11 +80,15 @@ class Watch:
         result is asked for once and stays asked for between two looks: Dask leaves the parts of a question that runs
         into a time limit behind, and asyncio prints a traceback for each when the client closes.
         """
+        from distributed.comm import CommClosedError  # slow to import
+
         loop = self._client.loop.asyncio_loop  # type: ignore[union-attr]  # Tornado's types do not tell of it
         asked = asyncio.run_coroutine_threadsafe(self._client.gather(future, asynchronous=True), loop)
         while True:
             try:
                 return asked.result(timeout=LOOK)
+            except CommClosedError:  # the scheduler went in the middle of the answer; the client notices a moment later
+                raise self.lost from None
             except TimeoutError:
                 if asked.done():  # the call's own
                     raise

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from distributed import CancelledError, Client, LocalCluster
+from distributed.comm import CommClosedError
 
 from tasks.workers.patience import patience
 from tasks.workers.watch import ClusterError, Watch
@@ -66,6 +67,19 @@ def test_a_wait_that_is_given_up_leaves_nothing(
     gc.collect()
 
     assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_scheduler_that_goes_in_the_middle_of_the_answer_is_lost(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*args: Any, **options: Any) -> Any:
+        raise CommClosedError("in <TCP (closed) ConnectionPool.gather>: Connection reset by peer")
+
+    with Client(cluster, set_as_default=False) as client:
+        future = ended(client, pow, 2, 3)
+        monkeypatch.setattr(client, "_gather_remote", broken)
+        with pytest.raises(ClusterError, match="the scheduler at tcp://127.0.0.1:1 does not answer any more"):
+            Watch(client, "tcp://127.0.0.1:1", lambda text: None).result(future)
 
 
 def test_a_result_lost_on_the_way_is_made_again(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
