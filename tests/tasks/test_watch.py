@@ -78,7 +78,7 @@ def test_a_scheduler_that_goes_in_the_middle_of_the_answer_is_lost(
     with Client(cluster, set_as_default=False) as client:
         future = ended(client, pow, 2, 3)
         monkeypatch.setattr(client, "_gather_remote", broken)
-        with pytest.raises(ClusterError, match="the scheduler at tcp://127.0.0.1:1 does not answer any more"):
+        with pytest.raises(ClusterError, match=r"the scheduler at tcp://127.0.0.1:1 does not answer any more"):
             Watch(client, "tcp://127.0.0.1:1", lambda text: None).result(future)
 
 
