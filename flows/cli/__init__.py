@@ -12,6 +12,7 @@ from flows.cli.edit import edit
 from flows.cli.environment import HELP, Verb, Verbs
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
+from flows.cli.paste import paste
 from flows.cli.profiles import profiles
 from flows.cli.report import report
 from flows.cli.resume import resume
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-RUNS = (translate, invert, edit, resume, verify, select, status, report)
+RUNS = (translate, invert, edit, resume, verify, select, status, report, paste)
 for verb in (*RUNS, sample, doctor, profiles, methods, metrics):
     app.command(cls=Verb)(verb)
 app.add_typer(directions, name="directions")

@@ -38,16 +38,24 @@ class Aligner:
         Raises:
             NoFace: a face is required and there is none.
         """
+        quad, how = self.quad(image, what)
+        return align_image(torch.from_numpy(np.array(image, dtype=np.uint8)), quad, self.size).numpy(), how
+
+    def quad(self, image: np.ndarray, what: str) -> tuple[Tensor, str]:
+        """The square that a picture uint8 [H, W, 3] is cut to: corners [4, 2] as `template.face_quad`, and how found.
+
+        Raises:
+            NoFace: as for the whole.
+        """
         pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
         if self.settings.mode != "never":
             small = _reduced(pixels)
             faces = [f for f in self._faces().detect(small) if f.confidence >= self.settings.min_confidence]
             if faces:
-                scale = pixels.shape[1] / small.shape[1]
-                return align_image(pixels, face_quad(faces[0].landmarks * scale), self.size).numpy(), "face"
+                return face_quad(faces[0].landmarks * (pixels.shape[1] / small.shape[1])), "face"
             if self.settings.mode == "require":
                 raise NoFace(f"no face found in the {what}; use a picture with a visible face or align.mode = auto")
-        return align_image(pixels, centre_square(*pixels.shape[:2]), self.size).numpy(), "centre"
+        return centre_square(*pixels.shape[:2]), "centre"
 
     def _faces(self) -> FaceDetector:
         if self._detector is None:

@@ -1,0 +1,36 @@
+"""`mgi paste`: results in the photographs that their sources were cut from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import RunArgument, guarded, out, say
+from flows.errors import Exit
+from mgi.addresses import shown as hidden
+from mgi.config import ConfigError
+
+
+@guarded
+def paste(
+    run: RunArgument,
+    folder: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the photographs go.  [default: RUN/pasted]")
+    ] = None,
+) -> int:
+    """Write every result back into its source photograph, blended at the border and where the warp is not trusted."""
+    from flows.remote import known_as, working_folder
+    from tasks.paste import PASTED, paste_run
+
+    if "://" in run and folder is None:
+        raise ConfigError(f"--out: expected a folder for the photographs of {hidden(run)}; give one on this machine")
+    with working_folder(run, say, writes=folder is None) as place:
+        found = paste_run(place.folder, folder)
+        target = folder or Path(place.folder) / PASTED
+    for pair, reason in found.failed.items():
+        say(known_as(f"{pair}: {reason}"))
+    ready = f", {found.ready} were there" if found.ready else ""
+    out.print(f"{found.made} photographs made{ready}: {known_as(str(target))}", markup=False)
+    return Exit.QUARANTINED if found.failed else Exit.DONE
