@@ -21,11 +21,21 @@ def paste(
     ] = None,
 ) -> int:
     """Write every result back into its source photograph, blended at the border and where the warp is not trusted."""
+    require_folder(run, folder)
+    return paste_all(run, folder)
+
+
+def require_folder(run: str, folder: Path | None) -> None:
+    """Raise ConfigError for a run on an address whose photographs have no folder to go to."""
+    if "://" in run and folder is None:
+        raise ConfigError(f"--out: expected a folder for the photographs of {hidden(run)}; see `mgi paste --help`")
+
+
+def paste_all(run: str, folder: Path | None) -> int:
+    """Paste what is not there yet, and say so; returns the exit code."""
     from flows.remote import known_as, working_folder
     from tasks.paste import PASTED, paste_run
 
-    if "://" in run and folder is None:
-        raise ConfigError(f"--out: expected a folder for the photographs of {hidden(run)}; give one on this machine")
     with working_folder(run, say, writes=folder is None) as place:
         found = paste_run(place.folder, folder)
         target = folder or Path(place.folder) / PASTED

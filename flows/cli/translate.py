@@ -20,6 +20,8 @@ from flows.cli.common import (
     guarded,
 )
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
+from flows.cli.paste import require_folder
+from flows.errors import Exit
 from flows.settings import chosen_method, load_settings, parse_assignments
 
 
@@ -63,12 +65,17 @@ def translate(
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
     metrics: MetricsOption = None,
+    paste_back: Annotated[
+        bool, typer.Option("--paste-back", help="At the end, as `mgi paste`: results in their source photographs, too.")
+    ] = False,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Translate SOURCES by EXEMPLARS into RUN: warp, invert, select, report."""
     check_options(dry_run, strict, as_json)
+    if paste_back:
+        require_folder(str(out_dir), None)
     settings = load_settings()
     where, assigned = choose_cluster(workers, scheduler, settings, patience), parse_assignments(assignments or [])
     asked = Arguments(
@@ -97,7 +104,12 @@ def translate(
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
-    return print_summary(summary)
+    ended = print_summary(summary)
+    if paste_back and ended in (Exit.DONE, Exit.QUARANTINED):
+        from flows.cli.paste import paste_all
+
+        return max(ended, paste_all(str(out_dir), None))
+    return ended
 
 
 def _chosen_warp(warp: str | None) -> dict[str, str]:

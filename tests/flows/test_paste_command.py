@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from damaged import make_run, mgi
 from PIL import Image
+from runs import make_inputs
 
 from storage.run_store import RunStore
 from tasks.unit import Job
@@ -48,3 +49,14 @@ def test_what_cannot_be_pasted(tmp_path: Path) -> None:
     assert mgi("paste", tmp_path).exit_code == 2
     done = mgi("paste", "s3://bucket/run")
     assert done.exit_code == 2 and "--out: expected a folder" in done.output
+
+
+def test_a_translation_pastes_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+    inputs = make_inputs(tmp_path / "in", 2)
+    folders = (inputs / "sources", inputs / "exemplars")
+    done = mgi("translate", *folders, "--out", inputs / "run", "--profile", inputs / "stub.toml", "--paste-back")
+    assert done.exit_code == 0 and "2 photographs made: " in done.output, done.output
+    assert len(list((inputs / "run" / "pasted").iterdir())) == 2
+    refused = mgi("translate", *folders, "--out", "s3://bucket/run", "--profile", inputs / "stub.toml", "--paste-back")
+    assert refused.exit_code == 2 and "mgi paste --help" in refused.output
