@@ -20,7 +20,7 @@ from flows.cli.common import (
     guarded,
 )
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
-from flows.cli.paste import require_folder
+from flows.cli.paste import paste_all, require_folder
 from flows.errors import Exit
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -106,8 +106,6 @@ def translate(
         summary = engine.start(asked, out_dir, how)
     ended = print_summary(summary)
     if paste_back and ended in (Exit.DONE, Exit.QUARANTINED):
-        from flows.cli.paste import paste_all
-
         return max(ended, paste_all(str(out_dir), None))
     return ended
 

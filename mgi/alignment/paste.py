@@ -68,8 +68,7 @@ def _places(quad: Tensor, left: int, top: int, right: int, bottom: int) -> Tenso
 def _feather(places: Tensor) -> Tensor:
     """1 inside, falling to 0 at the border of the ellipse: [h, w]."""
     radius = ((places - 0.5) / torch.tensor([ACROSS, DOWN])).norm(dim=-1)
-    t = ((1 - radius) / FEATHER).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    return _eased((1 - radius) / FEATHER)
 
 
 def _trust(confidence: np.ndarray) -> Tensor:
@@ -78,7 +77,12 @@ def _trust(confidence: np.ndarray) -> Tensor:
     values = torch.from_numpy(np.ascontiguousarray(confidence)).float()[None, None] / 255
     for _ in range(2):
         values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, stride=1)
-    t = ((values - UNTRUSTED) / (TRUSTED - UNTRUSTED)).clamp(0, 1)
+    return _eased((values - UNTRUSTED) / (TRUSTED - UNTRUSTED))
+
+
+def _eased(values: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, and smooth between."""
+    t = values.clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 

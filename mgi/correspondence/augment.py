@@ -35,7 +35,12 @@ def photometric(images: Tensor, randoms: Sequence[torch.Generator]) -> Tensor:
 
 def geometric(images: Tensor, randoms: Sequence[torch.Generator]) -> Tensor:
     """Scale, rotation, shear and shift, mirrored at the borders: [B, 3, S, S] -> [B, 3, S, S]."""
-    grid = F.affine_grid(affine_matrices(_uniform(images, randoms, 5)), list(images.shape), align_corners=False)
+    return moved(images, affine_matrices(_uniform(images, randoms, 5)))
+
+
+def moved(images: Tensor, matrices: Tensor) -> Tensor:
+    """Images [B, C, S, S] sampled where matrices [B, 2, 3] say, mirrored at the borders."""
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 

@@ -115,7 +115,11 @@ class FineTuner:
     @torch.no_grad()
     def warp(self) -> Tensor:
         """The warp with the present weights, at full size: [B, 3, S, S]."""
-        return warp_by(*self.units(), self._exemplar, self._config)
+        return self.warp_of(self.units())
+
+    def warp_of(self, units: tuple[Tensor, Tensor]) -> Tensor:
+        """The warp by what `units` returned."""
+        return warp_by(*units, self._exemplar, self._config)
 
     @torch.no_grad()
     def units(self) -> tuple[Tensor, Tensor]:
@@ -223,8 +227,8 @@ def fine_tuned_warp(
         tuner = FineTuner(
             source[left], exemplar[left], backbone, config, settings, [seeds[i] for i in left], factor * rate, style
         )
-        warp[left], losses[left], good[left] = _run(tuner, settings.iterations, progress)
-        for i, *each in zip(left, *(unit.split(1) for unit in tuner.units()), strict=True):
+        found, warp[left], losses[left], good[left] = _run(tuner, settings.iterations, progress)
+        for i, *each in zip(left, *(unit.split(1) for unit in found), strict=True):
             units[i] = each
         how = [attempt if i in left and good[i] else how[i] for i in everything]
     for i in everything:
@@ -237,8 +241,10 @@ def fine_tuned_warp(
 
 def _run(
     tuner: FineTuner, iterations: int, progress: Callable[[int, int, float], None] | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """All iterations -> warps, losses [B, iterations, T], and which pairs stayed finite [B]; stops if none is left."""
+) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+    """All iterations -> what is matched then (`FineTuner.units`), warps, losses [B, iterations, T], and which pairs stayed
+    finite [B]; stops if none is left.
+    """
     curves = []
     for number in range(iterations):
         losses = tuner.step().cpu()
@@ -248,7 +254,8 @@ def _run(
         if progress:
             progress(number + 1, iterations, float(losses[:, TOTAL].nanmean()))
     curve = torch.stack(curves, dim=1)
-    warp = tuner.warp()
+    units = tuner.units()
+    warp = tuner.warp_of(units)
     good = torch.isfinite(curve[:, :, TOTAL]).all(1) & torch.isfinite(warp).flatten(1).all(1).cpu()
     missing = curve.new_full((len(curve), iterations - curve.shape[1], curve.shape[2]), float("nan"))
-    return warp, torch.cat([curve, missing], dim=1), good
+    return units, warp, torch.cat([curve, missing], dim=1), good

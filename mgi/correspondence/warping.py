@@ -26,6 +26,7 @@ from mgi.correspondence.matching import (
 )
 from mgi.correspondence.oeft import fine_tuned_warp
 from mgi.features import Backbone, Chain
+from mgi.features.descriptor import LAYER
 from mgi.images import resize
 
 
@@ -97,7 +98,7 @@ def _described(
     if descriptor is None:
         raise ConfigError(f"warp.descriptor = {config.descriptor} needs a descriptor, found none; pass it")
     size = config.feature_size
-    own = [normalise(resize(descriptor(image, descriptor.layers)["generator"], size)) for image in images]
+    own = [normalise(resize(descriptor(image, descriptor.layers)[LAYER], size)) for image in images]
     if config.descriptor == "generator":
         return own[0], own[1]
     share = config.descriptor_share  # products of the joined features are weighted means of both products

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.correspondence.augment import affine_matrices, photometric
+from mgi.correspondence.augment import affine_matrices, moved, photometric
 from mgi.features import Backbone
 from mgi.features.descriptor import GRID, PICTURE, seen, unit_pyramid
 from mgi.generators import Generator, is_styled
@@ -74,7 +74,7 @@ class Samples:
             picture = picture.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         if geometry < 0.35:
             matrices = affine_matrices(draws).to(picture)
-            picture, target = (_moved(images, matrices) for images in (picture, target))
+            picture, target = (moved(images, matrices) for images in (picture, target))
         return picture, target
 
 
@@ -109,8 +109,3 @@ def oracle(generator: Generator, w: Tensor, basis: Tensor | None = None) -> Tens
     """The features of known latents [1, styles, D] (or z [1, D]): what a perfect descriptor would say."""
     found = unit_layers([generator.head(w, layer) for layer in feature_layers(generator)])
     return found if basis is None else torch.einsum("bchw,ck->bkhw", found, basis)
-
-
-def _moved(images: Tensor, matrices: Tensor) -> Tensor:
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -30,11 +30,15 @@ def warp_networks(config: RunConfig) -> Roles:
     return roles
 
 
+def loss_networks(config: RunConfig) -> Roles:
+    """The network of the perceptual distance, if it weighs anything."""
+    settings = config.inversion
+    return [("loss", settings.perceptual_backbone)] if settings.perceptual_weight else []
+
+
 def inversion_networks(config: RunConfig) -> Roles:
     """Networks of a whole search, the generator first."""
     roles: Roles = [("generator", config.generator)]
     if config.task == "translate":
         roles += warp_networks(config)
-    if config.inversion.perceptual_weight:
-        roles.append(("loss", config.inversion.perceptual_backbone))
-    return [*roles, ("measures", MEASURED_BY), ("selection", config.selection.backbone)]
+    return [*roles, *loss_networks(config), ("measures", MEASURED_BY), ("selection", config.selection.backbone)]

@@ -14,7 +14,8 @@ from mgi.images import to_uint8
 from mgi.translators.base import Progress, Result
 from mgi.translators.inversion.engine import Engine
 from mgi.translators.inversion.mixing import Mixer
-from mgi.translators.needs import Roles
+from mgi.translators.inversion.rendering import scale_down
+from mgi.translators.needs import Roles, loss_networks
 from mgi.translators.registry import Method
 
 
@@ -46,19 +47,14 @@ class StyleMix:
         """The mix at `warp.image_size` x `upsampling` rows. Nothing in it is random: `seed` changes nothing."""
         with torch.enable_grad():
             latents = self._mixer.mixed(source, exemplar, progress)
-        rows = self.config.warp.image_size * self.config.upsampling
-        down = max(1, self._engine.generator.resolution // rows)
         hypothesis = self._mixer.hypothesis
-        image = self._engine.space.images([latents], hypothesis.composing_layer, down)
+        image = self._engine.space.images([latents], hypothesis.composing_layer, scale_down(self._engine))
         info: dict[str, float | str] = {"inverted_by": hypothesis.id}
         return Result(to_uint8(image)[0], info=info)
 
 
 def _networks(config: RunConfig) -> Roles:
-    roles: Roles = [("generator", config.generator)]
-    if config.inversion.perceptual_weight:
-        roles.append(("loss", config.inversion.perceptual_backbone))
-    return roles
+    return [("generator", config.generator), *loss_networks(config)]
 
 
 METHOD = Method(

@@ -26,7 +26,7 @@ def render(
         seen: the picture that was inverted, uint8 [S,S,3]; its luminance is kept if `inversion.merge` says so.
     """
     latents = _latents(engine, arrays, hypothesis)
-    image = engine.space.images([latents], hypothesis.composing_layer, _down(engine, factor))
+    image = engine.space.images([latents], hypothesis.composing_layer, scale_down(engine, factor))
     if seen is not None and engine.config.inversion.merge == "luminance":
         image = with_luminance(image, to_float(seen, engine.device))
     return to_uint8(image)[0]
@@ -58,10 +58,10 @@ def edit(
     latents = _latents(engine, arrays, hypothesis)
     if amount:
         latents = engine.space.edited(latents, torch.from_numpy(direction.vector).to(engine.device), amount)
-    return to_uint8(engine.space.images([latents], hypothesis.composing_layer, _down(engine, factor)))[0]
+    return to_uint8(engine.space.images([latents], hypothesis.composing_layer, scale_down(engine, factor)))[0]
 
 
-def _down(engine: Engine, factor: int | None) -> int:
+def scale_down(engine: Engine, factor: int | None = None) -> int:
     """The factor by which the generator's image is scaled down to warp.image_size x factor."""
     size = engine.config.warp.image_size * (factor or engine.config.upsampling)
     return max(1, engine.generator.resolution // size)
