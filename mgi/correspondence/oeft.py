@@ -242,8 +242,9 @@ def fine_tuned_warp(
 def _run(
     tuner: FineTuner, iterations: int, progress: Callable[[int, int, float], None] | None
 ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
-    """All iterations -> what is matched then (`FineTuner.units`), warps, losses [B, iterations, T], and which pairs stayed
-    finite [B]; stops if none is left.
+    """All iterations -> what is matched then, warps, losses [B, iterations, T], and which pairs stayed finite [B].
+
+    Stops if none is left.
     """
     curves = []
     for number in range(iterations):
