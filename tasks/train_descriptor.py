@@ -9,6 +9,9 @@ from typing import Any
 from mgi.config import ConfigError
 from storage.atomic import write_text
 
+SHARES = ("mixed", "colours", "grey", "geometry")
+MAY_BE_ZERO = ("steps", "seed", "matching", *SHARES)
+
 
 def train_descriptor(
     generator: str,
@@ -47,8 +50,10 @@ def train_descriptor(
         kind = type(known[key])
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise ConfigError(f"{key}: expected {'a number' if kind is float else 'a whole number'}, found {value!r}")
-        if value < 0 or (value == 0 and key not in ("steps", "seed")):
+        if value < 0 or (value == 0 and key not in MAY_BE_ZERO):
             raise ConfigError(f"{key}: expected more than 0, found {value}")
+        if key in SHARES and value > 1:
+            raise ConfigError(f"{key}: expected a share from 0 to 1, found {value}")
     config = DescriptorConfig(**settings)
     least = config.calibration + (config.buffer if config.steps else 1)
     if config.samples < least:

@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -21,9 +21,13 @@ from mgi.features import Backbone
 from mgi.images import resize, to_float
 from mgi.metrics.domain import DomainStatistics
 
-Need = Literal["source", "exemplar", "warp", "domain", "reference"]
+if TYPE_CHECKING:
+    from mgi.metrics.bands import DetailStatistics
+
+Need = Literal["source", "exemplar", "warp", "domain", "detail", "reference"]
 """What a metric looks at besides the result. `warp`: the warped exemplar or, if a picture was inverted on its own,
-what was observed of it; `domain`: statistics of a domain; `reference`: a set of images to compare with."""
+what was observed of it; `domain`: statistics of a domain; `detail`: how much detail its pictures have; `reference`: a
+set of images to compare with."""
 
 Networks = Callable[[str], Backbone]
 """The frozen network of a name, loaded once."""
@@ -40,6 +44,7 @@ class Views:
     exemplar: Tensor | None = None
     warp: Tensor | None = None
     domain: DomainStatistics | None = None
+    detail: DetailStatistics | None = None
 
     @classmethod
     def of(
@@ -56,11 +61,13 @@ class Views:
         return cls(to_float(result, device), x, y, warped)
 
     def fitted(self, rows: int) -> Views:
-        """The same with all images at rows x rows."""
+        """The same with all images at rows x rows; 0: each at its own."""
+        if not rows:
+            return self
         images = (self.result, self.source, self.exemplar, self.warp)
         result, source, exemplar, warp = (None if image is None else fit(image, rows) for image in images)
         assert result is not None
-        return Views(result, source, exemplar, warp, self.domain)
+        return replace(self, result=result, source=source, exemplar=exemplar, warp=warp)
 
     def has(self, need: Need) -> bool:
         """Whether everything that a metric needs is there."""
@@ -91,7 +98,7 @@ class Metric:
         higher_is_better: its direction.
         unit: what its numbers are in; "" if they have no unit.
         range: the smallest and largest number that it can give.
-        rows: images are resized to rows x rows before they are measured.
+        rows: images are resized to rows x rows before they are measured; 0: each at its own size.
         weights: names of the zoo's networks that it uses.
         reference: the package or paper whose numbers it is tested against.
         tasks: the tasks for which it makes sense.

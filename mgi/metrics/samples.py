@@ -29,12 +29,12 @@ def generated_images(
         yield fit_square(images.clamp(-1, 1), size)
 
 
-def folder_images(files: list[Path], size: int, device: str) -> Iterator[Tensor]:
-    """Images of a folder as [1,3,size,size]: centre square, resized."""
+def folder_images(files: list[Path], size: int | None, device: str) -> Iterator[Tensor]:
+    """Images of a folder as [1,3,size,size]: centre square, resized; None: to the next smaller power of two."""
     for file in files:
         try:
             with Image.open(file) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise ConfigError(f"selection.domain: {file} cannot be read ({error}); remove or replace it") from None
-        yield fit_square(to_float(pixels, device), size)
+        yield fit_square(to_float(pixels, device), size or 1 << (min(pixels.shape[:2]).bit_length() - 1))

@@ -11,6 +11,7 @@ from platformdirs import user_cache_path
 from mgi.config import RunConfig
 from mgi.features import Backbone
 from mgi.generators import Generator
+from mgi.metrics.bands import SAMPLES, DetailStatistics, build_detail, cached_detail, read_detail
 from mgi.metrics.domain import (
     COMPONENTS,
     DomainStatistics,
@@ -22,7 +23,7 @@ from mgi.metrics.domain import (
 from mgi.metrics.locations import GRID
 from mgi.metrics.samples import DOMAIN_SEED, folder_images, generated_images
 from mgi.own_files import domain_files, folder_sha256
-from mgi.statistics import SHIPPED_SIZE, shipped
+from mgi.statistics import SHIPPED_SIZE, shipped, shipped_detail
 from mgi.weights import zoo
 from mgi.weights.identity import generator_sha256
 
@@ -47,6 +48,16 @@ def _tensors_sha256(generator: Generator) -> str:
     return digest.hexdigest()
 
 
+def _source(config: RunConfig, samples: int, generator: Callable[[], Generator]) -> tuple[str, str, list[Path]]:
+    """(sha256 of what the domain is made from, how to call it, its files if it is a folder)."""
+    domain = config.selection.domain
+    if domain == "generator":
+        source = generator_sha256(config.generator) or _tensors_sha256(generator())
+        return source, f"{config.generator}, {samples} samples, seed {DOMAIN_SEED}", []
+    files = domain_files(config)
+    return folder_sha256(Path(domain), files), f"{len(files)} images of {Path(domain).name}", files
+
+
 def load_domain(
     config: RunConfig, backbone: Backbone, device: str, size: int, generator: Callable[[], Generator]
 ) -> DomainStatistics:
@@ -68,13 +79,7 @@ def load_domain(
         ready = shipped(config.generator, f"{s.backbone}-{s.layer}-{s.domain_samples}.npz")
         if ready is not None and size == min(SHIPPED_SIZE, generator().resolution):
             return load_statistics(ready)
-        source = generator_sha256(config.generator) or _tensors_sha256(generator())
-        what = f"{config.generator}, {s.domain_samples} samples, seed {DOMAIN_SEED}"
-        files: list[Path] = []
-    else:
-        files = domain_files(config)
-        source = folder_sha256(Path(s.domain), files)
-        what = f"{len(files)} images of {Path(s.domain).name}"
+    source, what, files = _source(config, s.domain_samples, generator)
     key = [source, zoo.expected_sha256(zoo.entry(s.backbone)), config.inversion.precision, str(size), str(DOMAIN_SEED)]
     digest = hashlib.sha256("/".join(key).encode()).hexdigest()
     folder = user_cache_path("mgi") / "statistics"
@@ -89,3 +94,29 @@ def load_domain(
         return build_statistics(batches, backbone, s.layer, components, what)
 
     return cached_statistics(path, build)
+
+
+def load_detail(config: RunConfig, device: str, generator: Callable[[], Generator]) -> DetailStatistics:
+    """How much detail the pictures of `selection.domain` have: shipped, cached, or measured now and cached.
+
+    Args:
+        config: domain and generator.
+        device: where images live.
+        generator: loads the generator, if its samples are the domain and have not been measured before.
+
+    Raises:
+        ConfigError: the domain's folder, or a picture in it, cannot be used.
+    """
+    if config.selection.domain == "generator" and (ready := shipped_detail(config.generator)) is not None:
+        return read_detail(ready)
+    source, what, files = _source(config, SAMPLES, generator)
+    digest = hashlib.sha256("/".join([source, str(SAMPLES), str(DOMAIN_SEED)]).encode()).hexdigest()
+    path = user_cache_path("mgi") / "statistics" / f"detail-{digest[:16]}.json"
+
+    def build() -> DetailStatistics:
+        if files:
+            return build_detail(folder_images(files, None, device), what)
+        made = generator()
+        return build_detail(generated_images(made, SAMPLES, made.resolution, device), what)
+
+    return cached_detail(path, build)

@@ -23,3 +23,9 @@ def shipped_files(name_or_path: str) -> list[Path]:
     """All statistics files of a zoo generator, by name; the user's own checkpoints have none."""
     name, folder = zoo_name(name_or_path), Path(str(resources.files("mgi") / "statistics"))
     return sorted(path for path in folder.iterdir() if name is not None and path.name.startswith(f"{name}."))
+
+
+def shipped_detail(name_or_path: str) -> Path | None:
+    """The detail of a zoo generator's samples (`mgi.metrics.detail`); apart, because it decides no pixels."""
+    path = Path(str(resources.files("mgi") / "statistics" / "detail" / f"{zoo_name(name_or_path)}.json"))
+    return path if path.is_file() else None

@@ -21,6 +21,7 @@ from mgi.images import fit_square
 from mgi.inversion.coarse import fit_coarse_head
 from mgi.inversion.prior import measure_prior
 from mgi.memory import keep_freed_memory
+from mgi.metrics.bands import SAMPLES, build_detail
 from mgi.metrics.domain import COMPONENTS, build_statistics
 from mgi.metrics.samples import DOMAIN_SEED, generated_images
 from mgi.statistics import SHIPPED_SIZE
@@ -67,14 +68,20 @@ class Samples:
 def main() -> None:
     """Build the files of one generator."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=["mobile-stylegan-ffhq", "kaokore"])
+    parser.add_argument("name", choices=["mobile-stylegan-ffhq", "kaokore", "kaokore-128"])
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--network", default="vgg16-imagenet")
     parser.add_argument("--layer", default="relu4_3")
+    parser.add_argument("--detail", action="store_true", help="only how much detail the samples have")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     arguments = parser.parse_args()
     keep_freed_memory()
     generator = load_generator(arguments.name)
+    if arguments.detail:
+        plain = generated_images(generator, SAMPLES, generator.resolution, "cpu")
+        what = f"{arguments.name}, {SAMPLES} samples, seed {DOMAIN_SEED}"
+        build_detail(plain, what).save(arguments.out / "detail" / f"{arguments.name}.json")
+        return
     styled = generator if isinstance(generator, MobileStyleGAN) else None
     samples = Samples(styled, arguments.samples, head_layer=11) if styled else None
     size = min(SHIPPED_SIZE, generator.resolution)

@@ -6,6 +6,8 @@ face's (same structure, other colours), and colours, grey, and the geometry chan
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,17 +25,30 @@ READ_LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """Layers of the backbone."""
 
 
+@dataclass(frozen=True)
+class Variation:
+    """How large a share of the samples is changed, each in [0, 1]: styles `mixed`, `colours`, `grey`, `geometry`."""
+
+    mixed: float = 0.6
+    colours: float = 0.5
+    grey: float = 0.15
+    geometry: float = 0.35
+
+
+PLAIN = Variation(0.0, 0.0, 0.0, 0.0)
+
+
 class Samples:
     """Pictures of a generator with its features.
 
     Args:
         generator: any; one without styles has no style mixing.
         backbone: reads the pictures.
-        varied: mix styles, and change colours and geometry.
+        variation: how many are changed.
     """
 
-    def __init__(self, generator: Generator, backbone: Backbone, varied: bool = True) -> None:
-        self.generator, self._backbone, self._varied = generator, backbone, varied
+    def __init__(self, generator: Generator, backbone: Backbone, variation: Variation = PLAIN) -> None:
+        self.generator, self.backbone, self._variation = generator, backbone, variation
         self.layers = feature_layers(generator)
         self._device = next(iter(generator.state_dict().values())).device
 
@@ -41,9 +56,8 @@ class Samples:
         """One sample: (backbone's unit features [1, C, 64, 64], the generator's [1, D, 64, 64])."""
         random = torch.Generator().manual_seed(seed)
         picture, target = self.picture(random)
-        if self._varied:
-            picture, target = self._changed(picture, target, random)
-        features = self._backbone(picture, READ_LAYERS)
+        picture, target = self._changed(picture, target, random)
+        features = self.backbone(picture, READ_LAYERS)
         return unit_pyramid(list(features.values())), target
 
     def picture(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -58,21 +72,20 @@ class Samples:
         w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)  # type: ignore[attr-defined]
         target = unit_layers([g.head(w[:1], layer) for layer in self.layers])
         shown = w[:1].clone()
-        if self._varied and choice < 0.6:  # another's styles from one of the three layers on
-            cut = g.styles - g.tail_styles(self.layers[int(choice / 0.6 * len(self.layers))])
+        if choice < (mixed := self._variation.mixed):  # another's styles from one of the layers on
+            cut = g.styles - g.tail_styles(self.layers[int(choice / mixed * len(self.layers))])
             shown[:, cut:] = w[1:, cut:]
         image = g.render(g.head(shown, 1), 1, shown[:, -g.tail_styles(1) :], down=factor)
         return seen(image).clamp(-1, 1), target
 
-    @staticmethod
-    def _changed(picture: Tensor, target: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _changed(self, picture: Tensor, target: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         colours, geometry = (float(x) for x in torch.rand(2, generator=random))
         draws = 2 * torch.rand(1, 5, generator=random) - 1
-        if colours < 0.5:
+        if colours < self._variation.colours:
             picture = photometric(picture, [random])
-        if colours < 0.15:
+        if colours < self._variation.grey:
             picture = picture.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-        if geometry < 0.35:
+        if geometry < self._variation.geometry:
             matrices = affine_matrices(draws).to(picture)
             picture, target = (moved(images, matrices) for images in (picture, target))
         return picture, target

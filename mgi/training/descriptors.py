@@ -25,10 +25,12 @@ from mgi.features.descriptor import (
     DescriptorHead,
 )
 from mgi.generators import Generator
-from mgi.training.descriptor_samples import READ_LAYERS, Samples
+from mgi.training.descriptor_samples import PLAIN, READ_LAYERS, Samples, Variation
 
 POSITIONS = 1500
 """Of every sample, for the linear map."""
+MATCHED_POSITIONS, MATCHED_ALPHA = 512, 20.0
+"""Positions of a picture and inverse temperature of `matching_loss`."""
 HELD_OUT_SEED = 7_000_000
 
 
@@ -38,7 +40,9 @@ class DescriptorConfig:
 
     `samples` in all, `calibration` of them also decide what is kept of the features, `steps` of the network (0: the
     linear map alone), `outputs` K and `inner` channels kept, `width` of the network, `buffer` samples held in memory,
-    `held_out` samples to measure with.
+    `held_out` samples to measure with. `mixed`, `colours`, `grey` and `geometry` are the shares of the samples that are
+    changed (`descriptor_samples.Variation`). `matching` weighs how far matches between pictures differ from those of
+    the generator's features (`matching_loss`).
     """
 
     samples: int = 2000
@@ -51,6 +55,11 @@ class DescriptorConfig:
     width: int = 192
     buffer: int = 400
     held_out: int = 48
+    mixed: float = 0.6
+    colours: float = 0.5
+    grey: float = 0.15
+    geometry: float = 0.35
+    matching: float = 0.0
     seed: int = 0
 
 
@@ -88,6 +97,7 @@ def train_descriptor(
         "samples": training.made,
         "steps": config.steps,
         "explained_linear": round(linear, 4),
+        "explained_changed": round(training.explained(changed=True), 4),
         "outputs_keep": round(training.kept, 4),
         "seconds": round(time.perf_counter() - begun),
     }
@@ -97,10 +107,33 @@ def train_descriptor(
     return training.head, facts
 
 
+def matching_loss(found: Tensor, target: Tensor, random: torch.Generator) -> Tensor:
+    """How far matches from picture to picture differ from those of the generator's features.
+
+    Cross entropy between the two softmaxes over a neighbour picture's positions, less its smallest value: a contrastive
+    loss whose positives are not one place but those that the features of the generator would choose.
+
+    Args:
+        found, target: [B, K, G, G] with B >= 2; each picture is matched with the next one.
+        random: picks `MATCHED_POSITIONS` of each.
+    """
+    places = torch.randperm(found.shape[-1] ** 2, generator=random)[:MATCHED_POSITIONS].to(found.device)
+    there = torch.randperm(found.shape[-1] ** 2, generator=random)[:MATCHED_POSITIONS].to(found.device)
+
+    def logits(features: Tensor) -> Tensor:
+        unit = F.normalize(features.flatten(2), dim=1)
+        return MATCHED_ALPHA * unit[:, :, places].transpose(1, 2) @ unit.roll(-1, 0)[:, :, there]
+
+    expected = logits(target).softmax(2)
+    return F.kl_div(logits(found).log_softmax(2), expected, reduction="sum") / expected.shape[:2].numel()
+
+
 class _Training:
     def __init__(self, generator: Generator, backbone: Backbone, config: DescriptorConfig, tell: Progress) -> None:
         self.config, self._tell = config, tell
-        self.samples = Samples(generator, backbone)
+        self.samples = Samples(
+            generator, backbone, Variation(config.mixed, config.colours, config.grey, config.geometry)
+        )
         self.made = 0
         inputs, targets = _Moments(), _Moments()
         for features, target in self._new("calibrate", config.calibration):
@@ -117,9 +150,13 @@ class _Training:
         size = (config.buffer, reduce.shape[1] + PLACES, GRID, GRID)
         self._inputs = torch.zeros(size, dtype=torch.half)
         self._targets = torch.zeros((config.buffer, self.basis.shape[1], GRID, GRID), dtype=torch.half)
-        plain = Samples(generator, backbone, varied=False)
-        held = [self._reduced(*plain(HELD_OUT_SEED + index)) for index in range(config.held_out)]
-        self._held = [(a.half(), b.half()) for a, b in held]
+        self._held = self._held_out(PLAIN)
+        self._changed = self._held_out(Variation())
+
+    def _held_out(self, variation: Variation) -> list[tuple[Tensor, Tensor]]:
+        samples = Samples(self.samples.generator, self.samples.backbone, variation)
+        held = (self._reduced(*samples(HELD_OUT_SEED + index)) for index in range(self.config.held_out))
+        return [(a.half(), b.half()) for a, b in held]
 
     def _new(self, phase: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         for index in range(count):
@@ -169,6 +206,8 @@ class _Training:
             x, y = self._inputs[pick].to(device).float(), self._targets[pick].to(device).float()
             found = self.head.from_reduced(x.contiguous(memory_format=torch.channels_last))
             loss = (found - y).square().sum(1).mean() + (1 - F.cosine_similarity(found, y, dim=1)).mean()
+            if config.matching:
+                loss = loss + config.matching * matching_loss(found, y, random)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -183,11 +222,12 @@ class _Training:
         return done < fresh * (step + 1) / self.config.steps
 
     @torch.no_grad()
-    def explained(self) -> float:
-        """Share of the held-out features' variance that is explained."""
+    def explained(self, changed: bool = False) -> float:
+        """Share of the held-out features' variance that is explained, from plain or from changed pictures."""
         error, total = 0.0, 0.0
-        mean = torch.stack([y.float().mean((0, 2, 3)) for _, y in self._held]).mean(0)[None, :, None, None]
-        for x, y in self._held:
+        held = self._changed if changed else self._held
+        mean = torch.stack([y.float().mean((0, 2, 3)) for _, y in held]).mean(0)[None, :, None, None]
+        for x, y in held:
             error += float((self.head.from_reduced(x.float()) - y.float()).square().sum())
             total += float((y.float() - mean).square().sum())
         return 1 - error / total

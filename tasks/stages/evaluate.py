@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mgi.features import Backbone
-    from mgi.generators import Generator
+    from mgi.metrics.bands import DetailStatistics
     from mgi.metrics.base import PairMetric, Views
     from mgi.metrics.domain import DomainStatistics
 
@@ -92,6 +92,8 @@ def _measure(run: OpenRun, found: PairMetric, views: Views) -> tuple[float | Non
     """(the number, why it failed); both None if the pair lacks what the metric needs."""
     if "domain" in found.needs:
         views = replace(views, domain=_domain(run, found.rows))
+    if "detail" in found.needs:
+        views = replace(views, detail=_detail(run))
     if not all(views.has(need) for need in found.needs):
         return None, None
     try:
@@ -145,11 +147,22 @@ def _domain(run: OpenRun, rows: int) -> DomainStatistics:
     from mgi.weights import load_generator
 
     config = run.config
+    return load_domain(
+        config,
+        network(config.selection.backbone),
+        best_device(),
+        rows,
+        lambda: load_generator(config.generator, best_device()),
+    )
 
-    def generator() -> Generator:
-        return load_generator(config.generator, best_device())
 
-    return load_domain(config, network(config.selection.backbone), best_device(), rows, generator)
+@lru_cache(maxsize=2)
+def _detail(run: OpenRun) -> DetailStatistics:
+    """How much detail the domain has that the run selects by."""
+    from mgi.scoring import load_detail
+    from mgi.weights import load_generator
+
+    return load_detail(run.config, best_device(), lambda: load_generator(run.config.generator, best_device()))
 
 
 @lru_cache

@@ -27,7 +27,7 @@ from mgi.features.descriptor import (
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.training import TrainingError
 from mgi.training.descriptor_card import descriptor_card
-from mgi.training.descriptor_samples import READ_LAYERS, Samples, feature_layers, oracle, unit_layers
+from mgi.training.descriptor_samples import READ_LAYERS, Samples, Variation, feature_layers, oracle, unit_layers
 from mgi.training.descriptors import DescriptorConfig, train_descriptor
 
 SMALL = DescriptorConfig(
@@ -95,7 +95,7 @@ def test_the_file_says_what_the_head_says(learnt: tuple[DescriptorHead, Descript
 
 
 def test_a_style_mixed_sample_has_the_features_of_its_structure(generator: MobileStyleGAN) -> None:
-    varied, plain = Samples(generator, Shapes()), Samples(generator, Shapes(), varied=False)
+    varied, plain = Samples(generator, Shapes(), Variation()), Samples(generator, Shapes())
     differ = 0
     for seed in range(12):
         one, two = (s.picture(torch.Generator().manual_seed(seed)) for s in (varied, plain))
@@ -118,7 +118,7 @@ def test_products_of_features_are_means_over_layers() -> None:
 
 def test_the_oracle_is_what_samples_are_learnt_from(generator: MobileStyleGAN) -> None:
     random = torch.Generator().manual_seed(3)
-    _, target = Samples(generator, Shapes(), varied=False).picture(random)
+    _, target = Samples(generator, Shapes()).picture(random)
     again = torch.Generator().manual_seed(3)
     z = torch.randn(2, generator.z_dim, generator=again)
     w = generator.truncate(generator.to_w(z), 0.5 + 0.5 * float(torch.rand(2, generator=again)[0]))
@@ -129,7 +129,7 @@ def test_generators_without_styles_and_with_few_rows() -> None:
     pggan = tiny_pggan().float()
     sizes = [pggan.layer_size(layer) for layer in feature_layers(pggan)]
     assert sizes == [16, 32]
-    picture, target = Samples(pggan, Shapes()).picture(torch.Generator().manual_seed(0))
+    picture, target = Samples(pggan, Shapes(), Variation()).picture(torch.Generator().manual_seed(0))
     assert picture.shape == (1, 3, 256, 256) and target.shape[-2:] == (64, 64)
     with pytest.raises(TrainingError, match=r"16, 32 or 64 rows, found 4, 8; use a larger generator"):
         small = tiny_stylegan2()

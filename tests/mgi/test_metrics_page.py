@@ -31,7 +31,7 @@ def expected(one: Metric) -> list[str]:
         one.arrow,
         one.unit,
         f"{low} to {high}",
-        str(one.rows),
+        str(one.rows) if one.rows else "own",
         ", ".join(one.needs),
         network,
         ", ".join(one.tasks) if one.standard else "",

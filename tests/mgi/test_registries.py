@@ -164,13 +164,13 @@ def test_a_row_has_to_be_what_its_registry_holds(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_standard_metrics_of_a_task() -> None:
-    assert names("standard", "translate") == ["l2", "vgg", "structure", "structure-lite0", "style"]
-    assert names("standard", "invert") == ["l2", "vgg", "psnr", "ssim", "structure", "structure-lite0"]
+    assert names("standard", "translate") == ["l2", "vgg", "structure", "structure-lite0", "style", "detail"]
+    assert names("standard", "invert") == ["l2", "vgg", "psnr", "ssim", "structure", "structure-lite0", "detail"]
     assert names("none") == names("") == names(" , ") == []
 
 
 def test_names_come_in_the_registrys_order_and_once() -> None:
-    assert names("standard,lpips") == ["l2", "vgg", "lpips", "structure", "structure-lite0", "style"]
+    assert names("standard,lpips") == ["l2", "vgg", "lpips", "structure", "structure-lite0", "style", "detail"]
     assert names(" sifid, lpips ,lpips,none") == ["lpips", "sifid"]
     assert names("psnr", "translate") == ["psnr"]  # asked for by name, for any task
 
@@ -185,7 +185,7 @@ def test_what_cannot_be_chosen_is_refused() -> None:
 
 def test_metrics_of_other_packages_are_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     bring(monkeypatch, sharpness=f"{HERE}:SHARPNESS", spread=f"{HERE}:SPREAD")
-    assert names("standard")[-2:] == ["style", "sharpness"]
+    assert names("standard")[-2:] == ["detail", "sharpness"]
     assert names("l2") == ["l2"] and names("none") == []
     assert names("sharpness") == ["sharpness"]
     with pytest.raises(RegistryError, match="spread is for whole sets"):
