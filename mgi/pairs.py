@@ -31,11 +31,29 @@ class Hypothesis:
         return cls(int(layer), int(codes))
 
 
+FACE = "#"
+
+
+def with_face(name: str, number: int) -> str:
+    """How a pair calls a face of a picture: the first, largest one by the picture's name, others as `photo.jpg#2`."""
+    return name if number == 1 else f"{name}{FACE}{number}"
+
+
+def split_face(name: str) -> tuple[str, int]:
+    """The inverse: (name of the picture, number of the face). No picture's own name ends so: it ends as an image.
+
+    >>> split_face("photo.jpg#2"), split_face("a#3.png")
+    (('photo.jpg', 2), ('a#3.png', 1))
+    """
+    picture, sep, number = name.rpartition(FACE)
+    return (picture, int(number)) if sep and number.isascii() and number.isdigit() else (name, 1)
+
+
 @dataclass(frozen=True)
 class Pair:
     """A source (structure) and an exemplar (style), both as paths relative to their folders.
 
-    A picture that is inverted on its own has no exemplar: "".
+    A picture that is inverted on its own has no exemplar: "". A source may be one face of its picture (`with_face`).
     """
 
     source: str
@@ -51,7 +69,8 @@ class Pair:
 
 
 def _slug(name: str) -> str:
-    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    picture, face = split_face(name)
+    stem = picture.rsplit("/", 1)[-1].rsplit(".", 1)[0] + (f"-{face}" if face > 1 else "")
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem)
     return safe.strip("-_")[:40] or "image"  # an id must not start like an option or a hidden file
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgi.config import ConfigError, RunConfig
-from mgi.pairs import Pair
+from mgi.pairs import Pair, split_face
 from storage.run_header import check_weights
 from storage.run_store import RunStore
 from storage.unit_keys import pair_of
@@ -128,7 +128,12 @@ class OpenRun:
         """Paths of the pair's source and exemplar, or of the picture alone if pictures are inverted."""
         inputs, pair = self.store.header["inputs"], self._pairs[pair_id][1]
         sides = [(inputs["sources"], pair.source), (inputs["exemplars"], pair.exemplar)]
-        return [os.path.join(folder, name) for folder, name in sides if name]  # noqa: PTH118 - thousands, at every start
+        named = [(folder, split_face(name)[0]) for folder, name in sides if name]
+        return [os.path.join(folder, name) for folder, name in named]  # noqa: PTH118 - thousands, at every start
+
+    def face(self, pair_id: str) -> int:
+        """Which face of the source's picture the pair is about; 1 is the largest."""
+        return split_face(self._pairs[pair_id][1].source)[1]
 
     def translator(self) -> Translator:
         """The run's translator; the first call in a process loads networks.

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 from rich.console import Console
@@ -58,6 +58,13 @@ OutOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
+FacesOption = Annotated[
+    Literal["largest", "all"] | None,
+    typer.Option(
+        "--faces",
+        help="Of a source photo of several people: the largest face, or one pair of each.  [default: largest]",
+    ),
+]
 ExtendOption = Annotated[
     bool,
     typer.Option("--extend", help="Add what the folders hold and an existing run lacks; what it has stays."),
@@ -174,6 +181,11 @@ def tell_behind(place: Place) -> int:
         return int(Exit.DONE)
     say(f"mgi: {place.address} is behind ({place.behind}); the next command publishes what is in {place.folder}")
     return int(Exit.FAILED)
+
+
+def chosen_faces(faces: str | None) -> dict[str, str]:
+    """The setting behind --faces; none if the option was not given."""
+    return {} if faces is None else {"align.faces": faces}
 
 
 def choose_cluster(

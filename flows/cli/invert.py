@@ -10,12 +10,14 @@ import typer
 from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
+    FacesOption,
     MetricsOption,
     OutOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
     choose_cluster,
+    chosen_faces,
     err,
     guarded,
 )
@@ -60,6 +62,7 @@ def invert(
     video: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Write videos of the optimisation of the first N pictures.")
     ] = None,
+    faces: FacesOption = None,
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -75,6 +78,7 @@ def invert(
     where = choose_cluster(workers, scheduler, settings, patience)
     assigned = parse_assignments(assignments or [])
     overrides: dict[str, Any] = {**settings.overrides(), **assigned, **chosen_method(method, settings, assigned)}
+    overrides |= chosen_faces(faces)
     if degrade is not None:
         overrides["inversion.degradation"] = degrade
     if given:

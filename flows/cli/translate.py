@@ -10,12 +10,14 @@ import typer
 from flows.arguments import Arguments
 from flows.cli.common import (
     ExtendOption,
+    FacesOption,
     MetricsOption,
     OutOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
     choose_cluster,
+    chosen_faces,
     err,
     guarded,
 )
@@ -60,6 +62,7 @@ def translate(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override the profile; may be repeated."),
     ] = None,
+    faces: FacesOption = None,
     extend: ExtendOption = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -90,6 +93,7 @@ def translate(
             **settings.overrides(),
             **assigned,
             **_chosen_warp(warp),
+            **chosen_faces(faces),
             **chosen_method(method, settings, assigned),
         },
         extend=extend,

@@ -35,6 +35,11 @@ class Face:
         x0, y0, x1, y1 = self.box
         return max(0.0, x1 - x0) * max(0.0, y1 - y0)
 
+    def scaled(self, factor: float) -> Face:
+        """The same face in a picture that is `factor` times as large."""
+        x0, y0, x1, y1 = (factor * value for value in self.box)
+        return Face((x0, y0, x1, y1), self.landmarks * factor, self.confidence)
+
 
 class FaceDetector:
     """Finds faces in uint8 images.
@@ -44,7 +49,7 @@ class FaceDetector:
         min_face: smallest face to look for, as a fraction of the image's shorter side.
     """
 
-    def __init__(self, path: Path | str, min_face: float = 0.12) -> None:
+    def __init__(self, path: Path | str, min_face: float) -> None:
         self._tensors = load_file(str(path))
         self._min_face = min_face
 

@@ -25,6 +25,7 @@ INVERSION = "inversion"
 LATER: dict[str, Any] = {
     "translator": INVERSION,
     "options": {},
+    "align.faces": "largest",
     "warp.descriptor": "vgg",
     "warp.descriptor_file": "",
     "warp.descriptor_share": 0.75,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +16,14 @@ class Align(Section):
     """auto: align if a face is found, else centre-crop; require: quarantine the pair if none is found; never."""
     min_confidence: float = Field(0.9, ge=0.0, le=1.0)
     """Detections below this probability do not count as a face."""
+    faces: Literal["largest", "all"] = "largest"
+    """Of a photo of several people: the largest face, or all, each in a pair of its own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.faces == "all" and self.mode == "never":
+            raise ValueError('faces = "all" needs align.mode = "auto" or "require"; "never" looks for none')
+        return self
 
 
 LARGEST_DUAL = 96

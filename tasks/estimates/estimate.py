@@ -15,7 +15,7 @@ import numpy as np
 from mgi.config import Inversion, RunConfig, planned_steps
 from mgi.devices import best_device
 from mgi.own_files import domain_files
-from mgi.pairs import Hypothesis
+from mgi.pairs import Hypothesis, split_face
 from storage.images import BadImage, read_image
 from tasks.estimates.probe import Probe, second
 from tasks.stages.plan import Plan
@@ -224,7 +224,7 @@ def _pictures(plan: Plan) -> tuple[np.ndarray, np.ndarray | None] | None:
     request = plan.request
     for pair in plan.pairs[:5]:
         try:
-            source = read_image(Path(request.sources) / pair.source).pixels
+            source = read_image(Path(request.sources) / split_face(pair.source)[0]).pixels
             return source, read_image(Path(request.exemplars) / pair.exemplar).pixels if pair.exemplar else None
         except (BadImage, OSError):
             continue

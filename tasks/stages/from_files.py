@@ -63,7 +63,8 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
         return refused(one_line(error))
     run.translator()  # outside of try: networks that cannot be loaded are not the pair's fault
     try:
-        aligned = [run.align(image.pixels, side) for image, side in zip(images, sides, strict=True)]
+        faces = [run.face(pair_id), 1]  # only sources have pairs for each of their faces
+        aligned = [run.align(i.pixels, side, face) for i, side, face in zip(images, sides, faces, strict=False)]
         pictures = [picture for picture, _ in aligned]
         made = work(run, pair_id, pictures)
     except Exception as error:

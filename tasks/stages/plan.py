@@ -16,7 +16,7 @@ import pandas as pd
 
 from mgi.config import ConfigError, RunConfig, planned_steps
 from mgi.own_files import own_hashes, require_own_files
-from mgi.pairs import Pair
+from mgi.pairs import Pair, split_face, with_face
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.more_pairs import more_pairs
 from storage.run_store import ArraySpec, RunStore
@@ -84,7 +84,7 @@ class Plan:
 
 
 def make_plan(request: Request, known: Sequence[Pair] = ()) -> Plan:
-    """Pair the images of both folders; reads no image and writes nothing.
+    """Pair the images of both folders; writes nothing, and reads no image unless all faces of each are wanted.
 
     Args:
         request: what is asked for.
@@ -95,13 +95,15 @@ def make_plan(request: Request, known: Sequence[Pair] = ()) -> Plan:
         ConfigError: nothing to do, or a file that the configuration names is not there.
     """
     require_own_files(request.config)
+    pictures = list(dict.fromkeys(Pair(split_face(pair.source)[0], pair.exemplar) for pair in known))
     if request.config.task == "invert":
-        had = dict.fromkeys(pair.source for pair in known)
+        had = {pair.source for pair in pictures}
         names = sorted(list_images(request.sources), key=lambda name: name not in had)
-        return Plan(request, [Pair(name, "") for name in names[: request.limit]], duplicate_stems(request.sources))
+        alone = [Pair(name, "") for name in names[: request.limit]]
+        return Plan(request, pairs_of_faces(alone, request, known), duplicate_stems(request.sources))
     asked = (request.sources, request.exemplars, request.pairing, request.limit, request.seed)
-    named = more_pairs([(pair.source, pair.exemplar) for pair in known], *asked) if known else make_pairs(*asked)
-    pairs = [Pair(source, exemplar) for source, exemplar in named]
+    named = more_pairs([(pair.source, pair.exemplar) for pair in pictures], *asked) if known else make_pairs(*asked)
+    pairs = pairs_of_faces([Pair(source, exemplar) for source, exemplar in named], request, known)
     if not pairs:
         raise ConfigError(f"no pairs: {request.sources} and {request.exemplars} give none with this pairing and limit")
     unique = list(dict.fromkeys(pairs))
@@ -111,6 +113,18 @@ def make_plan(request: Request, known: Sequence[Pair] = ()) -> Plan:
         for folder in dict.fromkeys((request.sources, request.exemplars)):
             warnings += duplicate_stems(folder)
     return Plan(request, unique, warnings)
+
+
+def pairs_of_faces(pairs: list[Pair], request: Request, known: Sequence[Pair]) -> list[Pair]:
+    """One pair of each face of every source if `align.faces` says so; pairs of the run come first, as they were."""
+    if request.config.align.faces == "largest":
+        return pairs
+    from tasks.faces import count_faces  # imports PyTorch
+
+    counts = count_faces(request.config.align, request.sources, [pair.source for pair in pairs])
+    every = [Pair(with_face(p.source, n), p.exemplar) for p in pairs for n in range(1, counts[p.source] + 1)]
+    had = set(known)
+    return sorted(every, key=lambda pair: pair not in had)[: request.limit]
 
 
 def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> RunStore:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mgi import weights
 from mgi.alignment import FaceDetector, align_image, centre_square, face_quad
+from mgi.alignment.aligner import MIN_FACE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EYES_AND_MOUTH = torch.tensor([[102.0, 120.0], [154.0, 120.0], [128.0, 150.0], [108.0, 180.0], [148.0, 180.0]])
@@ -18,7 +19,7 @@ EYES_AND_MOUTH = torch.tensor([[102.0, 120.0], [154.0, 120.0], [128.0, 150.0], [
 
 @pytest.fixture(scope="module")
 def detector() -> FaceDetector:
-    return FaceDetector(weights.path("mtcnn-faces"))
+    return FaceDetector(weights.path("mtcnn-faces"), MIN_FACE)
 
 
 def picture(name: str) -> torch.Tensor:
