@@ -32,6 +32,8 @@ LATER: dict[str, Any] = {
     "warp.matching": "rows",
     "warp.position_weight": 0.0,
     "warp.window": 0,
+    "warp.coarse_rows": 0,
+    "warp.refine_rows": 0,
     "inversion.confidence_weight": 0.0,
     "inversion.tail_start": "mean",
     "inversion.tail_spread": 0.7,

@@ -73,6 +73,12 @@ class Warp(Section):
     window: int = Field(0, ge=0, le=64)
     """dual only: candidates more than this many cells from the best one get no weight, so that colours of places far
     apart are not mixed. 0: all count."""
+    coarse_rows: int = Field(0, ge=0, le=64)
+    """dual only: matched at so many rows first; finer candidates more than one such cell from there get no weight. A
+    divisor of feature_size; 0: all count."""
+    refine_rows: int = Field(0, ge=0, le=256)
+    """shifted only: the place of each match is moved by up to two cells at so many rows, to where the first layer
+    agrees best. A multiple of feature_size that divides image_size; 0: places stay."""
 
     @property
     def judged(self) -> bool:
@@ -90,6 +96,17 @@ class Warp(Section):
             raise ValueError(
                 "colours = shifted takes one place per match: expected matching = dual and a window above 0, found "
                 f"matching = {self.matching} and window = {self.window}"
+            )
+        if self.coarse_rows and (self.matching != "dual" or self.feature_size % self.coarse_rows):
+            raise ValueError(
+                f"coarse_rows: expected matching = dual and a divisor of feature_size = {self.feature_size}, found "
+                f"matching = {self.matching} and {self.coarse_rows}"
+            )
+        fine = self.refine_rows
+        if fine and (self.colours != "shifted" or fine % self.feature_size or self.image_size % fine):
+            raise ValueError(
+                f"refine_rows: expected colours = shifted and a multiple of feature_size = {self.feature_size} that "
+                f"divides image_size = {self.image_size}, found colours = {self.colours} and {fine}"
             )
         if self.matching == "dual" and self.feature_size > LARGEST_DUAL:
             raise ValueError(

@@ -63,6 +63,7 @@ def match(
     dual: bool = True,
     position_weight: float = 0.0,
     window: int = 0,
+    allowed: Tensor | None = None,
 ) -> Match:
     """Match every position of the source.
 
@@ -77,6 +78,7 @@ def match(
             the picture. For pictures that are framed alike.
         window: candidates more than this many cells from the best one get no weight, so that places far apart are not
             mixed; 0 lets all count.
+        allowed: [B, N_S, N_T], the candidates that may get weight (`refine.allowed_by_coarse`); None: all.
     """
     logits = similarity(source_unit, target_unit, patch)
     if position_weight:
@@ -86,6 +88,8 @@ def match(
     forward = 2 * logits - logits.logsumexp(1, keepdim=True) if dual else logits
     backward = 2 * logits - logits.logsumexp(2, keepdim=True) if dual else logits
     size_s, size_t = source_unit.shape[-2:], target_unit.shape[-2:]
+    if allowed is not None:
+        forward = forward.masked_fill(~allowed, -torch.inf)
     if window:
         forward = forward.masked_fill(~near_best(forward, size_t, window), -torch.inf)
     weights = forward.softmax(2)
@@ -102,6 +106,7 @@ def match_reference(
     dual: bool = True,
     position_weight: float = 0.0,
     window: int = 0,
+    allowed: Tensor | None = None,
 ) -> Match:
     """`match` as its words say, position by position."""
     source, target = (neighbourhoods(unit, patch).flatten(2) for unit in (source_unit, target_unit))
@@ -110,6 +115,8 @@ def match_reference(
     rows, columns = logits.softmax(2), logits.softmax(1)
     forward, backward = (rows * columns, rows * columns) if dual else (rows, columns)
     size_s, size_t = source_unit.shape[-2:], target_unit.shape[-2:]
+    if allowed is not None:
+        forward = forward * allowed
     if window:
         places = _places(size_t)
         best = places[forward.argmax(2)]

@@ -25,6 +25,7 @@ from mgi.correspondence.matching import (
     warp_by,
 )
 from mgi.correspondence.oeft import fine_tuned_warp
+from mgi.correspondence.refine import allowed_by_coarse, refined_places
 from mgi.features import Backbone, Chain
 from mgi.features.descriptor import LAYER
 from mgi.images import resize
@@ -83,10 +84,23 @@ def warp_pair(
         source_unit, target_unit = _described(units, [source, exemplar], warp, descriptor)
         if not warp.judged:
             return PairWarp(warp_by(source_unit, target_unit, exemplar, warp), info, arrays)
-        judged = match(source_unit, target_unit, warp.temperature, warp.patch, True, warp.position_weight, warp.window)
+        how = (warp.temperature, warp.patch, True, warp.position_weight, warp.window)
+        coarse = warp.coarse_rows
+        allowed = allowed_by_coarse(source_unit, target_unit, coarse, warp.temperature) if coarse else None
+        judged = match(source_unit, target_unit, *how, allowed)
         info["matched_share"] = float(judged.matched_share[0])
         arrays["confidence"] = (judged.confidence[0, 0] * 255).round().byte().cpu().numpy()
-        return PairWarp(_coloured(judged, exemplar, warp), info, arrays)
+        places = judged.places(target_unit.shape[-2:])
+        if warp.refine_rows:
+            fine = [_fine(image, backbone, warp) for image in (source, exemplar)]
+            places = refined_places(fine[0], fine[1], places, warp.temperature)
+        return PairWarp(_coloured(judged, places, exemplar, warp), info, arrays)
+
+
+def _fine(image: Tensor, backbone: Backbone, config: Warp) -> Tensor:
+    """The first layer of the configuration, the finest one: [1, C, R, R]."""
+    layer = config.layers[0]
+    return normalise(resize(backbone(image, [layer])[layer], config.refine_rows))
 
 
 def _described(
@@ -109,11 +123,10 @@ def _described(
     return F.normalize(joined[0], dim=1), F.normalize(joined[1], dim=1)
 
 
-def _coloured(judged: Match, exemplar: Tensor, config: Warp) -> Tensor:
+def _coloured(judged: Match, places: Tensor, exemplar: Tensor, config: Warp) -> Tensor:
     size, image_size = config.feature_size, exemplar.shape[-1]
     if config.colours == "pooled":
         return resize(judged.colours(resize(exemplar, size, "area")), image_size)
     if config.colours == "shifted":
-        places = judged.places(torch.Size((size, size)))
-        return blend_cells(shifted_cells(exemplar, places, size), image_size)
+        return blend_cells(shifted_cells(exemplar, places, places.shape[-1]), image_size)
     return blend_cells(judged.colours(overlapping_cells(exemplar, size)), image_size)
