@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from flows.first_use import learn_descriptor
 from flows.log import ended_well, run_log
 from flows.progress import Observer
 from flows.settings import Workers
@@ -62,6 +63,7 @@ class Session:
     @cached_property
     def layout(self) -> Layout:
         """How the method wants to be called on this pool's devices; loads its networks there, once per command."""
+        learn_descriptor(self.run.config, self.observer)
         layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
         return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
 
@@ -160,6 +162,7 @@ def ask_layout(
     config: RunConfig, threads: int | None, workers: Workers, scheduler: str | None, observer: Observer
 ) -> Layout:
     """The layout of a configuration's method, where its units will run; for a run that has no session yet."""
+    learn_descriptor(config, observer)
     with open_pool(count_workers(workers), scheduler, observer.beat, observer.say) as pool:
         layout: Layout = pool.call(layout_of, config.model_dump_json(), threads)
         return layout

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mgi.config import ConfigError, RunConfig, parse_degradation
 from mgi.weights.identity import content_hashes, generator_names
+from mgi.weights.learnt import learnt_descriptor
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 """Pictures of a domain."""
@@ -25,6 +26,9 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     descriptor = Path(config.warp.descriptor_file).expanduser()
     if config.warp.descriptor_file and descriptor.is_file():
         hashes[config.warp.descriptor_file] = content_hashes([descriptor], descriptor)[0]
+    samples = config.warp.descriptor_samples
+    if samples and (learnt := learnt_descriptor(config.generator, samples)).is_file():
+        hashes[f"descriptor of {config.generator}"] = content_hashes([learnt], learnt)[0]
     mask = _mask(config)
     if mask is not None and mask.is_file():
         hashes[mask.name] = content_hashes([mask], mask)[0]

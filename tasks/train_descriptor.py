@@ -35,7 +35,7 @@ def train_descriptor(
     from mgi.training.descriptor_card import descriptor_card
     from mgi.training.descriptors import DescriptorConfig
     from mgi.training.descriptors import train_descriptor as learn
-    from mgi.translators.needs import READS
+    from mgi.translators.learning import READS
     from mgi.weights import load_generator
     from mgi.weights.identity import generator_sha256
 

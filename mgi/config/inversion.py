@@ -83,6 +83,10 @@ class Inversion(Section):
     generator's own. The finest ones hardly move, and the mean style has no texture."""
     tail_spread: float = Field(0.7, gt=0, le=1)
     """How far from the mean that sample is: 1 as the generator's own are, less for plainer ones (truncation)."""
+    fused_spread: float = Field(0.0, ge=0, le=1)
+    """How far the channels of fused features are scaled back to the variation over the picture that they have in the
+    generator's samples: 0: not at all, as published; 1: wholly. Several codes fused vary less, which makes soft
+    pictures."""
     pair_start: Literal["none", "style-mix"] = "none"
     """Where a pair's lanes start. none: as published; style-mix: source and exemplar are inverted first, once per
     picture, and every lane starts from the source's codes and coarse styles and the exemplar's fine ones."""

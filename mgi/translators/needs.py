@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from mgi.config import RunConfig
 from mgi.translators.descriptors import descriptor_name
+from mgi.translators.learning import READS
 
 MEASURED_BY = "vgg16-imagenet"
 """The network that measures every lane (metric `vgg`), whatever it was optimised under."""
-
-READS = "vgg16-imagenet"
-"""The network that descriptors read."""
 
 LANE_METRICS = ("l2", "vgg")
 """Metrics between a hypothesis and its target, `_before` and `_after` its optimisation."""

@@ -9,6 +9,7 @@ from mgi import weights
 from mgi.config import RunConfig
 from mgi.translators.registry import method
 from mgi.weights import WeightsError, WeightsMissing, zoo
+from mgi.weights.learnt import learnt_folder
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def _all_missing(reasons: dict[str, str]) -> str:
 def _inspect(name: str, roles: tuple[str, ...]) -> Network:
     if not _of_zoo(name):
         here = Path(name).expanduser().is_file()
+        if not here and Path(name).parent == learnt_folder():
+            return Network(name, roles, "missing", "learnt at the first use (warp.descriptor_samples)")
         return Network(name, roles, "here" if here else "missing", "" if here else "there is no such file")
     item = zoo.entry(name)
     state = zoo.state(item)

@@ -56,7 +56,13 @@ class Method:
 
 
 MGI = "mgi"
-PLAIN: dict[str, Any] = {"confidence_weight": 0.0, "tail_start": "mean", "pair_start": "none", "fallback": False}
+PLAIN: dict[str, Any] = {
+    "confidence_weight": 0.0,
+    "tail_start": "mean",
+    "fused_spread": 0.0,
+    "pair_start": "none",
+    "fallback": False,
+}
 """As every method but MGI is published."""
 _SETTINGS = "mgi.translators.inversion.settings"
 OURS = {name: f"{_SETTINGS}.{name.replace('-', '_')}:METHOD" for name in METHODS}

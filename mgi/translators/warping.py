@@ -13,7 +13,7 @@ from mgi.features import Backbone
 from mgi.features.descriptor import Descriptor
 from mgi.images import to_float, to_uint8
 from mgi.translators.base import Progress, Warped
-from mgi.translators.needs import READS
+from mgi.translators.learning import READS
 
 
 def warp_pictures(

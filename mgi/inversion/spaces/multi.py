@@ -18,6 +18,7 @@ from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
 from mgi.inversion.spaces.base import draw, require_styles
 from mgi.inversion.spaces.noise import NoiseMaps
+from mgi.inversion.spread import usual_spread, with_spread
 from mgi.pairs import Hypothesis
 
 TAIL_SEED = 0x7A11
@@ -43,6 +44,7 @@ class MultiCode:
     ) -> None:
         self.generator, self.settings, self.prior, self.head = generator, settings, prior, head
         self.noise = NoiseMaps(generator, settings)
+        self._spreads: dict[int, Tensor] = {}
         self._codes_in_z = settings.space == "multi-z" or prior is None
         self._mapping = require_styles(generator, "multi-z") if prior is not None and self._codes_in_z else None
 
@@ -95,10 +97,17 @@ class MultiCode:
             alphas = [latents["alpha"].to(features.dtype) for latents in lanes]
             each = zip(features.split(counts), alphas, strict=True)
             fused = torch.cat([fuse(own[None], alpha[None]) for own, alpha in each])
+        if self.settings.fused_spread:
+            fused = with_spread(fused, self._usual_spread(layer, fused.device), self.settings.fused_spread)
         if self.prior is None:
             return fused, None
         styles = self.prior.to_w(stacked(lanes, "tail"))
         return fused, styles[:, 0] if styles.shape[1] == 1 else styles
+
+    def _usual_spread(self, layer: int, device: torch.device) -> Tensor:
+        if layer not in self._spreads:
+            self._spreads[layer] = usual_spread(self.generator, layer, device)
+        return self._spreads[layer]
 
     def _read(self, codes: Tensor) -> Tensor:
         """Codes [rows, D] as the generator's first layer reads them: z, or w if there are styles."""
