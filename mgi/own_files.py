@@ -26,6 +26,9 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     descriptor = Path(config.warp.descriptor_file).expanduser()
     if config.warp.descriptor_file and descriptor.is_file():
         hashes[config.warp.descriptor_file] = content_hashes([descriptor], descriptor)[0]
+    critic = Path(config.selection.critic_file).expanduser()
+    if config.selection.critic_file and critic.is_file():
+        hashes[config.selection.critic_file] = content_hashes([critic], critic)[0]
     samples = config.warp.descriptor_samples
     if samples and (learnt := learnt_descriptor(config.generator, samples)).is_file():
         hashes[f"descriptor of {config.generator}"] = content_hashes([learnt], learnt)[0]
@@ -53,6 +56,9 @@ def require_own_files(config: RunConfig) -> None:
         raise ConfigError(
             f"warp.descriptor_file: {descriptor} is no file; give one that `mgi train descriptor` made, or none"
         )
+    critic = config.selection.critic_file
+    if critic and not Path(critic).expanduser().is_file():
+        raise ConfigError(f"selection.critic_file: {critic} is no file; give one that `mgi train critic` made, or none")
     mask = _mask(config)
     if mask is not None and not mask.is_file():
         raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture; white means missing")

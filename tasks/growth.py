@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mgi.config import ConfigError, RunConfig, validation_line
+from mgi.critics import chosen_rule
 from mgi.pairs import Pair
 from mgi.profiles import whole_paths
 from storage.run_changes import HYPOTHESES, PAIRS, SELECTION, grown
@@ -205,4 +206,5 @@ def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple
 
 def _ranks_by(config: RunConfig) -> str:
     """The distance by which rungs rank hypotheses, see `mgi.scoring.judge`."""
-    return "paper" if config.selection.rule == "paper" else "spatial-fd"
+    rule = chosen_rule(config)
+    return rule if rule in ("paper", "critic") else "spatial-fd"

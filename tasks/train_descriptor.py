@@ -8,6 +8,7 @@ from typing import Any
 
 from mgi.config import ConfigError
 from storage.atomic import write_text
+from tasks.train_settings import check_out, check_settings
 
 SHARES = ("mixed", "colours", "grey", "geometry")
 MAY_BE_ZERO = ("steps", "seed", "matching", *SHARES)
@@ -39,21 +40,11 @@ def train_descriptor(
     from mgi.weights import load_generator
     from mgi.weights.identity import generator_sha256
 
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"--out: expected a file that ends with .safetensors, found {out}")
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out: there is no folder {out.parent}; make it first")
-    known = vars(DescriptorConfig())
-    for key, value in settings.items():
-        if key not in known:
-            raise ConfigError(f"unknown setting {key}; expected one of {', '.join(known)}")
-        kind = type(known[key])
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise ConfigError(f"{key}: expected {'a number' if kind is float else 'a whole number'}, found {value!r}")
-        if value < 0 or (value == 0 and key not in MAY_BE_ZERO):
-            raise ConfigError(f"{key}: expected more than 0, found {value}")
-        if key in SHARES and value > 1:
-            raise ConfigError(f"{key}: expected a share from 0 to 1, found {value}")
+    check_out(out)
+    check_settings(settings, vars(DescriptorConfig()), MAY_BE_ZERO)
+    for key in SHARES:
+        if settings.get(key, 0) > 1:
+            raise ConfigError(f"{key}: expected a share from 0 to 1, found {settings[key]}")
     config = DescriptorConfig(**settings)
     least = config.calibration + (config.buffer if config.steps else 1)
     if config.samples < least:

@@ -117,6 +117,38 @@ def descriptor(
     return 0
 
 
+@train.command("critic", cls=Verb)
+@guarded
+def critic(
+    generator: Annotated[str, typer.Argument(help="A generator, by name or file.")],
+    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="The critic, FILE.safetensors.")],
+    profile: Annotated[
+        str, typer.Option(metavar="NAME|FILE.toml", help="Of the runs that it is for: what its pictures look like.")
+    ] = "embedded",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Samples and so on, or of the profile; may be repeated."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+) -> int:
+    """Learn to tell better hypotheses of GENERATOR from worse ones, from pairs that are made of its own samples.
+
+    Runs choose by it with `--set selection.rule=critic --set selection.critic_file=FILE`. Needs no pictures.
+    """
+    from mgi.profiles import parse_value
+    from tasks.train_critic import train_critic
+    from tasks.workers.sizing import usable_cores
+
+    said = parse_assignments(assignments or [])
+    settings = {key: parse_value(text) for key, text in said.items() if "." not in key}
+    overrides = {key: text for key, text in said.items() if "." in key}
+    with _shown(1) as watcher:
+        found = train_critic(generator, file, settings, profile, overrides, threads or usable_cores(), watcher.learnt)
+    out.print(found, markup=False)
+    out.print(file, markup=False)
+    return 0
+
+
 def _config(parent: str, resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
     from pydantic import ValidationError
 

@@ -26,6 +26,7 @@ LATER: dict[str, Any] = {
     "translator": INVERSION,
     "options": {},
     "align.faces": "largest",
+    "selection.critic_file": "",
     "warp.descriptor": "vgg",
     "warp.descriptor_file": "",
     "warp.descriptor_samples": 0,

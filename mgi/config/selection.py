@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mgi.config.base import Section
 
-Rule = Literal["spatial-fd", "sifid", "set-fid", "paper"]
+Rule = Literal["spatial-fd", "sifid", "set-fid", "paper", "critic"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 """Names of metrics that can choose among hypotheses: lower is better."""
 
@@ -16,8 +16,11 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 class Selection(Section):
     """Which hypothesis wins (MGI section 3.2, last paragraph)."""
 
-    rule: Rule = "spatial-fd"
-    """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
+    rule: Literal["spatial-fd", "sifid", "set-fid", "paper", "critic", "auto"] = "spatial-fd"
+    """Definitions and why the papers' literal rule is not the default: docs/selection.md. auto: critic if one was
+    learnt from the generator for such runs, else spatial-fd."""
+    critic_file: str = ""
+    """A critic that `mgi train critic` made. Empty: the one that ships with the generator."""
     sifid_reference: Literal["warp", "exemplar"] = "warp"
     fidelity_bound: float = Field(1.5, ge=1.0)
     """A hypothesis whose reconstruction error is more than this many times the smallest cannot win."""

@@ -10,7 +10,6 @@ Shapes: B pictures, C input channels, K output channels, G x G positions with G 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mgi.features.base import Backbone, FeatureError, require_layers
 from mgi.images import resize
+from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
 
 LAYER = "generator"
 """The one layer of a descriptor."""
@@ -31,7 +29,7 @@ GRID = 64
 """Rows and columns of descriptors; pictures have four times as many."""
 PICTURE = 4 * GRID
 KIND = "mgi-descriptor"
-_LARGEST = 64 * 2**20
+COMMAND = "mgi train descriptor GENERATOR --out FILE"
 PLACES = 6
 """Channels of `position_channels`."""
 
@@ -179,11 +177,8 @@ def position_channels() -> Tensor:
 
 def write_descriptor(path: Path, head: DescriptorHead, facts: DescriptorFacts) -> None:
     """Write a descriptor in half precision; its file appears whole or not at all."""
-    tensors = {name: tensor.detach().half().contiguous() for name, tensor in head.state_dict().items()}
     values = {key: getattr(facts, key) for key in DescriptorFacts.__dataclass_fields__}
-    part = path.with_name(f".{path.name}.part")
-    save_file(tensors, part, {KIND: json.dumps(values)})  # one key: several would come in any order
-    part.replace(path)
+    write_learnt(path, KIND, head.state_dict(), values)
 
 
 def read_facts(path: Path) -> DescriptorFacts:
@@ -203,7 +198,7 @@ def read_descriptor(path: Path, backbone: Backbone) -> Descriptor:
     try:
         reduce, linear = tensors["reduce.weight"], tensors["linear.weight"]
         head = DescriptorHead(reduce.shape[1], reduce.shape[0], facts.width, linear.shape[0])
-        head.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        head.load_state_dict(tensors)
     except (KeyError, IndexError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
         raise FeatureError(f"{path}: expected the tensors of a descriptor ({reason}); get the file again") from None
@@ -211,19 +206,8 @@ def read_descriptor(path: Path, backbone: Backbone) -> Descriptor:
 
 
 def _read(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], DescriptorFacts]:
-    advice = "make one with `mgi train descriptor`"
     try:
-        if path.stat().st_size > _LARGEST:
-            raise FeatureError(f"{path}: expected a descriptor of at most {_LARGEST >> 20} MiB; {advice}")
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise FeatureError(f"{path} is not a readable descriptor ({error}); {advice}") from None
-    if KIND not in metadata:
-        raise FeatureError(f"{path} is not a descriptor, its metadata lacks {KIND}; {advice}")
-    try:
-        values = json.loads(metadata[KIND])
+        found, values = read_learnt(path, KIND, "descriptor", COMMAND, tensors)
         facts = DescriptorFacts(
             generator=str(values["generator"]),
             generator_sha256=str(values["generator_sha256"]),
@@ -234,6 +218,8 @@ def _read(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], Descript
             explained=float(values["explained"]),
             card=dict(values["card"]),
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FeatureError(f"{path}: its description is damaged ({error}); {advice}") from None
+    except LearntFileError as error:
+        raise FeatureError(str(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise FeatureError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
     return found, facts

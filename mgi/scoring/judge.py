@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from mgi.config import RunConfig
+from mgi.critics import chosen_rule, critic_path
 from mgi.features import Backbone
 from mgi.generators import Generator
 from mgi.metrics.domain import DomainStatistics
@@ -17,6 +19,7 @@ from mgi.metrics.paper import paper_fd
 from mgi.metrics.set_fid import set_fid
 from mgi.metrics.sifid import sifid
 from mgi.metrics.spatial_fd import spatial_fd
+from mgi.scoring.critic import Critic, read_critic
 from mgi.scoring.domains import POOLED, feature_shape, load_domain
 from mgi.scoring.selection import Choice, select, select_set
 
@@ -57,6 +60,12 @@ class Judge:
             self._domain = load_domain(self.config, self._backbone, self._device, self._size, lambda: self._generator)
         return self._domain
 
+    @cached_property
+    def critic(self) -> Critic | None:
+        """The critic that fits the configuration; None: there is none."""
+        path = critic_path(self.config)
+        return None if path is None else read_critic(path)
+
     def features(self, images: Tensor) -> np.ndarray:
         """Images [B,3,S,S] in [-1, 1] -> what is stored for them, [B, *feature_shape] of feature_dtype."""
         grids = lane_features(images, self._backbone, self.config.selection.layer, self.domain.basis)
@@ -66,15 +75,20 @@ class Judge:
         """Features [K,g,g] of a hypothesis and of its pair's warp and exemplar -> distance by rule."""
         grid = features.astype(np.float32)
         other = reference[self.config.selection.sifid_reference].astype(np.float32)
-        return {
+        found = {
             "spatial-fd": spatial_fd(grid, self.domain.locations),
             "sifid": sifid(grid, other),
             "paper": paper_fd(pooled_vector(grid), self.domain.images),
         }
+        if self.critic is not None:
+            found["critic"] = self.critic(grid)
+        return found
 
     def domain_distance(self, features: np.ndarray, rule: str) -> float:
-        """Features [K,g,g] -> the distance to the domain: `paper` under that rule, else the spatial one."""
+        """Features [K,g,g] -> the distance to the domain: `paper` or `critic` under that rule, else the spatial one."""
         grid = features.astype(np.float32)
+        if rule == "critic" and self.critic is not None:
+            return self.critic(grid)
         if rule == "paper":
             return paper_fd(pooled_vector(grid), self.domain.images)
         return spatial_fd(grid, self.domain.locations)
@@ -83,7 +97,7 @@ class Judge:
         """One pair's rows -> its choice."""
         settings = self.config.selection
         rows = [{**row, "error": row.get(ERROR)} for row in table]
-        return _plain(select(rows, settings.rule, settings.fidelity_bound))
+        return _plain(select(rows, chosen_rule(self.config), settings.fidelity_bound))
 
     def select_set(
         self, tables: list[list[dict[str, Any]]], features: Callable[[int, str], np.ndarray]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mgi.config import RunConfig
+from mgi.critics import critic_name
 from mgi.translators.descriptors import descriptor_name
 from mgi.translators.learning import READS
 
@@ -39,4 +40,7 @@ def inversion_networks(config: RunConfig) -> Roles:
     roles: Roles = [("generator", config.generator)]
     if config.task == "translate":
         roles += warp_networks(config)
-    return [*roles, *loss_networks(config), ("measures", MEASURED_BY), ("selection", config.selection.backbone)]
+    chosen: Roles = [("selection", config.selection.backbone)]
+    if name := critic_name(config):
+        chosen.append(("selection", name))
+    return [*roles, *loss_networks(config), ("measures", MEASURED_BY), *chosen]

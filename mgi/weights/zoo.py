@@ -31,7 +31,7 @@ class Entry:
 
     name: str
     title: str
-    kind: Literal["generator", "features", "detector", "metric", "descriptor"]
+    kind: Literal["generator", "features", "detector", "metric", "descriptor", "critic"]
     embedded: bool
     source: str
     file: str

@@ -6,6 +6,7 @@ from math import fsum
 from typing import Any
 
 from mgi.config import RULES, RunConfig
+from mgi.critics import chosen_rule
 from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
 from tasks.report.rows import Block
@@ -19,7 +20,7 @@ LANES = Measured(RULES, LANE_METRICS)
 def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
     """(key, heading) of the numbers in the page's table of hypotheses."""
     metrics = [(f"{name}_{when}", f"{name} {when}") for name in LANES.lanes for when in ("before", "after")]
-    rule = config.selection.rule
+    rule = chosen_rule(config)
     return [(rule, rule), ("loss", "loss"), *metrics, ("seconds", "seconds")]
 
 

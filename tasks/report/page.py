@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mgi.config import ConfigError, RunConfig
+from mgi.critics import chosen_rule
 from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
 from storage.remote.address import called
@@ -58,7 +59,7 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         sheet = (_sheet_row(pictures, card) for card in cards)
         warning = STAND_IN if store.header.get("stand_ins") else None
         path, note = Path(store.path) / "contact_sheet.png", "; ".join(growth)
-        contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
+        contact_sheet(sheet, path, rule=chosen_rule(config), warning=warning, note=note and f"grown: {note}")
 
     page = page_template().render(
         run=Path(called(store.path)).name,
@@ -108,7 +109,7 @@ def _card(
             curves[id] = _loss(store, id, pair_id)
             losses.setdefault(id, []).append(curves[id])
         picture = pictures.hypothesis(pair_id, id) if lane["failed"] is None else None
-        tiles.append({**lane, "picture": picture, "distance": lane.get(config.selection.rule)})
+        tiles.append({**lane, "picture": picture, "distance": lane.get(chosen_rule(config))})
     if config.task == "invert":
         names = {"source": pair["source"], "warp": "as observed"}
     else:

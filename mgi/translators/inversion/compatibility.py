@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mgi.config import ConfigError, RunConfig
+from mgi.critics import critic_name
 from mgi.features.facts import known_layers, layer_rows
 from mgi.features.lpips import LAYERS as LPIPS_LAYERS
 from mgi.generators import Generator, has_bf16, is_styled
@@ -167,6 +168,10 @@ def _of_selection(config: RunConfig) -> Iterator[str]:
             f"selection.rule = {chosen.rule} compares locations, and {POOLED} has one; use the rule paper or set-fid, "
             "or another selection.layer"
         )
+    try:
+        critic_name(config)
+    except ConfigError as error:
+        yield str(error)
     by_score = config.inversion.rungs and config.inversion.rank_by != "loss"
     if chosen.layer == POOLED and chosen.rule == "set-fid" and by_score:
         yield f"inversion.rungs rank by locations under set-fid, and {POOLED} has one; set rank_by to loss"

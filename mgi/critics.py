@@ -1,0 +1,128 @@
+"""Which rule chooses, and by which critic: what a configuration says, without loading a network.
+
+`selection.rule = "auto"` is the critic where one fits, else `spatial-fd`. One fits if it was learnt from the run's
+generator, and reads what the run stores: the same layer, in the components of the same samples, at the same size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mgi import weights
+from mgi.config import ConfigError, Rule, RunConfig
+from mgi.learnt_files import LearntFileError, read_learnt
+from mgi.weights.identity import generator_sha256, zoo_name
+
+PREFIX = "critic-"
+"""The zoo's name of a generator's critic is this and the generator's name."""
+KIND = "mgi-critic"
+COMMAND = "mgi train critic GENERATOR --out FILE"
+
+
+@dataclass(frozen=True)
+class CriticFacts:
+    """What a critic's file says about itself; all of it is written to the file's metadata.
+
+    `generator` is a name or file, `generator_sha256` its content's; `backbone`, `layer` and `samples` are those of the
+    domain's statistics in whose components it reads pictures of `rows` rows; `right` is its share of right answers on
+    held-out pairs by kind, `card` whatever else is worth knowing.
+    """
+
+    generator: str
+    generator_sha256: str
+    backbone: str
+    layer: str
+    samples: int
+    rows: int
+    width: int
+    right: dict[str, float]
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> CriticFacts:
+        """From a file's description. Raises KeyError, TypeError, ValueError or AttributeError: it is damaged."""
+        return cls(
+            generator=str(values["generator"]),
+            generator_sha256=str(values["generator_sha256"]),
+            backbone=str(values["backbone"]),
+            layer=str(values["layer"]),
+            samples=int(values["samples"]),
+            rows=int(values["rows"]),
+            width=int(values["width"]),
+            right={str(kind): float(share) for kind, share in values["right"].items()},
+            card=dict(values["card"]),
+        )
+
+
+def critic_name(config: RunConfig) -> str:
+    """The zoo's name or the file of the critic that hypotheses are scored by; empty if there is none that fits.
+
+    Raises:
+        ConfigError: the rule or the file asks for one, and none fits; one line that says why.
+    """
+    named, rule = config.selection.critic_file, config.selection.rule
+    shipped = f"{PREFIX}{zoo_name(config.generator)}"
+    name = named or (shipped if shipped in {entry.name for entry in weights.entries()} else "")
+    why = "there is none for this generator" if not name else _misfit(config, name)
+    if not why:
+        return name
+    if named or rule == "critic":
+        raise ConfigError(
+            f"selection.{'critic_file' if named else 'rule = critic'}: {why}; make one with `mgi train critic "
+            f"{config.generator} --out FILE`, or set selection.rule = spatial-fd"
+        )
+    return ""
+
+
+def critic_path(config: RunConfig) -> Path | None:
+    """The file of `critic_name`; None: there is none."""
+    name = critic_name(config)
+    if not name:
+        return None
+    return Path(name).expanduser() if config.selection.critic_file else weights.path(name)
+
+
+def chosen_rule(config: RunConfig) -> Rule:
+    """The rule that chooses, `auto` resolved."""
+    rule = config.selection.rule
+    if rule != "auto":
+        return rule
+    return "critic" if critic_name(config) else "spatial-fd"
+
+
+def read_facts(path: Path) -> CriticFacts:
+    """What a critic's file says about itself. Raises LearntFileError: it is no critic."""
+    stat = path.stat() if path.is_file() else None
+    return _facts(path, (stat.st_size, stat.st_mtime_ns) if stat else None)
+
+
+@lru_cache(maxsize=8)
+def _facts(path: Path, stamp: tuple[int, int] | None) -> CriticFacts:
+    try:
+        return CriticFacts.of(read_learnt(path, KIND, "critic", COMMAND, tensors=False)[1])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, LearntFileError):
+            raise
+        raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
+
+
+def _misfit(config: RunConfig, name: str) -> str:
+    """Why a critic cannot score a configuration's hypotheses; empty: it can."""
+    chosen = config.selection
+    try:
+        facts = read_facts(Path(name).expanduser() if chosen.critic_file else weights.path(name))
+    except (LearntFileError, weights.WeightsError) as error:
+        return str(error)
+    if facts.generator_sha256 != generator_sha256(config.generator):
+        return f"it was learnt from {facts.generator}, found generator {config.generator}"
+    if chosen.domain != "generator":
+        return f"it reads in the components of the generator's samples, found selection.domain = {chosen.domain}"
+    expected = (facts.backbone, facts.layer, facts.samples, facts.rows)
+    found = (chosen.backbone, chosen.layer, chosen.domain_samples, config.warp.image_size)
+    if expected != found:
+        names = "selection.backbone, layer, domain_samples and warp.image_size"
+        return f"it needs {names} = {', '.join(map(str, expected))}, found {', '.join(map(str, found))}"
+    return ""

@@ -1,0 +1,25 @@
+"""The card of a critic: what it reads, how often it is right, and whose licence it has."""
+
+from __future__ import annotations
+
+from mgi.critics import CriticFacts
+
+
+def critic_card(facts: CriticFacts) -> str:
+    """Markdown of a card."""
+    card = facts.card
+    shares = "\n".join(f"| {kind} | {share:.1%} |" for kind, share in facts.right.items())
+    return f"""# Critic of {facts.generator}
+
+Says which of two pictures is more like this generator's samples (sha256 {facts.generator_sha256[:12]}...). Made by
+`mgi train critic {facts.generator}` from pairs whose better one is known (`mgi/training/constructed.py`), without other
+pictures. The licence of the generator holds for it, too.
+
+- Reads {facts.layer} of {facts.backbone} on pictures of {facts.rows} x {facts.rows}, in the components of the domain's
+  statistics of {facts.samples} samples.
+- {card["samples"]:,} samples, a fifth of them held out; {card["steps"]:,} steps, {card["seconds"] / 60:.0f} minutes.
+
+| held-out pairs | right |
+|---|---|
+{shares}
+"""

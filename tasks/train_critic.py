@@ -1,0 +1,67 @@
+"""Learning a critic from a generator's samples, and writing it with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from storage.atomic import write_text
+from tasks.train_settings import check_out, check_settings
+
+MAY_BE_ZERO = ("seed", "weight_decay")
+
+
+def train_critic(
+    generator: str,
+    out: Path,
+    settings: dict[str, Any],
+    profile: str,
+    overrides: dict[str, Any],
+    threads: int | None = None,
+    progress: Callable[[str, int, int, str], None] | None = None,
+) -> str:
+    """Learn a critic and write it to `out`, its card beside it; returns what the card says of it, in one line.
+
+    Args:
+        generator: name or file.
+        out: the file.
+        settings: of the training.
+        profile: of the runs that it is for: network, layer and samples of `selection`, size of the pictures.
+        overrides: of the profile.
+        threads: of the CPU.
+        progress: told about every phase.
+
+    Raises:
+        ConfigError: a setting that does not exist, or a file that cannot be written.
+        mgi.weights.WeightsError, mgi.generators.GeneratorError: the generator cannot be loaded.
+    """
+    import torch
+
+    from mgi.devices import best_device
+    from mgi.features import load_backbone
+    from mgi.memory import keep_freed_memory
+    from mgi.profiles import load_config
+    from mgi.scoring import load_domain
+    from mgi.scoring.critic import write_critic
+    from mgi.training.critic_card import critic_card
+    from mgi.training.critics import CriticConfig
+    from mgi.training.critics import train_critic as learn
+    from mgi.weights import load_generator
+    from mgi.weights.identity import generator_sha256
+
+    check_out(out)
+    check_settings(settings, vars(CriticConfig()), MAY_BE_ZERO)
+    config = load_config(profile, {**overrides, "generator": generator, "selection.domain": "generator"})
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    device = best_device()
+    network, backbone = load_generator(generator, device), load_backbone(config.selection.backbone, device)
+    size = min(config.warp.image_size, network.resolution)
+    domain = load_domain(config, backbone, device, size, lambda: network)
+    named = (generator, generator_sha256(generator))
+    critic, facts = learn(network, backbone, domain, named, size, CriticConfig(**settings), progress)
+    write_critic(out, critic, facts)
+    write_text(out.with_suffix(".md"), critic_card(facts))
+    return "right on held-out pairs: " + ", ".join(f"{kind} {share:.2f}" for kind, share in facts.right.items())
