@@ -29,7 +29,7 @@ from torch import Tensor
 from benchmarks.oeft import GENERATED, GENERATOR, METRICS, _network, _read, domain_of
 from benchmarks.settings import changes_of, lines_of, peak_gib
 from mgi.config import RunConfig
-from mgi.correspondence.dense import match
+from mgi.correspondence.dense import match, shifted_cells
 from mgi.correspondence.matching import blend_cells, normalise, overlapping_cells
 from mgi.correspondence.warping import PairWarp, warp_pair
 from mgi.features import Backbone
@@ -138,9 +138,12 @@ def _oracle(images: list[Tensor], latents: list[Tensor], config: RunConfig) -> P
         source, target = (normalise(resize(oracle(generator, w), warp.feature_size)) for w in latents)
         dual = warp.matching == "dual"
         found = match(source, target, warp.temperature, warp.patch, dual, warp.position_weight, warp.window)
-        cells = overlapping_cells(images[1], warp.feature_size)
+        if warp.colours == "shifted":
+            cells = shifted_cells(images[1], found.places(target.shape[-2:]), warp.feature_size)
+        else:
+            cells = found.colours(overlapping_cells(images[1], warp.feature_size))
         share = float(found.matched_share[0])
-        return PairWarp(blend_cells(found.colours(cells), warp.image_size), {"matched_share": share})
+        return PairWarp(blend_cells(cells, warp.image_size), {"matched_share": share})
 
 
 def _variant(spec: str, profile: str) -> tuple[str, RunConfig]:

@@ -22,12 +22,13 @@ from mgi.correspondence.matching import (
     normalise,
     overlapping_cells,
     plain_units,
+    unit_features,
     warp_by,
 )
 from mgi.correspondence.oeft import fine_tuned_warp
 from mgi.correspondence.refine import allowed_by_coarse, refined_places
 from mgi.features import Backbone, Chain
-from mgi.features.descriptor import LAYER
+from mgi.features.descriptor import LAYER, Descriptor
 from mgi.images import resize
 
 
@@ -65,6 +66,7 @@ def warp_pair(
     check_pictures(source, exemplar, warp)
     info: dict[str, float | str] = {"warp_method": "plain"}
     arrays: dict[str, np.ndarray] = {}
+    own: list[Tensor] = []
     if warp.method == "oeft":
         if not isinstance(backbone, Chain):
             raise ConfigError(
@@ -78,10 +80,13 @@ def warp_pair(
         units: list[Tensor] = list(found.units)
     elif warp.descriptor == "generator":
         units = []
+    elif isinstance(descriptor, Descriptor) and descriptor.reads(backbone, source) and warp.descriptor != "vgg":
+        with torch.no_grad():  # one pass of the network serves both
+            units, own = _shared([source, exemplar], descriptor, warp)
     else:
         units = [plain_units(images, backbone, warp) for images in (source, exemplar)]
     with torch.no_grad():
-        source_unit, target_unit = _described(units, [source, exemplar], warp, descriptor)
+        source_unit, target_unit = _described(units, own, [source, exemplar], warp, descriptor)
         if not warp.judged:
             return PairWarp(warp_by(source_unit, target_unit, exemplar, warp), info, arrays)
         how = (warp.temperature, warp.patch, True, warp.position_weight, warp.window)
@@ -103,16 +108,25 @@ def _fine(image: Tensor, backbone: Backbone, config: Warp) -> Tensor:
     return normalise(resize(backbone(image, [layer])[layer], config.refine_rows))
 
 
+def _shared(images: list[Tensor], descriptor: Descriptor, config: Warp) -> tuple[list[Tensor], list[Tensor]]:
+    """What is matched of the network, and what the descriptor says, of pictures as the descriptor reads them."""
+    layers = list(dict.fromkeys([*config.layers, *descriptor.facts.layers]))
+    pyramids = [descriptor.backbone(image, layers) for image in images]
+    units = [unit_features([p[layer] for layer in config.layers], config.feature_size, config) for p in pyramids]
+    return units, [descriptor.read(pyramid) for pyramid in pyramids]
+
+
 def _described(
-    units: list[Tensor], images: list[Tensor], config: Warp, descriptor: Backbone | None
+    units: list[Tensor], said: list[Tensor], images: list[Tensor], config: Warp, descriptor: Backbone | None
 ) -> tuple[Tensor, Tensor]:
-    """What is matched, with the generator's features where they are asked for."""
+    """What is matched, with the generator's features where they are asked for; `said`: those that are read already."""
     if config.descriptor == "vgg" or (config.descriptor == "auto" and descriptor is None):
         return units[0], units[1]
     if descriptor is None:
         raise ConfigError(f"warp.descriptor = {config.descriptor} needs a descriptor, found none; pass it")
     size = config.feature_size
-    own = [normalise(resize(descriptor(image, descriptor.layers)[LAYER], size)) for image in images]
+    said = said or [descriptor(image, descriptor.layers)[LAYER] for image in images]
+    own = [normalise(resize(features, size)) for features in said]
     if config.descriptor == "generator":
         return own[0], own[1]
     share = config.descriptor_share  # products of the joined features are weighted means of both products

@@ -151,6 +151,10 @@ class Descriptor:
         require_layers(self.name, self.layers, layers)
         return {LAYER: self.read(self.backbone(seen(images), self.facts.layers))}
 
+    def reads(self, backbone: Backbone, images: Tensor) -> bool:
+        """Whether a pass of this network over these pictures has what `read` needs."""
+        return backbone is self.backbone and images.shape[-1] == PICTURE
+
     def read(self, pyramid: Mapping[str, Tensor]) -> Tensor:
         """The backbone's layers `facts.layers` of pictures of 256 rows -> [B, K, 64, 64]."""
         found: Tensor = self._head(unit_pyramid([pyramid[layer] for layer in self.facts.layers]))

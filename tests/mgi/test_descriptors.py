@@ -15,8 +15,11 @@ from tiny import tiny_pggan, tiny_stylegan2
 from tiny_mobile import tiny_mobile_state
 from torch import Tensor
 
+from mgi.config import RunConfig, Warp
+from mgi.correspondence.warping import warp_pair
 from mgi.features import FeatureError
 from mgi.features.descriptor import (
+    Descriptor,
     DescriptorFacts,
     DescriptorHead,
     read_descriptor,
@@ -169,3 +172,22 @@ def test_files_that_are_no_descriptors_are_refused(
     del tensors["leave.weight"]
     with pytest.raises(FeatureError, match="expected the tensors of a descriptor"):
         read_descriptor(written(tensors, described), Shapes())
+
+
+def test_one_pass_of_the_network_serves_both(learnt: tuple[DescriptorHead, DescriptorFacts], tmp_path: Path) -> None:
+    network, descriptor = Shapes(), Descriptor(Shapes(), *learnt)
+    pictures = [F.avg_pool2d(torch.rand(1, 3, 262, 262) * 2 - 1, 7, 1) for _ in range(2)]
+    layers = ("relu2_2", "relu3_3")
+    settings = Warp(layers=layers, feature_size=16, matching="dual", window=2, colours="shifted", descriptor="mixed")
+    config = RunConfig(warp=settings)
+    apart = warp_pair(*pictures, network, config, seed=0, descriptor=descriptor)
+    passes: list[int] = []
+
+    class Counted(Shapes):
+        def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+            passes.append(1)
+            return super().__call__(images, layers)
+
+    counted = Counted()
+    shared = warp_pair(*pictures, counted, config, seed=0, descriptor=Descriptor(counted, *learnt))
+    assert torch.equal(shared.warp, apart.warp) and len(passes) == 2
