@@ -20,9 +20,10 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.slow
-def test_a_compiled_lane_goes_the_eager_way() -> None:
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_a_compiled_lane_goes_the_eager_way(spread: float) -> None:
     generator = load_file(GOLDEN / "pggan_mganprior.pth")
-    settings = Inversion(steps=3, perceptual_weight=0.0)
+    settings = Inversion(steps=3, perceptual_weight=0.0, fused_spread=spread, hypotheses=("L03N03",))
     built = build_space(generator, settings)
     hypothesis = Hypothesis(3, 3)
     size = generator.resolution

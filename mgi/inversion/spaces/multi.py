@@ -45,6 +45,11 @@ class MultiCode:
         self.generator, self.settings, self.prior, self.head = generator, settings, prior, head
         self.noise = NoiseMaps(generator, settings)
         self._spreads: dict[int, Tensor] = {}
+        if settings.fused_spread:  # here and not at the first pass, which may be traced for compilation
+            device = next(iter(generator.state_dict().values())).device
+            for layer in sorted({hypothesis.composing_layer for hypothesis in settings.all_hypotheses()}):
+                if 1 <= layer <= generator.layers:
+                    self._usual_spread(layer, device)
         self._codes_in_z = settings.space == "multi-z" or prior is None
         self._mapping = require_styles(generator, "multi-z") if prior is not None and self._codes_in_z else None
 
