@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mgi.config import RunConfig
+from mgi.config import ConfigError, RunConfig
 from mgi.critics import chosen_rule, critic_path
 from mgi.features import Backbone
 from mgi.generators import Generator
+from mgi.learnt_files import LearntFileError
 from mgi.metrics.domain import DomainStatistics
 from mgi.metrics.locations import lane_features, pooled_vector
 from mgi.metrics.paper import paper_fd
@@ -62,9 +63,16 @@ class Judge:
 
     @cached_property
     def critic(self) -> Critic | None:
-        """The critic that fits the configuration; None: there is none."""
+        """The critic that fits the configuration; None: there is none.
+
+        Raises:
+            ConfigError: its file is damaged, or does not fit.
+        """
         path = critic_path(self.config)
-        return None if path is None else read_critic(path)
+        try:
+            return None if path is None else read_critic(path)
+        except LearntFileError as error:
+            raise ConfigError(f"selection.critic_file: {error}") from None
 
     def features(self, images: Tensor) -> np.ndarray:
         """Images [B,3,S,S] in [-1, 1] -> what is stored for them, [B, *feature_shape] of feature_dtype."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import fsum
 from typing import Any
 
-from mgi.config import RULES, RunConfig
+from mgi.config import RULES, ConfigError, RunConfig
 from mgi.critics import chosen_rule
 from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
@@ -17,10 +17,18 @@ LANES = Measured(RULES, LANE_METRICS)
 """What is measured of hypotheses, in any run."""
 
 
+def shown_rule(config: RunConfig) -> str:
+    """The rule that the page names; a report can be made although the critic's file is gone."""
+    try:
+        return chosen_rule(config)
+    except ConfigError:
+        return "critic"
+
+
 def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
     """(key, heading) of the numbers in the page's table of hypotheses."""
     metrics = [(f"{name}_{when}", f"{name} {when}") for name in LANES.lanes for when in ("before", "after")]
-    rule = chosen_rule(config)
+    rule = shown_rule(config)
     return [(rule, rule), ("loss", "loss"), *metrics, ("seconds", "seconds")]
 
 

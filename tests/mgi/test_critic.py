@@ -189,3 +189,12 @@ def test_a_judge_scores_and_chooses_by_it(own: Path) -> None:
     rows = [{"hypothesis": f"L0{n}N02", "l2_after": 1.0, "critic": value} for n, value in enumerate(numbers)]
     chosen = judge.select(rows)
     assert chosen["rule"] == "critic" and chosen["hypothesis"] == f"L0{int(np.argmin(numbers))}N02"
+
+
+def test_a_damaged_file_is_one_line(own: Path) -> None:
+    tensors = {"enter.weight": torch.zeros(16, 32, 1, 1)}
+    write_learnt(own, "mgi-critic", tensors, vars(read_facts(own)))
+    judge = Judge(config(rule="auto", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
+    with pytest.raises(ConfigError, match="expected the tensors and facts of a critic") as caught:
+        judge.domain_distance(np.zeros((32, 16, 16), np.float16), "critic")
+    assert "\n" not in str(caught.value)
