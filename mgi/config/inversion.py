@@ -122,6 +122,12 @@ class Inversion(Section):
     perceptual_resize: Literal["mean", "nearest"] = "mean"
     """mean: larger images are reduced by means of cells; nearest: all images are resized to perceptual_size by the
     nearest pixel, smaller ones too, as mGANprior does."""
+    detail_weight: float = Field(0.0, ge=0)
+    """Weight of how far the bands of detail of a result, at the rows that are compared, half and a quarter of them,
+    fall short of `detail_share` of the domain's (docs/warps.md, "Sharpness"). Pairs only: what is inverted as it is has
+    the detail that it has. 0: none, as published."""
+    detail_share: float = Field(0.8, gt=0, le=2)
+    """The strength that bands should reach, as a share of the mean strength in the domain's pictures."""
     prior_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
     keeps them where the generator makes natural images."""

@@ -40,6 +40,8 @@ LATER: dict[str, Any] = {
     "inversion.tail_start": "mean",
     "inversion.tail_spread": 0.7,
     "inversion.fused_spread": 0.0,
+    "inversion.detail_weight": 0.0,
+    "inversion.detail_share": 0.8,
     "inversion.pair_start": "none",
     "inversion.mix_rows": 32,
     "inversion.fallback": False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from mgi.features import Backbone
 from mgi.images import resize
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces.noise import noise_groups
-from mgi.losses import geodesic_cross, l1, l2, noise_autocorrelation, perceptual
+from mgi.losses import detail_shortfall, geodesic_cross, l1, l2, noise_autocorrelation, perceptual
 
 SMALLEST = 64
 """Pictures with fewer rows are enlarged before the feature network; otherwise its deeper layers would see next to
@@ -32,6 +32,7 @@ class Objective:
         points: the rows [rows, D] of a lane that the geodesic loss compares; None: its codes.
         weights: how much places count, [P, 1, g, g] with a mean of 1; None: all alike. A place's weight multiplies its
             squared or absolute differences, of pixels and of features.
+        goals: how strong the bands of results should be at least, by their rows (`losses.detail_shortfall`).
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class Objective:
         degradation: Degradation | None = None,
         points: Callable[[Latents], Tensor] | None = None,
         weights: Tensor | None = None,
+        goals: Mapping[int, float] | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self._goals = settings, goals or {}
         self._points = points or _codes
         self._backbone, self._degradation = backbone, degradation
         self._largest = targets.shape[-1]
@@ -67,7 +69,7 @@ class Objective:
             anchors: where the prior pulls each lane's tail to; None: to the mean.
         """
         s = self.settings
-        rows = self._rows(pictures, len(images))
+        rows, whole = self._rows(pictures, len(images)), images
         if self._degradation is not None:
             images = self._degradation(images, rows)
         images = _reduce(images, min(self._largest, images.shape[-1]))
@@ -83,6 +85,9 @@ class Objective:
         if s.perceptual_weight and self._backbone is not None:
             parts["perceptual"] = self.perceptual(images, rows)
             loss = loss + s.perceptual_weight * parts["perceptual"]
+        if s.detail_weight and self._goals:
+            parts["detail"] = detail_shortfall(whole, self._goals)
+            loss = loss + s.detail_weight * parts["detail"]
         if s.prior_weight:
             towards = anchors or [None] * len(lanes)
             both = zip(lanes, towards, strict=True)

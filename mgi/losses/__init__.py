@@ -2,6 +2,7 @@
 
 from mgi.losses.contextual import contextual, contextual_literal, contextual_similarity
 from mgi.losses.contrastive import info_nce, info_nce_literal, info_nce_reference
+from mgi.losses.detail import detail_shortfall
 from mgi.losses.gram import gram, gram_literal, gram_relative
 from mgi.losses.latent import geodesic_cross, noise_autocorrelation
 from mgi.losses.perceptual import (
@@ -17,6 +18,7 @@ __all__ = [
     "contextual",
     "contextual_literal",
     "contextual_similarity",
+    "detail_shortfall",
     "geodesic_cross",
     "gram",
     "gram_literal",

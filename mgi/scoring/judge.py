@@ -14,6 +14,7 @@ from mgi.critics import chosen_rule, critic_path
 from mgi.features import Backbone
 from mgi.generators import Generator
 from mgi.learnt_files import LearntFileError
+from mgi.metrics.bands import DetailStatistics
 from mgi.metrics.domain import DomainStatistics
 from mgi.metrics.locations import lane_features, pooled_vector
 from mgi.metrics.paper import paper_fd
@@ -21,7 +22,7 @@ from mgi.metrics.set_fid import set_fid
 from mgi.metrics.sifid import sifid
 from mgi.metrics.spatial_fd import spatial_fd
 from mgi.scoring.critic import Critic, read_critic
-from mgi.scoring.domains import POOLED, feature_shape, load_domain
+from mgi.scoring.domains import POOLED, feature_shape, load_detail, load_domain
 from mgi.scoring.selection import Choice, select, select_set
 
 ERROR = "l2_after"
@@ -73,6 +74,11 @@ class Judge:
             return None if path is None else read_critic(path)
         except LearntFileError as error:
             raise ConfigError(f"selection.critic_file: {error}") from None
+
+    @cached_property
+    def detail(self) -> DetailStatistics:
+        """How much detail the domain's pictures have."""
+        return load_detail(self.config, self._device, lambda: self._generator)
 
     def features(self, images: Tensor) -> np.ndarray:
         """Images [B,3,S,S] in [-1, 1] -> what is stored for them, [B, *feature_shape] of feature_dtype."""

@@ -60,6 +60,7 @@ PLAIN: dict[str, Any] = {
     "confidence_weight": 0.0,
     "tail_start": "mean",
     "fused_spread": 0.0,
+    "detail_weight": 0.0,
     "pair_start": "none",
     "fallback": False,
 }

@@ -109,7 +109,13 @@ def invert_lanes(
         for lane in lanes
     ]
     starts = [targets.observed(_image(engine, state, state.latents), state.picture) for state in states]
-    search(_solver(engine, targets), states, engine.config.inversion, _ranking(engine, judge), progress)
+    search(
+        _solver(engine, targets, _goals(engine, judge)),
+        states,
+        engine.config.inversion,
+        _ranking(engine, judge),
+        progress,
+    )
     seconds, steps = time.perf_counter() - began, sum(len(state.losses) for state in states)
     results = []
     for lane, state, start in zip(lanes, states, starts, strict=True):
@@ -132,14 +138,22 @@ def invert_lanes(
     return results
 
 
-def _solver(engine: Engine, targets: Targets) -> Solver:
+def _goals(engine: Engine, judge: Judge) -> dict[int, float]:
+    """How strong the bands of results should be; nothing for pictures that are inverted as they are."""
+    settings = engine.config.inversion
+    if not settings.detail_weight or engine.config.task == "invert":
+        return {}
+    return {rows: settings.detail_share * strength for rows, strength in judge.detail.deviations.items()}
+
+
+def _solver(engine: Engine, targets: Targets, goals: dict[int, float]) -> Solver:
     settings, space = engine.config.inversion, engine.space
     backbone = engine.backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
     images = space.images
     if settings.compile:
         backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
     reduced = targets.operator.shrink(targets.target)
-    objective = Objective(reduced, settings, backbone, targets.operator, space.points, targets.weights)
+    objective = Objective(reduced, settings, backbone, targets.operator, space.points, targets.weights, goals)
     down = engine.generator.resolution // engine.compare.images
     # On a CPU a lane comes out the same whichever other pairs are in its call; on a GPU shared passes are the speed.
     share = engine.device != "cpu"
