@@ -12,8 +12,8 @@ def critic_card(facts: CriticFacts) -> str:
     return f"""# Critic of {facts.generator}
 
 Says which of two pictures is more like this generator's samples (sha256 {facts.generator_sha256[:12]}...). Made by
-`mgi train critic {facts.generator}` from pairs whose better one is known (`mgi/training/constructed.py`), without other
-pictures. The licence of the generator holds for it, too.
+`mgi train critic {facts.generator}` from pairs whose better one is known (`mgi/training/constructed.py`), without
+other pictures. The licence of the generator holds for it, too.
 
 - Reads {facts.layer} of {facts.backbone} on pictures of {facts.rows} x {facts.rows}, in the components of the domain's
   statistics of {facts.samples} samples.
