@@ -16,6 +16,7 @@ def test_every_row_of_ours_is_listed_with_its_networks() -> None:
     methods = {row["name"]: row for row in catalogue.method_rows()}
     assert set(METHODS) <= set(methods)
     warped = ["mobile-stylegan-ffhq", "vgg16-imagenet", "descriptor-mobile-stylegan-ffhq"]
+    warped.append("critic-mobile-stylegan-ffhq")
     assert list(methods["pulse"]["weights"]) == warped
     assert methods["mgi"]["can"] == ["translate", "warp", "invert pictures", "search", "edit"]
     assert methods["exemplar-warp"]["can"] == ["translate", "warp"]
