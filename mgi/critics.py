@@ -1,7 +1,7 @@
-"""Which rule chooses, and by which critic: what a configuration says, without loading a network.
+"""Which critic scores the hypotheses of a configuration, found without loading a network.
 
-`selection.rule = "auto"` is the critic where one fits, else `spatial-fd`. One fits if it was learnt from the run's
-generator, and reads what the run stores: the same layer, in the components of the same samples, at the same size.
+One fits if it was learnt from the run's generator, and reads what the run stores: the same layer, in the components of
+the same samples, at the same size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mgi import weights
-from mgi.config import ConfigError, Rule, RunConfig
+from mgi.config import ConfigError, RunConfig
 from mgi.learnt_files import LearntFileError, read_learnt
 from mgi.weights.identity import generator_sha256, zoo_name
 
@@ -83,14 +83,6 @@ def critic_path(config: RunConfig) -> Path | None:
     if not name:
         return None
     return Path(name).expanduser() if config.selection.critic_file else weights.path(name)
-
-
-def chosen_rule(config: RunConfig) -> Rule:
-    """The rule that chooses, `auto` resolved."""
-    rule = config.selection.rule
-    if rule != "auto":
-        return rule
-    return "critic" if critic_name(config) else "spatial-fd"
 
 
 def read_facts(path: Path) -> CriticFacts:

@@ -16,7 +16,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mgi.config import ConfigError, RunConfig, validation_line
-from mgi.critics import chosen_rule
 from mgi.pairs import Pair
 from mgi.profiles import whole_paths
 from storage.run_changes import HYPOTHESES, PAIRS, SELECTION, grown
@@ -206,5 +205,5 @@ def _other_hypotheses(stages: list[RunConfig], config: RunConfig) -> tuple[tuple
 
 def _ranks_by(config: RunConfig) -> str:
     """The distance by which rungs rank hypotheses, see `mgi.scoring.judge`."""
-    rule = chosen_rule(config)
+    rule = config.selection.rule
     return rule if rule in ("paper", "critic") else "spatial-fd"

@@ -16,9 +16,8 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 class Selection(Section):
     """Which hypothesis wins (MGI section 3.2, last paragraph)."""
 
-    rule: Literal["spatial-fd", "sifid", "set-fid", "paper", "critic", "auto"] = "spatial-fd"
-    """Definitions and why the papers' literal rule is not the default: docs/selection.md. auto: critic if one was
-    learnt from the generator for such runs, else spatial-fd."""
+    rule: Rule = "spatial-fd"
+    """Definitions and why the papers' literal rule is not the default: docs/selection.md."""
     critic_file: str = ""
     """A critic that `mgi train critic` made. Empty: the one that ships with the generator."""
     sifid_reference: Literal["warp", "exemplar"] = "warp"

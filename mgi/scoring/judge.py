@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig
-from mgi.critics import chosen_rule, critic_path
+from mgi.critics import critic_path
 from mgi.features import Backbone
 from mgi.generators import Generator
 from mgi.learnt_files import LearntFileError
@@ -111,7 +111,7 @@ class Judge:
         """One pair's rows -> its choice."""
         settings = self.config.selection
         rows = [{**row, "error": row.get(ERROR)} for row in table]
-        return _plain(select(rows, chosen_rule(self.config), settings.fidelity_bound))
+        return _plain(select(rows, settings.rule, settings.fidelity_bound))
 
     def select_set(
         self, tables: list[list[dict[str, Any]]], features: Callable[[int, str], np.ndarray]

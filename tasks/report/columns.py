@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import fsum
 from typing import Any
 
-from mgi.config import RULES, ConfigError, RunConfig
-from mgi.critics import chosen_rule
+from mgi.config import RULES, RunConfig
 from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
 from tasks.report.rows import Block
@@ -17,18 +16,10 @@ LANES = Measured(RULES, LANE_METRICS)
 """What is measured of hypotheses, in any run."""
 
 
-def shown_rule(config: RunConfig) -> str:
-    """The rule that the page names; a report can be made although the critic's file is gone."""
-    try:
-        return chosen_rule(config)
-    except ConfigError:
-        return "critic"
-
-
 def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
     """(key, heading) of the numbers in the page's table of hypotheses."""
     metrics = [(f"{name}_{when}", f"{name} {when}") for name in LANES.lanes for when in ("before", "after")]
-    rule = shown_rule(config)
+    rule = config.selection.rule
     return [(rule, rule), ("loss", "loss"), *metrics, ("seconds", "seconds")]
 
 

@@ -15,7 +15,7 @@ from storage.remote.address import called
 from storage.run_changes import grown
 from storage.run_store import RunStore, StoreCorrupt
 from tasks.report.charts import loss_chart, mean_losses
-from tasks.report.columns import lane_columns, shown_rule
+from tasks.report.columns import lane_columns
 from tasks.report.commands import commands_of, toml_of
 from tasks.report.contact_sheet import contact_sheet
 from tasks.report.history import growth_lines
@@ -58,12 +58,11 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         sheet = (_sheet_row(pictures, card) for card in cards)
         warning = STAND_IN if store.header.get("stand_ins") else None
         path, note = Path(store.path) / "contact_sheet.png", "; ".join(growth)
-        contact_sheet(sheet, path, rule=shown_rule(config), warning=warning, note=note and f"grown: {note}")
+        contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
 
     page = page_template().render(
         run=Path(called(store.path)).name,
         config=config,
-        rule=shown_rule(config),
         digest=store.header["digest"],
         toml=toml_of(config),
         method=_method(config),
@@ -109,7 +108,7 @@ def _card(
             curves[id] = _loss(store, id, pair_id)
             losses.setdefault(id, []).append(curves[id])
         picture = pictures.hypothesis(pair_id, id) if lane["failed"] is None else None
-        tiles.append({**lane, "picture": picture, "distance": lane.get(shown_rule(config))})
+        tiles.append({**lane, "picture": picture, "distance": lane.get(config.selection.rule)})
     if config.task == "invert":
         names = {"source": pair["source"], "warp": "as observed"}
     else:

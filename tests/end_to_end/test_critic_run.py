@@ -54,7 +54,7 @@ def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -
         "inversion.hypotheses": '["L03N02","L04N02","L05N02"]',
         "inversion.steps": 2,
         "inversion.warm_start": 0,
-        "selection.rule": "auto",
+        "selection.rule": "critic",
         "selection.critic_file": file,
         "selection.fidelity_bound": 100,
         **PICTURES,

@@ -14,7 +14,7 @@ from tiny_features import tiny_vgg
 from tiny_mobile import tiny_mobile_state
 
 from mgi.config import ConfigError, RunConfig
-from mgi.critics import chosen_rule, critic_name, read_facts
+from mgi.critics import critic_name, read_facts
 from mgi.generators import Generator, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.learnt_files import LearntFileError, write_learnt
@@ -149,10 +149,10 @@ def config(**changes: object) -> RunConfig:
     return load_config("quick", {f"selection.{key}": value for key, value in changes.items()})
 
 
-def test_auto_takes_the_critic_where_one_fits(own: Path) -> None:
-    assert chosen_rule(config(rule="auto")) == "spatial-fd", "none ships for kaokore"
-    assert chosen_rule(config(rule="auto", critic_file=str(own))) == "critic"
-    assert chosen_rule(config(rule="sifid", critic_file=str(own))) == "sifid"
+def test_hypotheses_are_scored_by_one_that_fits_whatever_the_rule(own: Path) -> None:
+    assert critic_name(load_config("embedded")) == "critic-mobile-stylegan-ffhq"
+    other_size = load_config("embedded", {"warp.image_size": 128, "warp.feature_size": 32})
+    assert critic_name(other_size) == "", "the shipped one does not fit, and nobody asked for it"
     assert critic_name(config()) == "" and critic_name(config(critic_file=str(own))) == str(own)
 
 
@@ -179,7 +179,7 @@ def test_one_of_another_generator_is_refused(learnt: Any, own: Path) -> None:
 
 
 def test_a_judge_scores_and_chooses_by_it(own: Path) -> None:
-    judge = Judge(config(rule="auto", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
+    judge = Judge(config(rule="critic", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
     grids = np.random.default_rng(0).normal(size=(3, 32, 16, 16)).astype(np.float16)
 
     critic = judge.critic
@@ -194,7 +194,7 @@ def test_a_judge_scores_and_chooses_by_it(own: Path) -> None:
 def test_a_damaged_file_is_one_line(own: Path) -> None:
     tensors = {"enter.weight": torch.zeros(16, 32, 1, 1)}
     write_learnt(own, "mgi-critic", tensors, vars(read_facts(own)))
-    judge = Judge(config(rule="auto", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
+    judge = Judge(config(rule="critic", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
     with pytest.raises(ConfigError, match="expected the tensors and facts of a critic") as caught:
         judge.domain_distance(np.zeros((32, 16, 16), np.float16), "critic")
     assert "\n" not in str(caught.value)

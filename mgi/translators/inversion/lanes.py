@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mgi.critics import chosen_rule
 from mgi.degradations import Degradation
 from mgi.images import resize, to_float
 from mgi.inversion.compiled import compiled
@@ -183,7 +182,7 @@ def _filled(target: Tensor, found: list[np.ndarray | None], mixes: list[Tensor |
 
 def _ranking(engine: Engine, judge: Judge) -> Callable[[Sequence[LaneState]], list[float]]:
     """Distances to the domain, for rungs; rules that need a pair's own pictures or the whole set use spatial-fd."""
-    rule = chosen_rule(engine.config)
+    rule = engine.config.selection.rule
 
     def scores(states: Sequence[LaneState]) -> list[float]:
         images = [_image(engine, state, state.best) for state in states]
