@@ -54,11 +54,12 @@ class Views:
         exemplar: np.ndarray | None = None,
         warp: np.ndarray | None = None,
         device: str | torch.device = "cpu",
+        detail: DetailStatistics | None = None,
     ) -> Views:
         """Of pictures uint8 [H, W, 3], as translators take and give them; on the device of the networks."""
         pictures = (source, exemplar, warp)
         x, y, warped = (None if picture is None else to_float(picture, device) for picture in pictures)
-        return cls(to_float(result, device), x, y, warped)
+        return cls(to_float(result, device), x, y, warped, detail=detail)
 
     def fitted(self, rows: int) -> Views:
         """The same with all images at rows x rows; 0: each at its own."""
