@@ -4,7 +4,7 @@ from mgi.config.base import ConfigError
 from mgi.config.errors import validation_line
 from mgi.config.inversion import METHODS, Inversion, parse_degradation, parse_rungs, planned_steps
 from mgi.config.run import INVERSION, Options, RunConfig
-from mgi.config.selection import RULES, Rule, Selection
+from mgi.config.selection import RULES, Selection
 from mgi.config.warp import OEFT_REGULARIZATION, OEFT_TERMS, Align, Oeft, Warp
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Inversion",
     "Oeft",
     "Options",
-    "Rule",
     "RunConfig",
     "Selection",
     "Warp",

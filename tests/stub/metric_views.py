@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mgi.features import VGG, Backbone
 from mgi.features.lpips import LAYERS, LPIPS
+from mgi.metrics.bands import DetailStatistics, build_detail
 from mgi.metrics.base import Views
 from mgi.metrics.domain import DomainStatistics, build_statistics
 
@@ -67,9 +68,14 @@ def domain() -> DomainStatistics:
     return build_statistics(batches, narrow_vgg(), LAYER, components=4, made_from="smooth pictures")
 
 
+@cache
+def detail() -> DetailStatistics:
+    return build_detail((noisier(picture[None], 0.2) for picture in pictures(6)), "noisy pictures")
+
+
 def whole_views(result: Tensor, target: Tensor) -> Views:
     """A pair that has everything, with the same picture for source, exemplar and warp."""
-    return Views(result, target, target, target, domain())
+    return Views(result, target, target, target, domain(), detail())
 
 
 def noisier(image: Tensor, amount: float) -> Tensor:
