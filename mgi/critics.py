@@ -80,9 +80,7 @@ def critic_name(config: RunConfig) -> str:
 def critic_path(config: RunConfig) -> Path | None:
     """The file of `critic_name`; None: there is none."""
     name = critic_name(config)
-    if not name:
-        return None
-    return Path(name).expanduser() if config.selection.critic_file else weights.path(name)
+    return _file(config, name) if name else None
 
 
 def read_facts(path: Path) -> CriticFacts:
@@ -101,11 +99,16 @@ def _facts(path: Path, stamp: tuple[int, int] | None) -> CriticFacts:
         raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
 
 
+def _file(config: RunConfig, name: str) -> Path:
+    """The file of a critic of the user's own, or of the zoo."""
+    return Path(name).expanduser() if config.selection.critic_file else weights.path(name)
+
+
 def _misfit(config: RunConfig, name: str) -> str:
     """Why a critic cannot score a configuration's hypotheses; empty: it can."""
     chosen = config.selection
     try:
-        facts = read_facts(Path(name).expanduser() if chosen.critic_file else weights.path(name))
+        facts = read_facts(_file(config, name))
     except (LearntFileError, weights.WeightsError) as error:
         return str(error)
     if facts.generator_sha256 != generator_sha256(config.generator):

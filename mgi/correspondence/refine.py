@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.correspondence.dense import similarity
+from mgi.correspondence.dense import match
 from mgi.correspondence.matching import normalise
 from mgi.images import resize
 
@@ -29,8 +29,7 @@ def allowed_by_coarse(source_unit: Tensor, target_unit: Tensor, rows: int, tempe
         temperature: alpha, of the dual softmax whose largest entry is the match of a coarse cell.
     """
     source, target = (normalise(resize(unit, rows, "area")) for unit in (source_unit, target_unit))
-    logits = temperature * similarity(source, target)
-    best = (2 * logits - logits.logsumexp(1, keepdim=True)).argmax(2)  # [B, rows^2]
+    best = match(source, target, temperature).weights.argmax(2)  # [B, rows^2]
     there = torch.stack([best // rows, best % rows], dim=1).unflatten(2, (rows, rows)).float()
     there = F.interpolate(there, size=source_unit.shape[-2:], mode="nearest").flatten(2)  # [B, 2, N_S]
     height, width = target_unit.shape[-2:]

@@ -95,11 +95,7 @@ def warp_pair(
         judged = match(source_unit, target_unit, *how, allowed)
         info["matched_share"] = float(judged.matched_share[0])
         arrays["confidence"] = (judged.confidence[0, 0] * 255).round().byte().cpu().numpy()
-        places = judged.places(target_unit.shape[-2:])
-        if warp.refine_rows:
-            fine = [_fine(image, backbone, warp) for image in (source, exemplar)]
-            places = refined_places(fine[0], fine[1], places, warp.temperature)
-        return PairWarp(_coloured(judged, places, exemplar, warp), info, arrays)
+        return PairWarp(_coloured(judged, source, exemplar, backbone, warp), info, arrays)
 
 
 def _fine(image: Tensor, backbone: Backbone, config: Warp) -> Tensor:
@@ -137,10 +133,14 @@ def _described(
     return F.normalize(joined[0], dim=1), F.normalize(joined[1], dim=1)
 
 
-def _coloured(judged: Match, places: Tensor, exemplar: Tensor, config: Warp) -> Tensor:
+def _coloured(judged: Match, source: Tensor, exemplar: Tensor, backbone: Backbone, config: Warp) -> Tensor:
     size, image_size = config.feature_size, exemplar.shape[-1]
     if config.colours == "pooled":
         return resize(judged.colours(resize(exemplar, size, "area")), image_size)
     if config.colours == "shifted":
+        places = judged.places(torch.Size((size, size)))
+        if config.refine_rows:
+            fine = [_fine(image, backbone, config) for image in (source, exemplar)]
+            places = refined_places(fine[0], fine[1], places, config.temperature)
         return blend_cells(shifted_cells(exemplar, places, places.shape[-1]), image_size)
     return blend_cells(judged.colours(overlapping_cells(exemplar, size)), image_size)

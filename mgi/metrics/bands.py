@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.images import down, resize
-from mgi.metrics.domain import StatisticsError
+from mgi.metrics.statistics_files import StatisticsError, cached, whole_file
 
 BANDS = 4
 SMALLEST = 8
@@ -59,14 +57,9 @@ class DetailStatistics:
 
     def save(self, path: Path) -> None:
         """Write a .json under its final name only when it is whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         said = {"format": FORMAT, "made_from": self.made_from, "deviations": self.deviations}
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as file:
-            json.dump(said, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
+        with whole_file(path) as file:
+            file.write(json.dumps(said, indent=1).encode())
 
 
 def read_detail(path: Path) -> DetailStatistics:
@@ -87,12 +80,7 @@ def read_detail(path: Path) -> DetailStatistics:
 
 def cached_detail(path: Path, build: Callable[[], DetailStatistics]) -> DetailStatistics:
     """The statistics in `path`. If they are not there or damaged, `build` makes them and they are saved."""
-    try:
-        return read_detail(path)
-    except StatisticsError:
-        made = build()
-        made.save(path)
-        return made
+    return cached(path, read_detail, build)
 
 
 @torch.no_grad()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import Tensor
 from mgi.features import Backbone
 from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
 from mgi.metrics.locations import Basis, grid_features
+from mgi.metrics.statistics_files import StatisticsError, cached, whole_file
 
 FORMAT = 1
 
@@ -27,10 +26,6 @@ COMPONENTS = 32
 
 TOGETHER = 64
 """How many batches of one-vector images are added to the statistics at once."""
-
-
-class StatisticsError(ValueError):
-    """Domain statistics cannot be used; the message is one line and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,6 @@ class DomainStatistics:
 
     def save(self, path: Path) -> None:
         """Write an .npz under its final name only when it is whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = {
             "format": FORMAT,
             "network": self.network,
@@ -70,7 +64,7 @@ class DomainStatistics:
             "n_locations": self.locations.n,
             "n_images": self.images.n,
         }
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        with whole_file(path) as file:
             np.savez_compressed(
                 file,
                 header=np.array(json.dumps(header, sort_keys=True)),
@@ -81,10 +75,6 @@ class DomainStatistics:
                 images_mean=self.images.mean,
                 images_covariance=self.images.covariance,
             )
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
 
 
 def load_statistics(path: Path) -> DomainStatistics:
@@ -226,9 +216,4 @@ def cache_path(
 
 def cached_statistics(path: Path, build: Callable[[], DomainStatistics]) -> DomainStatistics:
     """The statistics in `path`. If they are not there or damaged, `build` makes them and they are saved."""
-    try:
-        return load_statistics(path)
-    except StatisticsError:
-        made = build()
-        made.save(path)
-        return made
+    return cached(path, load_statistics, build)
