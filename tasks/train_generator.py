@@ -216,7 +216,8 @@ def _evaluate(
 ) -> dict[str, float]:
     value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
-    for name, truncation in (("", 1.0), ("-truncated", TRUNCATED)) if trainer.config.parent else (("", 1.0),):
+    truncates = getattr(trainer.average, "truncates", False)
+    for name, truncation in (("", 1.0), ("-truncated", TRUNCATED)) if truncates else (("", 1.0),):
         grid = tile_grid(list(to_uint8(trainer.sample(z, truncation=truncation))))
         write_png(store.folder / "samples" / f"{trainer.images_seen:09d}{name}.png", grid)
     row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4)}
@@ -233,6 +234,7 @@ def _evaluate(
             "real": judge.real,
             "network": f"{NETWORK} {LAYER}, mean over positions",
             "samples": request.samples,
+            "kind": getattr(trainer.average, "kind", ""),
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
         card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}

@@ -39,7 +39,9 @@ def generator(
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
     parent: Annotated[
         str,
-        typer.Option("--from", metavar="GENERATOR", help="Adapt this one: a MobileStyleGAN, by name or file."),
+        typer.Option(
+            "--from", metavar="GENERATOR", help="Adapt this one: a MobileStyleGAN, StyleGAN2 or PGGAN, by name or file."
+        ),
     ] = "",
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 30_000,
@@ -160,10 +162,10 @@ def _config(parent: str, resolution: int, objective: str, seed: int, assignments
         values[key] = parse_value(text)
     try:
         if parent:
-            from mgi.training.parents import parent_path
+            from mgi.training.parents import code_length
             from mgi.weights.identity import generator_sha256
 
-            parent_path(parent)
+            values.setdefault("z_dim", code_length(parent))
             return TrainingConfig.adapting(parent, generator_sha256(parent), **values)
         return TrainingConfig.model_validate(values)
     except ValidationError as error:

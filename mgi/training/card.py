@@ -9,14 +9,14 @@ def card_text(facts: dict[str, Any]) -> str:
     """Markdown of a card.
 
     Args:
-        facts: the run's header with `best` {score, step}, `images_seen`, `real` (score of real images), `network` and
-            `samples`.
+        facts: the run's header with `best` {score, step}, `images_seen`, `real` (score of real images), `network`,
+            `samples` and, if it was adapted, `kind`.
     """
     config, best = facts["config"], facts["best"]
     settings = "\n".join(f"| {key} | {_show(value)} |" for key, value in config.items())
     return f"""# Generator, {config["resolution"]} x {config["resolution"]} pixels
 
-{_origin(config)} What it makes are
+{_origin(facts)} What it makes are
 **generated images**, not real ones: label them so.
 
 - Data: {facts["trained_on"]} images trained on, {facts["held_out"]} held out for the score. Licence: {facts["licence"]}
@@ -32,11 +32,12 @@ def card_text(facts: dict[str, Any]) -> str:
 """
 
 
-def _origin(config: dict[str, Any]) -> str:
+def _origin(facts: dict[str, Any]) -> str:
+    config = facts["config"]
     if not config.get("parent"):
         return "A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi train generator`."
     return (
-        f"A MobileStyleGAN (half precision), adapted by `mgi train generator --from {config['parent']}`\n"
+        f"A {facts['kind']} (half precision), adapted by `mgi train generator --from {config['parent']}`\n"
         f"(sha256 {config['parent_sha256'][:12]}...). The licence of that generator holds for this one, too."
     )
 

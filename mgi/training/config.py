@@ -18,10 +18,13 @@ ADAPTING: dict[str, Any] = {
     "z_dim": 512,
     "head_start": 480,
     "blur_images": 4000.0,
+    "spectrum": 4.0,
 }
 """What is different if a parent is adapted: no encoder, whose codes would not be the parent's, and a discriminator that
-learns first and sees detail last."""
+learns first and sees detail last; hatchings show in the spectrum."""
 _ADDED = (
+    "consistency",
+    "spectrum",
     "head_start",
     "blur_images",
     "parent",
@@ -80,6 +83,12 @@ class TrainingConfig(Section):
     blur_images: float = Field(0.0, ge=0)
     """Images over which the discriminator's sight sharpens: at first it sees real and generated images blurred by 2
     pixels. Keeps it from winning on fine detail that the generator does not have yet."""
+    spectrum: float = Field(0.0, ge=0)
+    """Weight of the distance between the mean power spectra of generated and real images: keeps an adapted generator
+    from a hatching that its discriminator overlooks."""
+    consistency: float = Field(0.0, ge=0)
+    """Weight of the samples' similarities to each other staying as they are in the parent (Ojha et al. 2021): for a few
+    hundred pictures. Their weight is 1000."""
     parent: str = ""
     """Generator that is adapted, a zoo name or a checkpoint (`--from`); empty: training starts from scratch."""
     parent_sha256: str = ""

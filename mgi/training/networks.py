@@ -42,8 +42,10 @@ class Convolution(nn.Module):
         self.stride, self.padding = stride, size // 2 if padding is None else padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution [B, I, H, W] -> [B, O, h, w] with the weight scaled at run time."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
+        """[B, I, H, W] -> [B, O, h, w] with the weight scaled at run time; a first layer's bias may be [O, h, w]."""
+        bias, rest = (self.bias, None) if self.bias.ndim == 1 else (None, self.bias)
+        y = F.conv2d(x, self.weight * self.scale, bias, stride=self.stride, padding=self.padding)
+        return y if rest is None else y + rest
 
 
 class PGGANGenerator(nn.Module):
@@ -63,8 +65,8 @@ class PGGANGenerator(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.to_rgb = Convolution(channels[-1], 3, 1, gain=1.0)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """z [B, D] -> images [B, 3, R, R], aimed at [-1, 1]."""
+    def forward(self, z: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+        """z [B, D] -> images [B, 3, R, R], aimed at [-1, 1]; what every layer makes is added to `kept`."""
         x = z[:, :, None, None].contiguous(memory_format=torch.channels_last)
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Convolution)
@@ -74,6 +76,8 @@ class PGGANGenerator(nn.Module):
             else:
                 x = layer(x)
             x = F.leaky_relu(x, SLOPE)
+            if kept is not None:
+                kept.append(x)
         images: Tensor = self.to_rgb(pixel_norm(x))
         return images
 

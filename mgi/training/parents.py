@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
 
-from mgi.generators import GeneratorError
-from mgi.generators.loading import checkpoint_tensors
+from mgi.generators import Generator, GeneratorError
+from mgi.generators.loading import checkpoint_tensors, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
-from mgi.training.adapted import cut, with_image_head
+from mgi.generators.pggan import PGGAN
+from mgi.generators.stylegan2 import StyleGAN2
+from mgi.training.adapted.base import require_size
+from mgi.training.adapted.mobile import cut, sizes_of_mobile, with_image_head
+from mgi.training.adapted.pggan import sizes_of_pggan, start_of_pggan
+from mgi.training.adapted.stylegan2 import sizes_of_stylegan2, start_of_stylegan2
 from mgi.training.errors import TrainingError
 from mgi.weights import install
 from mgi.weights.identity import generator_names, generator_sha256
@@ -42,8 +49,16 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
         GeneratorError: the file is no checkpoint.
         mgi.weights.WeightsError: the zoo's weights are missing or corrupt.
     """
-    tensors, kept = _cut(name_or_path, resolution)
-    return with_image_head(kept, MobileStyleGAN(tensors).eval()), generator_sha256(name_or_path)
+    with _reported(name_or_path):
+        sha256, parent = generator_sha256(name_or_path), load_file(parent_path(name_or_path))
+        if isinstance(parent, MobileStyleGAN):
+            tensors = checkpoint_tensors(parent_path(name_or_path))[1]
+            return with_image_head(cut(tensors, resolution), parent), sha256
+        if isinstance(parent, StyleGAN2):
+            return start_of_stylegan2(parent, resolution), sha256
+        if isinstance(parent, PGGAN):
+            return start_of_pggan(parent, resolution), sha256
+        raise ValueError(_other(parent))
 
 
 def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:
@@ -52,24 +67,42 @@ def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:
     Raises:
         TrainingError, GeneratorError, mgi.weights.WeightsError: as `start_of`, or the parent has other codes.
     """
-    _, kept = _cut(name_or_path, resolution)
-    if (numbers := kept["mapping.0.weight"].shape[1]) != z_dim:
+    with _reported(name_or_path):
+        parent = load_file(parent_path(name_or_path))
+        if isinstance(parent, MobileStyleGAN):
+            require_size(resolution, sizes_of_mobile(parent))
+        elif isinstance(parent, StyleGAN2):
+            require_size(resolution, sizes_of_stylegan2(parent))
+        elif isinstance(parent, PGGAN):
+            require_size(resolution, sizes_of_pggan(parent))
+        else:
+            raise ValueError(_other(parent))
+    if parent.z_dim != z_dim:
         raise TrainingError(
-            f"--from {name_or_path}: its codes have {numbers} numbers, expected {z_dim}; use --set z_dim={numbers}"
+            f"--from {name_or_path}: its codes have {parent.z_dim} numbers, expected {z_dim}; use --set "
+            f"z_dim={parent.z_dim}"
         )
 
 
-def _cut(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All tensors of a parent, and those of them up to a resolution."""
-    path = parent_path(name_or_path)
-    layout, tensors = checkpoint_tensors(path)
-    if "synthesis.to_image.weight" not in tensors or "synthesis.conv0.affine.weight" not in tensors:
-        raise TrainingError(
-            f"--from {name_or_path}: expected a MobileStyleGAN, found {layout.name}; only those are adapted"
-        )
+def code_length(name_or_path: str) -> int:
+    """How many numbers a parent's codes have.
+
+    Raises:
+        TrainingError, GeneratorError, mgi.weights.WeightsError: as `start_of`.
+    """
+    return load_file(parent_path(name_or_path)).z_dim
+
+
+def _other(parent: Generator) -> str:
+    """Why a generator of another kind is refused."""
+    return f"expected a MobileStyleGAN, StyleGAN2 or PGGAN, found a {type(parent).__name__}"
+
+
+@contextmanager
+def _reported(name_or_path: str) -> Iterator[None]:
     try:
-        return tensors, cut(tensors, resolution)
+        yield
+    except (GeneratorError, TrainingError):
+        raise
     except ValueError as error:
         raise TrainingError(f"--from {name_or_path}: {error}") from None
-    except KeyError as error:
-        raise GeneratorError(f"{path.name}: tensor {error} is missing; the checkpoint is damaged") from None

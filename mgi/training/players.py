@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mgi.training.adapted import AdaptedGenerator
+from mgi.training.adapted import Adapted, adapted
 from mgi.training.config import TrainingConfig
 from mgi.training.errors import TrainingError
 from mgi.training.networks import Convolution, PGGANGenerator
@@ -18,7 +18,7 @@ _SMALLEST = 0.005
 
 def new_generator(
     config: TrainingConfig, channels: tuple[int, ...], start: Mapping[str, Tensor] | None
-) -> PGGANGenerator | AdaptedGenerator:
+) -> PGGANGenerator | Adapted:
     """A PGGAN from scratch or, from the tensors of a parent, one that is adapted, with its frozen parts.
 
     Raises:
@@ -26,7 +26,7 @@ def new_generator(
     """
     if start is None:
         return PGGANGenerator(channels, config.z_dim)
-    generator = AdaptedGenerator(start)
+    generator = adapted(start)
     if (generator.resolution, generator.z_dim) != (config.resolution, config.z_dim):
         raise TrainingError(
             f"the parent makes {generator.resolution} pixels from {generator.z_dim} numbers, expected "
@@ -44,18 +44,21 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
     number by about its rate, whatever the gradient, and the parent's tensors differ in size by a factor of 700: with
     one rate for all the smallest would be replaced within a hundred steps, and the largest would never move.
     """
-    adapted = {
-        f"{prefix}.{name}": parameter
-        for prefix, module in network.named_modules()
-        if isinstance(module, AdaptedGenerator)
+    of_parents = [
+        (module.part(name), parameter)
+        for module in network.modules()
+        if isinstance(module, Adapted)
         for name, parameter in module.named_parameters()
-    }
-    equalised = [p for m in network.modules() if isinstance(m, Convolution) for p in m.parameters()]
-    known = {id(parameter) for parameter in (*equalised, *adapted.values())}
+    ]
+    known = {id(parameter) for _, parameter in of_parents}
+    equalised = [
+        p for m in network.modules() if isinstance(m, Convolution) for p in m.parameters() if id(p) not in known
+    ]
+    known |= {id(parameter) for parameter in equalised}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
     groups = [(equalised, config.learning_rate), (others, config.learning_rate * config.head_rate)]
-    for name, parameter in adapted.items():
-        rate = config.generator_rate * (config.style_rate if ".affine." in name else 1.0)
+    for part, parameter in of_parents:
+        rate = config.generator_rate * (config.style_rate if part == "styles" else 1.0)
         groups.append(([parameter], rate * _size(parameter)))
     learn = [([parameter for parameter in group if parameter.requires_grad], rate) for group, rate in groups]
     return [{"params": group, "lr": rate} for group, rate in learn if group]

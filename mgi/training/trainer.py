@@ -21,16 +21,16 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mgi.features import Backbone, load_backbone
-from mgi.training.adapted import AdaptedGenerator, may_be_coarse
+from mgi.training.adapted import Adapted
 from mgi.training.augment import augment, blurred
 from mgi.training.config import TrainingConfig
 from mgi.training.errors import TrainingError
 from mgi.training.export import export_generator
+from mgi.training.further import FurtherTerms
 from mgi.training.networks import Discriminator, Encoder, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
 from mgi.training.players import new_generator, parameter_groups
 from mgi.training.projected import ProjectedDiscriminator
-from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
 
 _ADAM_FIRST_MOMENT = 0.0
 BLUR = 2.0
@@ -101,6 +101,9 @@ class Trainer:
         # The penalties differentiate a gradient, which compiled networks cannot.
         self._generate: Any = torch.compile(self.generator) if compile else self.generator
         self._judge: Any = torch.compile(self.discriminator) if compile else self.discriminator
+        self._further = FurtherTerms(
+            config, self.generator, self._generate, self.encoder, self._features, self._autocast
+        )
 
     @property
     def images_seen(self) -> int:
@@ -158,7 +161,7 @@ class Trainer:
             logits = self._judge(self._augment(blur(fake), random)).float()
         generator_loss = objective.generator(logits)
         if its_turn:
-            self._update("generator", self._players, generator_loss + self._reconstruction(real))
+            self._update("generator", self._players, generator_loss + self._further(real, fake, random))
         self.discriminator.requires_grad_(True)
 
         self.steps_done += 1
@@ -175,10 +178,9 @@ class Trainer:
 
     def export(self, path: Path, card: dict[str, str]) -> None:
         """Write the running average as a generator that everything here loads; see `export_generator`."""
-        if isinstance(self.average, AdaptedGenerator):
-            tensors = self.average.state_dict()
-            coarse = [name for name in tensors if may_be_coarse(name)]
-            export_generator(path, tensors, {"architecture": "mobile-stylegan", "gains": "folded", **card}, coarse)
+        if isinstance(self.average, Adapted):
+            exported = self.average.exported()
+            export_generator(path, exported.tensors, {**exported.card, **card}, exported.coarse)
         else:
             tensors = self.average.mganprior_state()
             export_generator(path, tensors, {"architecture": "pggan", "layout": "mganprior", **card})
@@ -210,18 +212,6 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]
             raise TrainingError(f"the checkpoint has another architecture ({reason}); use its own settings") from None
-
-    def _reconstruction(self, real: Tensor) -> Tensor | float:
-        """The weighted reconstruction term; 0 if there is none."""
-        if self.encoder is None:
-            return 0.0
-        real = real[: len(real) // 2]  # of half the batch: it costs as much as the adversarial step otherwise
-        with self._autocast():
-            codes = self.encoder(real)
-            images = self._generate(codes)
-        backbone = self._features()
-        loss = reconstruction_loss(images.float(), real, backbone, backbone.layers[:3])
-        return self.config.reconstruction * (loss + UNIFORMITY * uniformity(codes.float()))
 
     def _blur(self) -> Callable[[Tensor], Tensor]:
         """What the discriminator's sight does to images at this step."""

@@ -88,6 +88,22 @@ def test_a_short_run_is_reproduced_bit_for_bit(images: Path, parent: Path, whole
     assert state_of(tmp_path / "model") == state_of(whole)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "grids"), [("pggan_ganzoo", "PGGAN", 1), ("stylegan2_rosinality", "StyleGAN2", 2)]
+)
+def test_other_architectures_are_adapted_with_codes_of_their_own_length(
+    name: str, kind: str, grids: int, images: Path, tmp_path: Path
+) -> None:
+    small = [part for at, part in enumerate(OPTIONS) if "z_dim=8" not in OPTIONS[at : at + 2]]
+    model = tmp_path / "model"
+    train(images, "--from", GOLDEN / f"{name}.pth", "--out", model, "--steps", "2", *small)
+    generator = load_file(model / "generator.safetensors")
+    assert (type(generator).__name__, generator.resolution) == (kind, 32)
+    assert generator.z_dim == load_file(GOLDEN / f"{name}.pth").z_dim
+    assert f"A {kind} in " in (model / "card.md").read_text()
+    assert len(list((model / "samples").iterdir())) == grids
+
+
 def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:
     before, other = state_of(whole), tmp_path / "other.safetensors"
     state = tiny_mobile_state()
@@ -103,7 +119,7 @@ def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path
         ((parent, *new, *OPTIONS, "--set", "batch=60"), 1, "54 images do not fill a batch of 60"),
         ((parent, *new, *OPTIONS, "--set", "freeze=['nose']"), 2, "freeze"),
         (("no-such-name", *new, *OPTIONS), 1, "expected a generator of the zoo"),
-        ((GOLDEN / "pggan_ganzoo.pth", *new, *OPTIONS), 1, "expected a MobileStyleGAN, found PGGAN"),
+        ((GOLDEN / "stylegan_genforce.pth", *new, *OPTIONS), 1, "StyleGAN2 or PGGAN, found a StyleGAN"),
         # What was adapted is another generator than its parent, and no run takes one for the other.
         ((whole / "generator.safetensors", *new, *OPTIONS, "--resolution", "64"), 1, "it has 16, 32, asked for 64"),
         ((whole / "generator.safetensors", *old, *OPTIONS, "--steps", "6"), 2, "was started with other settings"),

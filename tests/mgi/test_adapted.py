@@ -17,7 +17,8 @@ from torch import Tensor
 from mgi.generators import load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.training import Trainer, TrainingConfig, TrainingError
-from mgi.training.adapted import AdaptedGenerator, cut, with_image_head
+from mgi.training.adapted import AdaptedMobile
+from mgi.training.adapted.mobile import cut, with_image_head
 from mgi.training.augment import blurred
 from mgi.training.parents import start_of
 
@@ -48,14 +49,14 @@ def start() -> dict[str, Tensor]:
 
 def test_the_trainable_twin_equals_the_frozen_generator(parent: MobileStyleGAN) -> None:
     state = tiny_mobile_state()
-    twin = AdaptedGenerator(state)
+    twin = AdaptedMobile(state)
     assert set(twin.state_dict()) == set(state)
     assert (twin.z_dim, twin.resolution) == (8, 64)
     torch.testing.assert_close(twin(codes(3)), parent(codes(3)), rtol=1e-3, atol=1e-3)
 
 
 def test_truncation_goes_towards_the_mean_code(parent: MobileStyleGAN) -> None:
-    twin = AdaptedGenerator(tiny_mobile_state())
+    twin = AdaptedMobile(tiny_mobile_state())
     z = torch.randn(1024, 8, generator=torch.Generator().manual_seed(0))
     mean = parent.to_w(z).mean(0)
     found = twin(codes(2), truncation=0.5).detach()
@@ -66,7 +67,7 @@ def test_truncation_goes_towards_the_mean_code(parent: MobileStyleGAN) -> None:
 
 
 def test_every_parameter_gets_a_gradient() -> None:
-    twin = AdaptedGenerator(tiny_mobile_state())
+    twin = AdaptedMobile(tiny_mobile_state())
     twin(codes(2)).square().mean().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in twin.parameters())
 
@@ -79,7 +80,7 @@ def test_a_cut_with_its_head_is_a_generator_of_that_size(
     save_file(small, tmp_path / "small.safetensors")
     found: Any = load_file(tmp_path / "small.safetensors")
     assert found.resolution == resolution
-    torch.testing.assert_close(found(codes(2)), AdaptedGenerator(small)(codes(2)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found(codes(2)), AdaptedMobile(small)(codes(2)), rtol=1e-3, atol=1e-3)
     layer = found.layers
     torch.testing.assert_close(  # everything before the head is the parent's
         found.head(found.to_w(codes(2)), layer), parent.head(parent.to_w(codes(2)), layer), rtol=1e-3, atol=1e-3
@@ -90,7 +91,7 @@ def test_the_head_is_the_best_linear_one(parent: MobileStyleGAN) -> None:
     """Its residual is as small as that of an independent least-squares fit on the same pictures."""
     kept = cut(tiny_mobile_state(), 32)
     z = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-    fitted = AdaptedGenerator(with_image_head(kept, parent, pictures=8, batch=8))
+    fitted = AdaptedMobile(with_image_head(kept, parent, pictures=8, batch=8))
     target = F.avg_pool2d(parent(z), 2)
     residual = float((fitted(z).detach() - target).square().mean())
     features = parent.head(parent.to_w(z), 5)
@@ -215,8 +216,6 @@ def test_parents_that_cannot_be_adapted_are_named(tmp_path: Path) -> None:
         start_of(str(tmp_path / "tiny.safetensors"), 128)
     with pytest.raises(TrainingError, match=r"expected a generator of the zoo .* found neither"):
         start_of("nothing", 64)
-    with pytest.raises(TrainingError, match="expected a MobileStyleGAN, found"):
-        start_of("kaokore", 64)
     with pytest.raises(TrainingError, match="the parent makes 32 pixels from 8 numbers, expected 64 and 512"):
         Trainer(TrainingConfig.adapting("tiny", "", resolution=64, discriminator="residual"), start=start())
     tensors, sha256 = start_of(str(tmp_path / "tiny.safetensors"), 64)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from mgi.generators import GeneratorError, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
-from mgi.training.adapted import cut, with_image_head
+from mgi.training.adapted.mobile import cut, with_image_head
 from mgi.weights.blending import blend
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -24,7 +24,8 @@ def read_mganprior(state: Mapping[str, Tensor], name: str = "pggan") -> PGGAN:
     """A PGGAN from `layer{i}.conv.weight`, `layer{i}.wscale.bias`, `output{b}.*` and `lod`.
 
     The scale of the equalised learning rate is not stored; it follows from each weight's shape: gain / sqrt(I k k),
-    with gain sqrt(2) before an activation and 1 before the image.
+    with gain sqrt(2) before an activation and 1 before the image. The bias of layer0 may have a number for every
+    position, as that of a linear first layer has.
 
     Raises:
         GeneratorError: a tensor is missing, unknown, of a shape that does not fit, or not finite; or training stopped
@@ -55,7 +56,8 @@ def _convolution(state: Mapping[str, Tensor], prefix: str, gain: float, name: st
         weight, bias = state[f"{prefix}.conv.weight"], state[f"{prefix}.wscale.bias"]
     except KeyError as error:
         raise GeneratorError(f"{name}: tensor {error.args[0]} is missing; the checkpoint is incomplete") from None
-    if weight.ndim != 4 or bias.shape != weight.shape[:1]:
+    everywhere = prefix == "layer0" and weight.ndim == 4 and bias.shape == (len(weight), *weight.shape[2:])
+    if weight.ndim != 4 or (bias.shape != weight.shape[:1] and not everywhere):
         shapes = f"weight {list(weight.shape)} and bias {list(bias.shape)}"
         raise GeneratorError(f"{name}: {prefix} has {shapes}, expected [O, I, k, k] and [O]; get the checkpoint again")
     return Convolution(weight.float() * (gain / math.sqrt(weight[0].numel())), bias.float())

@@ -7,7 +7,7 @@ keep the names of the parent's layout, so an export is a MobileStyleGAN with few
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -16,24 +16,29 @@ from torch import Tensor, nn
 from mgi.generators.fused import haar_analysis, haar_order
 from mgi.generators.mobile_blocks import SLOPE, inverse_haar
 from mgi.generators.mobile_stylegan import MobileStyleGAN
+from mgi.training.adapted.base import (
+    FITTED_ON,
+    MEAN_OF,
+    Adapted,
+    Exported,
+    State,
+    batches_of_codes,
+    fitted,
+    require_size,
+)
 
-State = dict[str, Tensor]
 COEFFICIENTS = 12
 """Wavelet coefficients per position of the last features: four per colour."""
-FITTED_ON = 64
-"""Pictures of the parent that the image head is fitted to: 260,000 positions at 128 x 128 for 513 unknowns."""
-MEAN_OF = 1024
-"""Codes that the mean w is of."""
-FROZEN = ("mapping", "input", "stem", "depthwise", "styles", "pointwise")
-"""What `freeze` can name. `input`: the constant; `stem`: the convolution at 4 x 4; `styles`: what reads w."""
 
 
-class AdaptedGenerator(nn.Module):
+class AdaptedMobile(Adapted):
     """A trainable MobileStyleGAN.
 
     Args:
         state: tensors in its layout; how many blocks there are decides the resolution.
     """
+
+    kind = "MobileStyleGAN"
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -57,6 +62,12 @@ class AdaptedGenerator(nn.Module):
         images: Tensor = self.synthesis(w)
         return images
 
+    def features(self, z: Tensor) -> list[Tensor]:
+        """z [B, D] -> what the second convolution of every block makes, [B, C, h, w] each."""
+        kept: list[Tensor] = []
+        self.synthesis(self.to_w(z), kept)
+        return kept
+
     def to_w(self, z: Tensor) -> Tensor:
         """z [B, D] -> w [B, D]."""
         with torch.autocast(z.device.type, enabled=False):  # w in 8 bits of mantissa is another w
@@ -65,17 +76,34 @@ class AdaptedGenerator(nn.Module):
                 w = F.leaky_relu(layer(w), SLOPE)
         return w
 
-    def freeze(self, parts: Sequence[str], below: int = 0) -> None:
-        """Stop the training of some parameters.
+    def exported(self) -> Exported:
+        """A MobileStyleGAN with fewer blocks; two thirds of its numbers in 8 bits."""
+        tensors = self.state_dict()
+        card = {"architecture": "mobile-stylegan", "gains": "folded"}
+        return Exported(tensors, card, [name for name in tensors if may_be_coarse(name)])
 
-        Args:
-            parts: from `FROZEN`.
-            below: all of the layers at fewer rows than this (Mo et al. 2020, "Freeze the discriminator", seen from the
-                generator's side); 0: of none.
-        """
-        for name, parameter in self.named_parameters():
-            rows = _rows(name, self.synthesis.input.shape[-1])
-            parameter.requires_grad_(_part(name) not in parts and not rows < below)
+    def part(self, name: str) -> str:
+        """Which of `FROZEN` a parameter belongs to, or `image` or `bias`."""
+        if name.startswith("mapping"):
+            return "mapping"
+        if name.startswith("synthesis.to_image"):
+            return "image"
+        for part, mark in (("styles", ".affine."), ("input", "synthesis.input"), ("stem", "conv0."), ("bias", ".bias")):
+            if mark in name:
+                return part
+        return name.rsplit(".", 1)[-1]
+
+    def rows(self, name: str) -> float:
+        """Rows of the features that a parameter makes; infinite for the image head and the mapping."""
+        first = self.synthesis.input.shape[-1]
+        if name.startswith("synthesis.blocks."):
+            return float(first << (int(name.split(".")[2]) + 1))
+        return float(first) if "conv0" in name or name == "synthesis.input" else float("inf")
+
+
+def sizes_of_mobile(parent: MobileStyleGAN) -> list[int]:
+    """Rows of pictures that can be cut out of a parent."""
+    return [2 * parent.layer_size(layer) for layer in range(3, parent.layers + 1, 2)]
 
 
 def cut(state: Mapping[str, Tensor], resolution: int) -> State:
@@ -86,8 +114,7 @@ def cut(state: Mapping[str, Tensor], resolution: int) -> State:
     """
     blocks, first = _count(state, "synthesis.blocks.", 2), state["synthesis.input"].shape[-1]
     sizes = [first << (count + 1) for count in range(1, blocks + 1)]
-    if resolution not in sizes:
-        raise ValueError(f"it has {', '.join(map(str, sizes))}, asked for {resolution}; use one of those")
+    require_size(resolution, sizes)
     keep = sizes.index(resolution) + 1
     kept = {name: tensor for name, tensor in state.items() if not _belongs_to_later(name, keep)}
     if keep < blocks:
@@ -109,27 +136,20 @@ def with_image_head(kept: State, parent: MobileStyleGAN, pictures: int = FITTED_
         return kept
     layer = 1 + 2 * _count(kept, "synthesis.blocks.", 2)
     rows, channels = 2 * parent.layer_size(layer), parent.layer_channels(layer)
-    random = torch.Generator().manual_seed(0)
-    square = torch.zeros(channels + 1, channels + 1, dtype=torch.float64)
-    product = torch.zeros(channels + 1, COEFFICIENTS, dtype=torch.float64)
-    for start in range(0, pictures, batch):
-        z = torch.randn(min(batch, pictures - start), parent.z_dim, generator=random)
+
+    def batch_of(z: Tensor) -> tuple[Tensor, Tensor]:
         w = parent.to_w(z.to(parent.input))
         plus = w[:, None].expand(-1, parent.styles, -1)
         features = parent.head(plus, layer)
         tail = plus[:, parent.styles - parent.tail_styles(layer) :]
-        targets = haar_analysis(parent.render(features, layer, tail, down=parent.resolution // rows))
-        x = features.permute(0, 2, 3, 1).reshape(-1, channels).double().cpu()
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-        square += x.t() @ x
-        product += x.t() @ targets.permute(0, 2, 3, 1).reshape(-1, COEFFICIENTS).double().cpu()
-    ridge = 1e-6 * square.diagonal().mean() * torch.eye(channels + 1, dtype=torch.float64)
-    solution = torch.linalg.solve(square + ridge, product).float()
+        return features, haar_analysis(parent.render(features, layer, tail, down=parent.resolution // rows))
+
+    weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch))
     public = haar_order(COEFFICIENTS).argsort()  # blocks of coefficients -> the layout's order
     width = parent.z_dim
     return kept | {
-        "synthesis.to_image.weight": solution[:channels].t()[public][:, :, None, None].contiguous(),
-        "synthesis.to_image.bias": solution[channels][public].contiguous(),
+        "synthesis.to_image.weight": weight[public][:, :, None, None].contiguous(),
+        "synthesis.to_image.bias": bias[public].contiguous(),
         "synthesis.to_image.affine.weight": torch.zeros(channels, width),
         "synthesis.to_image.affine.bias": torch.ones(channels),
     }
@@ -220,7 +240,8 @@ class _Synthesis(nn.Module):
         self.blocks = nn.ModuleList(_Block(state, f"synthesis.blocks.{index}") for index in range(count))
         self.to_image = _Image(state, "synthesis.to_image")
 
-    def forward(self, w: Tensor) -> Tensor:
+    def forward(self, w: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+        """w [B, D] -> images; the blocks' features are added to `kept`."""
         stem, noise = self.conv0, self.conv0.get_buffer("noise")
         order = haar_order(len(stem.bias)).to(w.device)
         x = self.input.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -232,31 +253,14 @@ class _Synthesis(nn.Module):
             x = block.conv1(x.contiguous(memory_format=torch.channels_last), w, None)
             order = haar_order(len(block.conv2.bias)).to(w.device)
             x = block.conv2(x, w, order)
+            if kept is not None:
+                kept.append(x)
         image, coefficients = self.to_image, haar_order(COEFFICIENTS).to(w.device)
         weight = image.weight[coefficients][:, order, 0, 0] * image.affine(w)[:, None, order]
         b, c, h, wide = x.shape
         y = x.permute(0, 2, 3, 1).reshape(b, h * wide, c) @ weight.transpose(1, 2).to(x.dtype)
         y = y.float() + image.bias[coefficients]
         return inverse_haar(y.view(b, h, wide, -1).permute(0, 3, 1, 2))
-
-
-def _part(name: str) -> str:
-    """Which of `FROZEN` a parameter belongs to, or `image` or `bias`."""
-    if name.startswith("mapping"):
-        return "mapping"
-    if name.startswith("synthesis.to_image"):
-        return "image"
-    for part, mark in (("styles", ".affine."), ("input", "synthesis.input"), ("stem", "conv0."), ("bias", ".bias")):
-        if mark in name:
-            return part
-    return name.rsplit(".", 1)[-1]
-
-
-def _rows(name: str, first: int) -> float:
-    """Rows of the features that a parameter makes; infinite for the image head and the mapping."""
-    if name.startswith("synthesis.blocks."):
-        return first << (int(name.split(".")[2]) + 1)
-    return first if "conv0" in name or name == "synthesis.input" else float("inf")
 
 
 def _belongs_to_later(name: str, keep: int) -> bool:
