@@ -113,18 +113,20 @@ def resume(run: str, how: Execution, retry: bool = False, check: bool = False) -
     return watched(lambda: _summary(flow(run, how.workers, how.scheduler, retry, how.metrics, check)), plain)
 
 
-def select(run: str, rule: str | None, fidelity_bound: float | None, how: Execution) -> Summary:
-    """Choose again among the hypotheses of a run, by another rule, another bound or both."""
+def select(
+    run: str, rule: str | None, fidelity_bound: float | None, critic_margin: float | None, how: Execution
+) -> Summary:
+    """Choose again among the hypotheses of a run, by another rule, other guards or both."""
 
     def plain() -> Summary:
-        return select_run(run, rule, fidelity_bound, how.workers, how.scheduler, how.observer)
+        return select_run(run, rule, fidelity_bound, critic_margin, how.workers, how.scheduler, how.observer)
 
     if not how.prefect:
         return plain()
     prepare_environment()
     from flows.translate import select as flow
 
-    return watched(lambda: _summary(flow(run, rule, fidelity_bound, how.workers, how.scheduler)), plain)
+    return watched(lambda: _summary(flow(run, rule, fidelity_bound, critic_margin, how.workers, how.scheduler)), plain)
 
 
 def _summary(data: dict[str, Any]) -> Summary:

@@ -161,6 +161,7 @@ def select_run(
     run: str,
     rule: str | None,
     fidelity_bound: float | None,
+    critic_margin: float | None,
     workers: Workers,
     scheduler: str | None,
     observer: Observer,
@@ -172,6 +173,7 @@ def select_run(
         run: the run's folder.
         rule: name of a selection rule; None keeps the one it has.
         fidelity_bound: `selection.fidelity_bound`; None keeps the one it has.
+        critic_margin: `selection.critic_margin`; None keeps the one it has.
         workers, scheduler, observer, call: as of `resume_run`.
 
     Raises:
@@ -182,7 +184,7 @@ def select_run(
     store = RunStore.open(run)
     opened = Job.of(store).open()
     check_own_files(store, opened.config)
-    found = reselection(run, store.header, rule, fidelity_bound)
+    found = reselection(run, store.header, rule, fidelity_bound, critic_margin)
     require_scores(opened)
     if found:
         grow_run(store, found, workers, scheduler, observer)

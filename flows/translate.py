@@ -132,6 +132,7 @@ def select(
     run: str,
     rule: str | None = None,
     fidelity_bound: Annotated[float, Field(ge=1)] | None = None,
+    critic_margin: Annotated[float, Field(ge=0)] | None = None,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
 ) -> dict[str, Any]:
@@ -142,10 +143,13 @@ def select(
         rule: name of a selection rule; the run's own if not given.
         fidelity_bound: a hypothesis whose reconstruction error exceeds the best one's by more cannot be chosen; the
             run's own if not given.
+        critic_margin: a hypothesis whose critic says more than this above the best one's number cannot be chosen; 0:
+            the critic rules nothing out; the run's own if not given.
         workers: as for `translate`.
         scheduler: as for `translate`.
     """
-    return _publish(lambda: select_run(run, rule, fidelity_bound, workers, scheduler, _observer(), still(shard_stage)))
+    guards = (rule, fidelity_bound, critic_margin)
+    return _publish(lambda: select_run(run, *guards, workers, scheduler, _observer(), still(shard_stage)))
 
 
 def start_flow(

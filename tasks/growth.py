@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mgi.config import ConfigError, RunConfig, validation_line
+from mgi.critics import critic_name
 from mgi.pairs import Pair
 from mgi.profiles import whole_paths
 from storage.run_changes import HYPOTHESES, PAIRS, SELECTION, grown
@@ -26,7 +27,7 @@ from tasks.stored import stored_config, stored_configs
 
 SEARCH_KEYS = ("inversion.hypotheses", "inversion.composing_layers", "inversion.num_codes")
 """Keys that list hypotheses."""
-CHOICE_KEYS = ("selection.rule", "selection.fidelity_bound")
+CHOICE_KEYS = ("selection.rule", "selection.fidelity_bound", "selection.critic_margin")
 """Keys that decide the choice among hypotheses, and nothing before it."""
 LIMIT = "inputs.limit"
 NO_PAIRS = pd.DataFrame(columns=["id", "source", "exemplar"])
@@ -140,16 +141,22 @@ def growth(run: str, header: Mapping[str, Any], pairs: pd.DataFrame, plan: Plan,
     return Growth(tuple(changes), rows[["id", "source", "exemplar"]] if extending else NO_PAIRS) if changes else None
 
 
-def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_bound: float | None) -> Growth | None:
-    """The change that chooses again by another rule or bound; None if the run already chooses like that.
+def reselection(
+    run: str,
+    header: Mapping[str, Any],
+    rule: str | None,
+    fidelity_bound: float | None,
+    critic_margin: float | None = None,
+) -> Growth | None:
+    """The change that chooses again by another rule or other guards; None if the run already chooses like that.
 
     Raises:
-        ConfigError: no such rule, or a bound below 1.
+        ConfigError: no such rule, a bound below 1, a negative margin, or a margin without a critic that fits the run.
         storage.run_store.RunConflict: the search of the run kept hypotheses by its own rule, so the other one would
         choose among too few.
     """
     old = stored_config(header, run)
-    wanted = {"selection.rule": rule, "selection.fidelity_bound": fidelity_bound}
+    wanted = dict(zip(CHOICE_KEYS, (rule, fidelity_bound, critic_margin), strict=True))
     asked = {key: value for key, value in wanted.items() if value is not None}
     try:
         selection = {key.partition(".")[2]: value for key, value in asked.items()}
@@ -158,6 +165,11 @@ def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_
         raise ConfigError(validation_line(error)) from None
     if new == old:
         return None
+    if critic_margin and not critic_name(new):
+        raise ConfigError(
+            f"selection.critic_margin: no critic scores the hypotheses of {run}; make one with `mgi train critic "
+            f"{new.generator} --out FILE` and start a separate run with selection.critic_file"
+        )
     if old.inversion.rungs and old.inversion.rank_by != "loss" and _ranks_by(old) != _ranks_by(new):
         raise RunConflict(
             f"{run} kept hypotheses by {_ranks_by(old)} on its rungs, so {_ranks_by(new)} cannot choose among all of "
@@ -168,10 +180,13 @@ def reselection(run: str, header: Mapping[str, Any], rule: str | None, fidelity_
 
 def _other_choice(run: str, stages: list[RunConfig], config: RunConfig, different: Mapping[str, str]) -> list[str]:
     """Lines on a choice that the run never made."""
-    wanted, *had = ((c.selection.rule, c.selection.fidelity_bound) for c in (config, *stages))
+    wanted, *had = (
+        (c.selection.rule, c.selection.fidelity_bound, c.selection.critic_margin) for c in (config, *stages)
+    )
     if wanted in had:
         return []
-    command = f"mgi select {run} --rule {config.selection.rule} --fidelity-bound {config.selection.fidelity_bound:g}"
+    rule, bound, margin = wanted
+    command = f"mgi select {run} --rule {rule} --fidelity-bound {bound:g} --critic-margin {margin:g}"
     lines = [different[key] for key in CHOICE_KEYS if key in different]
     return [*lines, f"to choose again among this run's hypotheses: `{command}`"]
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mgi.config import ConfigError, RunConfig
 from storage.atomic import write_text
 from tasks.train_settings import check_out, check_settings
 
-MAY_BE_ZERO = ("seed", "weight_decay")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mgi.training.critics import Invert
+
+MAY_BE_ZERO = ("seed", "weight_decay", "inverted")
 
 
 def train_critic(
@@ -33,13 +39,14 @@ def train_critic(
         progress: told about every phase.
 
     Raises:
-        ConfigError: a setting that does not exist, or a file that cannot be written.
+        ConfigError: a setting that does not exist or fit, or a file that cannot be written.
         mgi.weights.WeightsError, mgi.generators.GeneratorError: the generator cannot be loaded.
     """
     import torch
 
     from mgi.devices import best_device
     from mgi.features import load_backbone
+    from mgi.generators import is_styled
     from mgi.memory import keep_freed_memory
     from mgi.profiles import load_config
     from mgi.scoring import load_domain
@@ -61,7 +68,33 @@ def train_critic(
     size = min(config.warp.image_size, network.resolution)
     domain = load_domain(config, backbone, device, size, lambda: network)
     named = (generator, generator_sha256(generator))
-    critic, facts = learn(network, backbone, domain, named, size, CriticConfig(**settings), progress)
+    wanted = CriticConfig(**settings)
+    if wanted.inverted and not is_styled(network):
+        raise ConfigError(
+            f"inverted: {generator} has no styles to mix, so no translation has a known truth; leave it at 0"
+        )
+    invert = _translate_by_all(config) if wanted.inverted else None
+    critic, facts = learn(network, backbone, domain, named, size, wanted, progress, invert)
     write_critic(out, critic, facts)
     write_text(out.with_suffix(".md"), critic_card(facts))
     return "right on held-out pairs: " + ", ".join(f"{kind} {share:.2f}" for kind, share in facts.right.items())
+
+
+def _translate_by_all(config: RunConfig) -> Invert:
+    """Translates by every hypothesis of a configuration."""
+    from mgi.images import to_float, to_uint8
+    from mgi.translators import load_translator
+    from mgi.translators.inversion.whole import invert_all
+
+    translator: Any = load_translator(config)
+
+    def translate(source: Tensor, exemplar: Tensor, seed: int) -> list[Tensor]:
+        pictures = [to_uint8(image)[0] for image in (source, exemplar)]
+        warped = translator.warp(*pictures, seed=seed)
+        results = invert_all(translator, warped, pictures[1], seed, source=pictures[0])
+        return [
+            to_float(translator.preview(result.arrays, hypothesis), source.device)
+            for hypothesis, result in results.items()
+        ]
+
+    return translate

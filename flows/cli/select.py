@@ -16,7 +16,7 @@ def select(
     run: RunArgument,
     rule: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="spatial-fd, sifid, set-fid or paper.  [default: the run's]"),
+        typer.Option(metavar="NAME", help="spatial-fd, sifid, set-fid, paper or critic.  [default: the run's]"),
     ] = None,
     fidelity_bound: Annotated[
         float | None,
@@ -26,13 +26,21 @@ def select(
             "[default: the run's]",
         ),
     ] = None,
+    critic_margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M",
+            help="A hypothesis whose critic says more than M above the best one's number cannot be chosen; 0: the "
+            "critic rules nothing out.  [default: the run's]",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
 ) -> int:
-    """Choose again by another rule or bound, from the scores that the run has; nothing is inverted."""
-    if rule is None and fidelity_bound is None:
-        raise ConfigError("expected --rule NAME, --fidelity-bound B or both: by what to choose")
+    """Choose again by another rule or other guards, from the scores that the run has; nothing is inverted."""
+    if rule is None and fidelity_bound is None and critic_margin is None:
+        raise ConfigError("expected --rule NAME, --fidelity-bound B or --critic-margin M: by what to choose")
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings, patience)
     from flows import engine
@@ -41,5 +49,5 @@ def select(
 
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings))
-        summary = engine.select(run, rule, fidelity_bound, how)
+        summary = engine.select(run, rule, fidelity_bound, critic_margin, how)
     return print_summary(summary)

@@ -23,6 +23,9 @@ class Selection(Section):
     sifid_reference: Literal["warp", "exemplar"] = "warp"
     fidelity_bound: float = Field(1.5, ge=1.0)
     """A hypothesis whose reconstruction error is more than this many times the smallest cannot win."""
+    critic_margin: float = Field(0.0, ge=0)
+    """Of the faithful hypotheses, one whose critic says a number that is more than this above the smallest cannot win,
+    whatever the rule. 0, or where no critic scores: the critic rules nothing out."""
     backbone: Literal["vgg16-imagenet", "vgg19-imagenet", "inception-fid"] = "vgg16-imagenet"
     """Feature network of the distances."""
     layer: str = "relu4_3"

@@ -111,7 +111,7 @@ class Judge:
         """One pair's rows -> its choice."""
         settings = self.config.selection
         rows = [{**row, "error": row.get(ERROR)} for row in table]
-        return _plain(select(rows, settings.rule, settings.fidelity_bound))
+        return _plain(select(rows, settings.rule, settings.fidelity_bound, settings.critic_margin))
 
     def select_set(
         self, tables: list[list[dict[str, Any]]], features: Callable[[int, str], np.ndarray]
@@ -123,7 +123,9 @@ class Judge:
                 pooled.setdefault(name, []).append(pooled_vector(features(number, name).astype(np.float32)))
         distances = {name: set_fid(np.stack(vectors), self.domain.images) for name, vectors in pooled.items()}
         rows = [[{**row, "error": row.get(ERROR)} for row in table] for table in tables]
-        return [_plain(c) for c in select_set(rows, distances, self.config.selection.fidelity_bound)]
+        settings = self.config.selection
+        choices = select_set(rows, distances, settings.fidelity_bound, settings.critic_margin)
+        return [_plain(choice) for choice in choices]
 
 
 def _plain(choice: Choice) -> dict[str, Any]:

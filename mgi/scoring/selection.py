@@ -25,8 +25,8 @@ class SelectionError(ValueError):
 class Choice:
     """The winner of one pair.
 
-    `guarded` are the ids that the fidelity bound ruled out, `invalid` those whose error or distance is not a number,
-    `halved` those that the search ended before their last step.
+    `guarded` are the ids that the fidelity bound or the critic ruled out, `invalid` those whose error or distance is
+    not a number, `halved` those that the search ended before their last step.
     """
 
     hypothesis: str
@@ -37,13 +37,15 @@ class Choice:
     halved: tuple[str, ...] = ()
 
 
-def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
+def select(rows: Sequence[Row], rule: str, fidelity_bound: float, critic_margin: float = 0.0) -> Choice:
     """The hypothesis with the smallest distance among those that are faithful enough.
 
     Args:
         rows: one per hypothesis.
         rule: the key of the distance, one of `RULES`.
         fidelity_bound: a hypothesis whose error exceeds this multiple of the smallest error is out; inf: no guard.
+        critic_margin: of the faithful ones, those whose `critic` is more than this above the smallest are out, too; one
+            without that number stays; 0: no guard.
 
     Ties go to the smaller error, then to the smaller id. A hypothesis whose error or distance is missing or not finite
     can neither win nor set the bound.
@@ -56,9 +58,9 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
     # A lane that the search gave up counts only if nothing else is left.
     whole = [row for row in rows if _number(row, "finished") != 0]
     halved = _ids([row for row in rows if _number(row, "finished") == 0])
-    candidates, guarded, invalid = _guard(whole, rule, fidelity_bound)
+    candidates, guarded, invalid = _guard(whole, rule, fidelity_bound, critic_margin)
     if not candidates and halved:
-        candidates, guarded, invalid = _guard(rows, rule, fidelity_bound)
+        candidates, guarded, invalid = _guard(rows, rule, fidelity_bound, critic_margin)
         halved = ()
     if not candidates:
         what = f"in all {len(rows)}, {rule} or the error is missing or not finite" if rows else "there are none"
@@ -67,7 +69,9 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float) -> Choice:
     return Choice(best["hypothesis"], rule, _number(best, rule), guarded, invalid, halved)
 
 
-def select_set(tables: Sequence[Sequence[Row]], distances: Mapping[str, float], fidelity_bound: float) -> list[Choice]:
+def select_set(
+    tables: Sequence[Sequence[Row]], distances: Mapping[str, float], fidelity_bound: float, critic_margin: float = 0.0
+) -> list[Choice]:
     """`set-fid`: one ranking of hypotheses for the whole set, by their distance over all pairs.
 
     Every pair gets the best-ranked hypothesis for which it has a faithful result. So one failed lane, or one pair that
@@ -80,14 +84,14 @@ def select_set(tables: Sequence[Sequence[Row]], distances: Mapping[str, float], 
     Returns:
         One choice per table.
     """
-    return [
-        select([{**row, "set-fid": distances.get(row["hypothesis"])} for row in rows], "set-fid", fidelity_bound)
-        for rows in tables
-    ]
+    ranked = [[{**row, "set-fid": distances.get(row["hypothesis"])} for row in rows] for rows in tables]
+    return [select(rows, "set-fid", fidelity_bound, critic_margin) for rows in ranked]
 
 
-def _guard(rows: Sequence[Row], rule: str, bound: float) -> tuple[list[Row], tuple[str, ...], tuple[str, ...]]:
-    """(rows that may win, ids ruled out by the bound, ids without numbers)."""
+def _guard(
+    rows: Sequence[Row], rule: str, bound: float, margin: float
+) -> tuple[list[Row], tuple[str, ...], tuple[str, ...]]:
+    """(rows that may win, ids ruled out by the bound or the critic, ids without numbers)."""
     valid: list[Row] = []
     invalid: list[Row] = []
     for row in rows:
@@ -100,6 +104,10 @@ def _guard(rows: Sequence[Row], rule: str, bound: float) -> tuple[list[Row], tup
         # Not only error > bound * smallest: an infinite bound times an error of zero is not a number.
         out = math.isfinite(bound) and _number(row, "error") > bound * smallest
         (guarded if out else faithful).append(row)
+    if margin:
+        least = min((value for row in faithful if math.isfinite(value := _number(row, "critic"))), default=math.nan)
+        worse = [row for row in faithful if _number(row, "critic") > least + margin]
+        guarded, faithful = guarded + worse, [row for row in faithful if row not in worse]
     return faithful, _ids(guarded), _ids(invalid)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mgi.critics import CriticFacts
 
 
@@ -17,9 +19,15 @@ other pictures. The licence of the generator holds for it, too.
 
 - Reads {facts.layer} of {facts.backbone} on pictures of {facts.rows} x {facts.rows}, in the components of the domain's
   statistics of {facts.samples} samples.
-- {card["samples"]:,} samples, a fifth of them held out; {card["steps"]:,} steps, {card["seconds"] / 60:.0f} minutes.
+- {card["samples"]:,} samples{_inverted(card)}, a fifth of them held out; {card["steps"]:,} steps,
+  {card["seconds"] / 60:.0f} minutes.
 
 | held-out pairs | right |
 |---|---|
 {shares}
 """
+
+
+def _inverted(card: dict[str, Any]) -> str:
+    count = card.get("inverted", 0)
+    return f" and the hypotheses of {count:,} translations whose truth is known" if count else ""

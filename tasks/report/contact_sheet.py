@@ -1,7 +1,7 @@
 """The contact sheet: one row per pair, from inputs to result, as a figure that can be read at a glance.
 
 A row reads left to right like the method's figures: source, exemplar, warp, the hypotheses with their distances
-(the chosen one framed, those outside the fidelity bound faded and struck through), and the result, larger.
+(the chosen one framed, those that a guard ruled out faded and struck through), and the result, larger.
 `SheetLayout` places everything, so the drawing and the size of the page cannot disagree.
 """
 
@@ -102,7 +102,7 @@ def _draw_footer(
     x = _after(draw, (x + 22, y), "chosen", font) + 26
     draw.rectangle((x, y + 1, x + 14, y + 15), outline=GUARDED, width=1)
     draw.line([(x, y + 15), (x + 14, y + 1)], fill=GUARDED, width=2)
-    x = _after(draw, (x + 22, y), "outside the fidelity bound, cannot win", font) + 26
+    x = _after(draw, (x + 22, y), "outside the bounds, cannot win", font) + 26
     x = _after(draw, (x, y), "faded: ended early by a rung", font) + 26 if halved else x
     _after(draw, (x, y), f"number under a hypothesis: {rule}, lower is better", font)
 

@@ -17,7 +17,7 @@ from mgi.weights import WeightsMissing, path
 
 PAINTINGS = sorted(EXAMPLES.glob("*/kaokore-*.jpg"))[:2]
 PICTURES = {"warp.image_size": 64, "inversion.perceptual_size": 64, "selection.domain_samples": 16}
-SMALL = {"samples": 5, "steps": 3, "batch": 2, "width": 8}
+SMALL = {"samples": 5, "inverted": 2, "steps": 3, "batch": 2, "width": 8}
 
 pytestmark = pytest.mark.slow
 
@@ -43,9 +43,12 @@ def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -> None:
     file = tmp_path / "critic.safetensors"
-    made = mgi("train", "critic", generator, "--out", file, "--profile", "quick", *sets(SMALL | PICTURES))
+    search = {"inversion.hypotheses": '["L03N02","L04N02"]', "inversion.steps": 2, "inversion.warm_start": 0}
+    made = mgi("train", "critic", generator, "--out", file, "--profile", "quick", *sets(SMALL | PICTURES | search))
     assert made.exit_code == 0 and "right on held-out pairs: torn " in made.output, made.output
-    assert "# Critic of" in file.with_suffix(".md").read_text()
+    assert "inverted " in made.output.replace("\n", " ")
+    card = " ".join(file.with_suffix(".md").read_text().split())
+    assert "# Critic of" in card and "the hypotheses of 2 translations whose truth is known" in card
     for side, painting in zip(("sources", "exemplars"), PAINTINGS, strict=True):
         (tmp_path / side).mkdir()
         shutil.copy(painting, tmp_path / side)
@@ -76,7 +79,12 @@ def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -
         "spatial-fd",
         lanes.loc[lanes["spatial-fd"].idxmin(), "hypothesis"],
     )
-    assert mgi("select", tmp_path / "run", "--rule", "critic").exit_code == 0
+    assert mgi("select", tmp_path / "run", "--critic-margin", 1e-6).exit_code == 0
+    assert (pair()["rule"], pair()["hypothesis"]) == ("spatial-fd", best)  # whatever it says, only the best is left
+    lanes = pd.read_csv(tmp_path / "run" / "tables" / "hypotheses.csv")
+    assert lanes["guarded"].tolist() == (lanes["hypothesis"] != best).tolist()
+    assert "critic margin 1e-06" in (tmp_path / "run" / "report.html").read_text()
+    assert mgi("select", tmp_path / "run", "--rule", "critic", "--critic-margin", 0).exit_code == 0
     assert (pair()["rule"], pair()["hypothesis"]) == ("critic", best)
     file.unlink()
     gone = mgi("translate", *folders[:3], tmp_path / "other", "--profile", "quick", *sets(changes))
@@ -89,6 +97,7 @@ def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -
         (["--out", "c.pth"], "expected a file that ends with .safetensors"),
         (["--out", "c.safetensors", "--set", "sample=3"], "unknown setting sample; expected one of samples, "),
         (["--out", "c.safetensors", "--set", "samples=0"], "samples: expected more than 0"),
+        (["--out", "c.safetensors", "--set", "inverted=2"], "inverted: kaokore has no styles to mix"),
         (["--out", "c.safetensors", "--set", "warp.nothing=1"], "warp.nothing"),
     ],
 )

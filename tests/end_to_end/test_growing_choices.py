@@ -108,7 +108,7 @@ def test_choosing_again_is_refused_in_one_line(inputs: Path, tmp_path: Path) -> 
     assert "1 pair that is not scored yet" in left and f"`mgi resume {run}`" in left
     assert (run / "run.json").read_bytes() == header
     refused = translate(inputs, run, "--limit", "2", "--set", "selection.rule=sifid", code=2)
-    assert f"`mgi select {run} --rule sifid --fidelity-bound 1.5`" in refused.stderr
+    assert f"`mgi select {run} --rule sifid --fidelity-bound 1.5 --critic-margin 0`" in refused.stderr
 
 
 def interrupted(*_: object) -> None:

@@ -18,7 +18,14 @@ from flows.settings import SECTIONS, TOP_LEVEL
 TAKEN = {"MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR", "MGI_OFFLINE", "MGI_PREFECT", "MGI_METHOD_FACTORY", "MGI_DEBUG"}
 TAKEN |= {f"MGI_{name.upper()}" for name in (*SECTIONS, *TOP_LEVEL)}
 
-VALUES = {"faces": "all", "fidelity_bound": "2.5", "warp": "oeft", "truncation": "0.25", "threshold": "0.25"}
+VALUES = {
+    "faces": "all",
+    "fidelity_bound": "2.5",
+    "critic_margin": "2.5",
+    "warp": "oeft",
+    "truncation": "0.25",
+    "threshold": "0.25",
+}
 """Texts for options that accept only certain values; 23 is a number and a text for all others."""
 
 

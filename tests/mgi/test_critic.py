@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from mgi.metrics.samples import generated_images
 from mgi.profiles import load_config
 from mgi.scoring.critic import CriticNetwork, read_critic, write_critic
 from mgi.scoring.judge import Judge
+from mgi.scoring.selection import Choice, select, select_set
 from mgi.training import constructed
 from mgi.training.constructed import DAMAGES, KINDS, Constructed
 from mgi.training.critic_card import critic_card
@@ -198,3 +201,43 @@ def test_a_damaged_file_is_one_line(own: Path) -> None:
     with pytest.raises(ConfigError, match="expected the tensors and facts of a critic") as caught:
         judge.domain_distance(np.zeros((32, 16, 16), np.float16), "critic")
     assert "\n" not in str(caught.value)
+
+
+def choose(critics: list[float | None], margin: float, errors: Sequence[float] = (1.0, 1.0, 1.0)) -> Choice:
+    """Of hypotheses a, b, c with distances 1, 2, 3."""
+    rows = [
+        {"hypothesis": name, "error": error, "spatial-fd": float(number), "critic": critic}
+        for number, (name, error, critic) in enumerate(zip("abc", errors, critics, strict=True), start=1)
+    ]
+    return select(rows, "spatial-fd", 2.0, margin)
+
+
+@pytest.mark.parametrize(
+    ("critics", "margin", "winner", "guarded"),
+    [
+        ([5.0, 2.0, 1.0], 0.0, "a", ()),  # no guard
+        ([5.0, 2.0, 1.0], 3.0, "b", ("a",)),
+        ([5.0, 2.0, 1.0], 0.5, "c", ("a", "b")),
+        ([4.0, 2.0, 1.0], 3.0, "a", ()),  # at the margin
+        ([None, 2.0, 1.0], 0.5, "a", ("b",)),  # nobody asked its critic
+        ([math.nan, math.nan, math.nan], 0.5, "a", ()),
+        ([None, None, None], 0.5, "a", ()),
+    ],
+)
+def test_the_critic_rules_out_what_is_much_worse(
+    critics: list[float | None], margin: float, winner: str, guarded: tuple[str, ...]
+) -> None:
+    found = choose(critics, margin)
+    assert (found.hypothesis, found.rule, found.guarded) == (winner, "spatial-fd", guarded)
+
+
+def test_the_critic_compares_the_faithful_only() -> None:
+    """One that does not match the warp sets no standard for those that do."""
+    found = choose([4.0, 3.0, -9.0], 2.0, errors=(1.0, 1.5, 9.0))
+    assert (found.hypothesis, found.guarded) == ("a", ("c",))
+
+
+def test_the_critic_guards_rankings_of_sets_too() -> None:
+    rows = [{"hypothesis": name, "error": 1.0, "critic": critic} for name, critic in (("a", 9.0), ("b", 0.0))]
+    assert [choice.hypothesis for choice in select_set([rows], {"a": 1.0, "b": 2.0}, 2.0, 3.0)] == ["b"]
+    assert [choice.hypothesis for choice in select_set([rows], {"a": 1.0, "b": 2.0}, 2.0)] == ["a"]

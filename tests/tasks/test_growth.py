@@ -193,6 +193,16 @@ def test_the_choice_that_the_run_has_is_no_change() -> None:
     assert reselection("RUN", chosen, "spatial-fd", None) is not None, "and back"
 
 
+def test_a_critics_guard_needs_a_critic_that_fits() -> None:
+    other = config().model_copy(update={"generator": "kaokore"})
+    with pytest.raises(ConfigError, match=r"selection\.critic_margin: no critic scores the hypotheses of RUN; make"):
+        reselection("RUN", header(plan(1, other)), None, None, 2.0)
+    assert reselection("RUN", header(plan(1)), None, None, 2.0) is not None
+    guarded = header(plan(1), Change("selection", {"selection.critic_margin": 2.0}))
+    found = reselection("RUN", guarded, None, None, 0.0)
+    assert found is not None and found.changes == (Change("selection", {"selection.critic_margin": 0.0}),)
+
+
 @pytest.mark.parametrize(("rule", "bound"), [("best", None), (None, 0.5)])
 def test_no_such_choice_is_one_line(rule: str | None, bound: float | None) -> None:
     with pytest.raises(ConfigError) as error:
@@ -214,7 +224,7 @@ def test_a_search_by_another_rule_is_not_chosen_from(rank_by: str, refused: bool
 def test_a_translation_by_another_rule_is_told_how_to_choose_again() -> None:
     lines = refusal(plan(1), plan(1, config(rule="sifid")))
     assert lines[0] == 'selection.rule: "spatial-fd" -> "sifid"'
-    assert "`mgi select RUN --rule sifid --fidelity-bound 1.5`" in lines[1]
+    assert "`mgi select RUN --rule sifid --fidelity-bound 1.5 --critic-margin 0`" in lines[1]
 
 
 def test_a_run_that_was_chosen_again_is_the_same_under_the_command_that_began_it() -> None:

@@ -32,17 +32,7 @@ def translate_whole(
         TranslatorError: every hypothesis failed.
     """
     config = translator.config
-    pair = None if source is None else (source, exemplar)
-    confidence = warped.arrays.get("confidence")
-    truth = exemplar if config.degrades else None
-    results: dict[Hypothesis, LaneResult] = {}
-    for group in translator.groups:
-        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed, confidence, pair) for h in group]
-        results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
-    good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
-    if not good:
-        reasons = "; ".join(f"{hypothesis.id}: {result.failed}" for hypothesis, result in results.items())
-        raise TranslatorError(f"every hypothesis failed ({reasons})")
+    good = invert_all(translator, warped, exemplar, seed, progress, source)
     reference = translator.reference_features(warped.warp, exemplar)
     inputs = [ScoreInput(h, result.arrays["features"], result.measures, reference) for h, result in good.items()]
     table = [
@@ -59,3 +49,30 @@ def translate_whole(
     image = translator.render(arrays, chosen, seen=warped.warp)
     info: dict[str, float | str] = {**warped.info, "hypothesis": chosen.id, "rule": str(choice["rule"])}
     return Result(image, warped.warp, good[chosen].measures, info, arrays)
+
+
+def invert_all(
+    translator: Searches,
+    warped: Warped,
+    exemplar: np.ndarray,
+    seed: int,
+    progress: Progress | None = None,
+    source: np.ndarray | None = None,
+) -> dict[Hypothesis, LaneResult]:
+    """The results of all hypotheses that did not fail; arguments as of `translate_whole`.
+
+    Raises:
+        TranslatorError: every hypothesis failed.
+    """
+    pair = None if source is None else (source, exemplar)
+    confidence = warped.arrays.get("confidence")
+    truth = exemplar if translator.config.degrades else None
+    results: dict[Hypothesis, LaneResult] = {}
+    for group in translator.groups:
+        lanes = [Lane(PAIR, warped.warp, h, lane_seed(seed, PAIR, h.id), truth, seed, confidence, pair) for h in group]
+        results |= dict(zip(group, translator.invert(lanes, progress), strict=True))
+    good = {hypothesis: result for hypothesis, result in results.items() if not result.failed}
+    if not good:
+        reasons = "; ".join(f"{hypothesis.id}: {result.failed}" for hypothesis, result in results.items())
+        raise TranslatorError(f"every hypothesis failed ({reasons})")
+    return good

@@ -1,0 +1,83 @@
+"""Translations with a known truth: what the pictures share, which result is nearer, critics that learn from them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from tiny_features import tiny_vgg
+from tiny_mobile import tiny_mobile_state
+from torch import Tensor
+
+from mgi.generators.mobile_stylegan import MobileStyleGAN
+from mgi.metrics.domain import build_statistics
+from mgi.metrics.samples import generated_images
+from mgi.training import constructed, critics
+from mgi.training.critics import CriticConfig, known_pairs, train_critic
+from mgi.training.known import MIX_ROWS, TRUNCATION, known_translation, unit_distance
+
+
+@pytest.fixture(scope="module")
+def generator() -> MobileStyleGAN:
+    return MobileStyleGAN(tiny_mobile_state())
+
+
+def test_the_truth_has_the_sources_coarse_styles_and_the_exemplars_fine_ones(generator: MobileStyleGAN) -> None:
+    known = known_translation(generator, 5)
+    z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(5))
+    a, b, c = generator.truncate(generator.to_w(z), TRUNCATION).split(1)
+
+    def picture(w: Tensor) -> Tensor:
+        return generator.synthesize(w).clamp(-1, 1)
+
+    layers = [layer for layer in range(1, generator.layers + 1) if generator.layer_size(layer) <= MIX_ROWS]
+    cut = generator.styles - generator.tail_styles(layers[-1])
+    torch.testing.assert_close(known.truth, picture(a), rtol=1e-3, atol=1e-4)
+    source = torch.cat([a[:, :cut], c[:, cut:]], 1)
+    torch.testing.assert_close(known.source, picture(source), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(known.exemplar, picture(torch.cat([b[:, :cut], a[:, cut:]], 1)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(generator.head(source, layers[-1]), generator.head(a, layers[-1]))
+    assert known_translation(generator, 5, down=2).truth.shape == (1, 3, 32, 32)
+
+
+def test_distances_are_of_unit_features() -> None:
+    class Two:
+        def __call__(self, images: Tensor, layers: Any) -> dict[str, Tensor]:
+            return {"a": images[:, :2], "b": 7 * images[:, 1:]}
+
+    x, y = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    x[:, 0], y[:, 1] = 2.0, 5.0  # in a: at right angles; in b: nothing against something
+    assert unit_distance(x, y, Two(), ("a", "b")) == pytest.approx((2 + 1) / 2)  # type: ignore[arg-type]
+    assert unit_distance(x, x, Two(), ("a", "b")) == 0  # type: ignore[arg-type]
+
+
+def test_the_truth_comes_first_and_then_the_clearly_nearer() -> None:
+    truth, *results = (torch.full((1, 1, 1), float(number)) for number in range(4))
+    pairs = known_pairs(truth, results, [1.0, 1.02, 0.9])
+    assert [(int(better), int(worse)) for better, worse in pairs] == [(0, 1), (0, 2), (0, 3), (3, 1), (3, 2)]
+
+
+def test_a_critic_learns_from_inversions(generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone, layer, asked = tiny_vgg(), "relu1_2", []
+    layers = ("relu1_2", "relu2_2")
+    monkeypatch.setattr(constructed, "TORN", constructed.TORN.model_copy(update={"layers": layers}))
+    monkeypatch.setattr(critics, "NEAR_LAYERS", layers)
+
+    def invert(source: Tensor, exemplar: Tensor, seed: int) -> list[Tensor]:
+        """The source itself is nearer to the truth than noise."""
+        asked.append(seed)
+        noise = torch.randn(source.shape, generator=torch.Generator().manual_seed(seed))
+        return [source, (source + noise).clamp(-1, 1)]
+
+    domain = build_statistics(generated_images(generator, 16, 64, "cpu"), backbone, layer, 8, "test")
+    config = CriticConfig(samples=5, inverted=10, steps=40, batch=8, width=16, learning_rate=1e-2)
+    network, facts = train_critic(generator, backbone, domain, ("tiny", "0" * 64), 64, config, invert=invert)
+    assert len(asked) == len(set(asked)) == 10
+    assert facts.card["inverted"] == 10 and "inverted" in facts.right
+    assert all(math.isfinite(share) for share in facts.right.values()) and network is not None
+    plain, _ = train_critic(
+        generator, backbone, domain, ("tiny", "0" * 64), 64, CriticConfig(samples=5, steps=2, batch=2)
+    )
+    assert plain is not None and len(asked) == 10
