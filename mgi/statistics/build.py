@@ -1,7 +1,8 @@
 """Measure a generator from its own samples: `python -m mgi.statistics.build mobile-stylegan-ffhq`.
 
-Writes into this folder (or --out) the domain statistics for selection (`NAME.NETWORK-LAYER-SAMPLES.npz`) and, for
-MobileStyleGAN, the latent prior and the coarse head (`NAME.latents.safetensors`), and prints how well the head reads.
+Writes into this folder (or --out) the domain statistics for selection (`NAME.NETWORK-LAYER-SAMPLES.npz`) and, for a
+MobileStyleGAN of 256 rows or more, the latent prior and the coarse head (`NAME.latents.safetensors`), and prints how
+well the head reads.
 About ten minutes on two cores for 512 samples at 1024 pixels; half a minute at 64.
 """
 
@@ -68,7 +69,7 @@ class Samples:
 def main() -> None:
     """Build the files of one generator."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=["mobile-stylegan-ffhq", "kaokore", "kaokore-128"])
+    parser.add_argument("name", choices=["mobile-stylegan-ffhq", "kaokore", "kaokore-64", "kaokore-128"])
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--network", default="vgg16-imagenet")
     parser.add_argument("--layer", default="relu4_3")
@@ -82,7 +83,8 @@ def main() -> None:
         what = f"{arguments.name}, {SAMPLES} samples, seed {DOMAIN_SEED}"
         build_detail(plain, what).save(arguments.out / "detail" / f"{arguments.name}.json")
         return
-    styled = generator if isinstance(generator, MobileStyleGAN) else None
+    # A small one is measured at first use, in a second.
+    styled = generator if isinstance(generator, MobileStyleGAN) and generator.resolution >= SHIPPED_SIZE else None
     samples = Samples(styled, arguments.samples, head_layer=11) if styled else None
     size = min(SHIPPED_SIZE, generator.resolution)
     images = samples.images() if samples else generated_images(generator, arguments.samples, size, "cpu")

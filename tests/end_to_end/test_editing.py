@@ -40,7 +40,7 @@ def test_a_direction_learnt_from_bright_and_dark_samples_brightens_an_inversion(
 
     (tmp_path / "pictures").mkdir()
     shutil.copy(EXAMPLES / "sources" / "kaokore-00003651.jpg", tmp_path / "pictures")
-    few = ("--set", 'inversion.hypotheses=["L04N08"]', "--set", "inversion.steps=8")
+    few = ("--set", "generator=kaokore", "--set", 'inversion.hypotheses=["L04N08"]', "--set", "inversion.steps=8")
     mgi("invert", tmp_path / "pictures", "--out", run, "--profile", "quick", "--workers", "0", *few)
     mgi("edit", run, "--direction", direction, "--scale", "-4..4", "--steps", "3", "--full")
     (final,) = (run / "final").glob("*.png")

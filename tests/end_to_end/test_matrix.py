@@ -36,7 +36,9 @@ pytestmark = pytest.mark.slow
 
 PROFILES = ("quick", "embedded", "paper-celebahq", "paper-ffhq")
 GENERATORS = ("own", "kaokore", "mobile-stylegan-ffhq")
-OWN = dict(zip(PROFILES, ("kaokore", "mobile-stylegan-ffhq", "pggan-celebahq-1024", "stylegan-ffhq-1024"), strict=True))
+OWN = dict(
+    zip(PROFILES, ("kaokore-64", "mobile-stylegan-ffhq", "pggan-celebahq-1024", "stylegan-ffhq-1024"), strict=True)
+)
 WITHOUT_STYLES = ("kaokore", "pggan-celebahq-1024")
 OF_STYLES = ("image2stylegan", "stylegan2-projector")
 CASES = list(itertools.product(PROFILES, ("default", *METHODS), GENERATORS))

@@ -118,7 +118,7 @@ def test_pictures_are_forecast_as_well(inputs: Path, tmp_path: Path, nothing_her
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 2, result.output
     assert "missing  vgg16-imagenet (loss, measures, selection)" in result.stdout
-    assert "here     kaokore (generator)" in result.stdout
+    assert "here     kaokore-64 (generator)" in result.stdout
 
 
 @pytest.mark.parametrize("option", ["--strict", "--json"])

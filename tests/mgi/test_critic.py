@@ -149,7 +149,8 @@ def own(learnt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def config(**changes: object) -> RunConfig:
-    return load_config("quick", {f"selection.{key}": value for key, value in changes.items()})
+    chosen = {f"selection.{key}": value for key, value in changes.items()}
+    return load_config("quick", {"generator": "kaokore", **chosen})
 
 
 def test_hypotheses_are_scored_by_one_that_fits_whatever_the_rule(own: Path) -> None:

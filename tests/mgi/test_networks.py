@@ -30,7 +30,7 @@ def test_every_network_is_named_with_what_it_is_for() -> None:
         "mtcnn-faces": ("alignment",),
     }
     assert needs(load_config("quick")) == {
-        "kaokore": ("generator",),
+        "kaokore-64": ("generator",),
         "vgg16-imagenet": ("warp", "loss", "measures", "selection"),
     }
     inverting = needs(load_config("paper-ffhq", {"task": "invert"}, "stylegan2-projector"))

@@ -238,6 +238,6 @@ def test_networks_of_a_method_are_those_of_its_configuration_and_its_own() -> No
 
     config = load_config("quick")
     row = Method("x", "", "", weights=("vgg19-imagenet",), needs=lambda config: [("generator", config.generator)])
-    assert row.networks(config) == [("generator", "kaokore"), ("method", "vgg19-imagenet")]
+    assert row.networks(config) == [("generator", "kaokore-64"), ("method", "vgg19-imagenet")]
     assert Method("x", "", "").networks(config) == []
     assert method("exemplar-warp").networks(config) == [("warp", config.warp.backbone)]

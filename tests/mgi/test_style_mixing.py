@@ -124,7 +124,7 @@ def test_style_mix_is_a_method_of_its_own(translator: InversionTranslator) -> No
 
 
 def test_style_mixing_needs_styles(translator: InversionTranslator) -> None:
-    plain = load_translator(load_config("quick"), "cpu")
+    plain = load_translator(load_config("quick", {"generator": "kaokore"}), "cpu")
     assert isinstance(plain, InversionTranslator)
     with pytest.raises(ConfigError, match="needs a generator with styles"):
         Mixer(plain.engine)

@@ -84,6 +84,7 @@ def test_the_catalogue_is_complete():
         "efficientnet-lite0",
         "mtcnn-faces",
         "kaokore",
+        "kaokore-64",
         "kaokore-128",
         "descriptor-mobile-stylegan-ffhq",
         "critic-mobile-stylegan-ffhq",
