@@ -6,10 +6,10 @@ folder's order. For every variant and pair the warp is measured at 256 rows by s
 network takes no part in matching), style and spatial-fd to the kind's domain, with its `matched_share`, its seconds and
 the peak memory of the process.
 
-Variants are `NAME` or `NAME:key=value,...` with keys of `warp`, or of another section written whole; `oracle:...` is
-matched by known latents. One line of RESULTS.jsonl per variant and pair; lines that are there are skipped. `--table`
-only prints; intervals are 95 % of a paired bootstrap of the ratio to the first variant. `--strip` draws the warps, one
-pair per row, after source and exemplar.
+Variants are `NAME` or `NAME:key=value,...` with keys of `warp`, or of another section written whole, and `profile` and
+`generator` (whose descriptor matches); `oracle:...` is matched by known latents. One line of RESULTS.jsonl per variant
+and pair; lines that are there are skipped. `--table` only prints; intervals are 95 % of a paired bootstrap of the ratio
+to the first variant. `--strip` draws the warps, one pair per row, after source and exemplar.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def _oracle(images: list[Tensor], latents: list[Tensor], config: RunConfig) -> P
 def _variant(spec: str, profile: str) -> tuple[str, RunConfig]:
     name, changes = changes_of(spec, "warp")
     chosen = changes.pop("warp.profile", profile)
-    return name, load_config(chosen, changes)
+    of_descriptor = {"generator": changes.pop("warp.generator")} if "warp.generator" in changes else {}
+    return name, load_config(chosen, changes | of_descriptor)
 
 
 @cache

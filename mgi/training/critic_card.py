@@ -29,5 +29,7 @@ other pictures. The licence of the generator holds for it, too.
 
 
 def _inverted(card: dict[str, Any]) -> str:
-    count = card.get("inverted", 0)
-    return f" and the hypotheses of {count:,} translations whose truth is known" if count else ""
+    if not (count := card.get("inverted", 0)):
+        return ""
+    median = f"{card['spread']:.2f}"
+    return f" and the results of {count:,} translations, whose numbers differ by {median} (median of those held out)"

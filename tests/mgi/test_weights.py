@@ -87,6 +87,7 @@ def test_the_catalogue_is_complete():
         "kaokore-64",
         "kaokore-128",
         "descriptor-mobile-stylegan-ffhq",
+        "descriptor-kaokore-64",
         "critic-mobile-stylegan-ffhq",
     } == {name for name, item in entries.items() if item.embedded}
     assert {"pggan-celebahq-1024", "stylegan-ffhq-1024", "stylegan2-ffhq-1024"} <= entries.keys()
