@@ -18,12 +18,13 @@ import argparse
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -36,7 +37,7 @@ from mgi.metrics.structure import LITE0
 from mgi.pairs import Hypothesis
 from mgi.scoring.selection import select
 from mgi.statistics import shipped_detail
-from mgi.training.known import known_translation, unit_distance
+from mgi.training.known import known_translation
 from mgi.translators.inversion.rendering import render
 from mgi.weights import load_generator
 from storage.run_store import RunStore
@@ -82,12 +83,12 @@ def make(folder: Path, pairs: int) -> None:
     """Write the pictures; those that are there are not made again."""
     generator = load_generator(GENERATOR)
     for number in range(pairs):
-        known = known_translation(generator, SEED + number)
-        for name, image in zip(("sources", "exemplars", "truths"), known, strict=True):
-            path = folder / name / f"t{number:03d}.png"
-            if not path.is_file():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(to_uint8(image)[0]).save(path)
+        paths = [folder / name / f"t{number:03d}.png" for name in ("sources", "exemplars", "truths")]
+        if all(path.is_file() for path in paths):
+            continue
+        for path, image in zip(paths, known_translation(generator, SEED + number), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(to_uint8(image)[0]).save(path)
 
 
 def measured(folder: Path, run: Path) -> list[dict[str, Any]]:
@@ -120,6 +121,9 @@ class _Judge:
         """Whether all hypotheses of a pair are there."""
         return all(self._run.store.done(INVERT, lane_key(pair, h.id)) for h in self._hypotheses)
 
+    def _distance(self, image: Tensor, truth: Tensor) -> float:
+        return unit_distance(_at(image), _at(truth), self._network, LAYERS)
+
     @property
     def _hypotheses(self) -> list[Hypothesis]:
         return list(self._run.config.inversion.all_hypotheses())
@@ -130,13 +134,13 @@ class _Judge:
         warp, exemplar = (picture(self._run.store, pair, name) for name in (WARP, "exemplar"))
         of_warp = to_float(warp, "cpu")
         reference = self._translator.reference_features(warp, exemplar)
-        rows = {WARP: {"distance": distance(of_warp, truth, self._network)}}
+        rows = {WARP: {"distance": self._distance(of_warp, truth)}}
         for hypothesis in self._hypotheses:
             image = to_float(picture_of(self._run, pair, hypothesis), "cpu")
             features = np.array(lane_value(self._run.store, "features", pair, hypothesis.id))
             ratios = np.array(self._detail.ratios(image)) / np.array(self._detail.ratios(truth))
             rows[hypothesis.id] = {
-                "distance": distance(image, truth, self._network),
+                "distance": self._distance(image, truth),
                 "detail": float(ratios.min()),
                 "error": float((_at(image) - of_warp).square().mean()),
                 **self._translator.judge.distances(features, reference),
@@ -151,9 +155,17 @@ def picture_of(run: OpenRun, pair: str, hypothesis: Hypothesis, factor: int | No
     return render(translator.engine, latents, hypothesis, factor)
 
 
-def distance(image: Tensor, truth: Tensor, network: Backbone) -> float:
-    """`unit_distance` at `ROWS` rows."""
-    return unit_distance(_at(image), _at(truth), network, LAYERS)
+@torch.no_grad()
+def unit_distance(image: Tensor, other: Tensor, network: Backbone, layers: Sequence[str]) -> float:
+    """LPIPS without learnt weights: mean over layers and positions of the squared distance of unit feature vectors.
+
+    Args:
+        image, other: [1, 3, S, S] in [-1, 1].
+        network: a feature network.
+        layers: of it.
+    """
+    found = (F.normalize(features, dim=1) for features in network(torch.cat([image, other]), layers).values())
+    return sum(float((x[0] - x[1]).square().sum(0).mean()) for x in found) / len(layers)
 
 
 def _at(image: Tensor) -> Tensor:

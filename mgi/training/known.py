@@ -6,14 +6,11 @@ translation should be is then a itself: the source's structure in the exemplar's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.features import Backbone
 from mgi.generators import StyledGenerator
 
 MIX_ROWS = 32
@@ -51,16 +48,3 @@ def known_translation(generator: StyledGenerator, seed: int, down: int = 1) -> K
         return generator.render(generator.head(w, 1), 1, tail, down=down).clamp(-1, 1)
 
     return Known(mixed(a, c), mixed(b, a), mixed(a, a))
-
-
-@torch.no_grad()
-def unit_distance(image: Tensor, other: Tensor, network: Backbone, layers: Sequence[str]) -> float:
-    """LPIPS without learnt weights: mean over layers and positions of the squared distance of unit feature vectors.
-
-    Args:
-        image, other: [1, 3, S, S] in [-1, 1].
-        network: a feature network.
-        layers: of it.
-    """
-    found = (F.normalize(features, dim=1) for features in network(torch.cat([image, other]), layers).values())
-    return sum(float((x[0] - x[1]).square().sum(0).mean()) for x in found) / len(layers)

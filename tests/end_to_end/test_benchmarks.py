@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from runs import make_inputs
+from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 Benchmark = Callable[..., str]
@@ -100,3 +103,16 @@ def test_the_report_of_any_size_is_measured_against_a_small_one(benchmark: Bench
     small, large = found["rows"]
     assert (small["pairs"], small["growth_mib"], large["pairs"]) == (100, 0, 130)
     assert large["cpu"] > 0 and large["growth_mib"] == large["peak_mib"] - small["peak_mib"]
+
+
+def test_distances_to_the_truth_are_of_unit_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    unit_distance = import_module("benchmarks.truths").unit_distance
+
+    def two(images: Tensor, layers: Any) -> dict[str, Tensor]:
+        return {"a": images[:, :2], "b": 7 * images[:, 1:]}
+
+    x, y = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    x[:, 0], y[:, 1] = 2.0, 5.0  # in a: at right angles; in b: nothing against something
+    assert unit_distance(x, y, two, ("a", "b")) == pytest.approx((2 + 1) / 2)
+    assert unit_distance(x, x, two, ("a", "b")) == 0

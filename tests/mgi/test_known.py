@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from tiny_features import tiny_vgg
@@ -15,7 +13,7 @@ from mgi.metrics.domain import build_statistics
 from mgi.metrics.samples import generated_images
 from mgi.training import constructed
 from mgi.training.critics import CriticConfig, train_critic
-from mgi.training.known import MIX_ROWS, TRUNCATION, known_translation, unit_distance
+from mgi.training.known import MIX_ROWS, TRUNCATION, known_translation
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +37,6 @@ def test_the_truth_has_the_sources_coarse_styles_and_the_exemplars_fine_ones(gen
     torch.testing.assert_close(known.exemplar, picture(torch.cat([b[:, :cut], a[:, cut:]], 1)), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(generator.head(source, layers[-1]), generator.head(a, layers[-1]))
     assert known_translation(generator, 5, down=2).truth.shape == (1, 3, 32, 32)
-
-
-def test_distances_are_of_unit_features() -> None:
-    class Two:
-        def __call__(self, images: Tensor, layers: Any) -> dict[str, Tensor]:
-            return {"a": images[:, :2], "b": 7 * images[:, 1:]}
-
-    x, y = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
-    x[:, 0], y[:, 1] = 2.0, 5.0  # in a: at right angles; in b: nothing against something
-    assert unit_distance(x, y, Two(), ("a", "b")) == pytest.approx((2 + 1) / 2)  # type: ignore[arg-type]
-    assert unit_distance(x, x, Two(), ("a", "b")) == 0  # type: ignore[arg-type]
 
 
 def test_results_of_one_translation_get_numbers_that_are_alike(
