@@ -50,9 +50,10 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
         mgi.weights.WeightsError: the zoo's weights are missing or corrupt.
     """
     with _reported(name_or_path):
-        sha256, parent = generator_sha256(name_or_path), load_file(parent_path(name_or_path))
+        path = parent_path(name_or_path)
+        layout, tensors = checkpoint_tensors(path)
+        sha256, parent = generator_sha256(name_or_path), layout.read(tensors, path.name)
         if isinstance(parent, MobileStyleGAN):
-            tensors = checkpoint_tensors(parent_path(name_or_path))[1]
             return with_image_head(cut(tensors, resolution), parent), sha256
         if isinstance(parent, StyleGAN2):
             return start_of_stylegan2(parent, resolution), sha256

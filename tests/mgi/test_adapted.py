@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tiny_mobile import tiny_mobile_state
+from tiny_mobile import tiny_mobile_state, tiny_start
 from torch import Tensor
 
 from mgi.generators import load_file
@@ -40,11 +40,6 @@ def parent() -> MobileStyleGAN:
 
 def codes(count: int) -> Tensor:
     return torch.randn(count, 8, generator=torch.Generator().manual_seed(1))
-
-
-def start() -> dict[str, Tensor]:
-    state = tiny_mobile_state()
-    return with_image_head(cut(state, 32), MobileStyleGAN(state), pictures=8)
 
 
 def test_the_trainable_twin_equals_the_frozen_generator(parent: MobileStyleGAN) -> None:
@@ -122,7 +117,7 @@ def test_the_parents_own_size_keeps_its_head(parent: MobileStyleGAN) -> None:
 )
 def test_what_is_frozen_stays(parts: tuple[str, ...], below: int, frozen: str, learns: str) -> None:
     config = TrainingConfig.adapting("tiny", "", **SMALL | {"freeze": parts, "freeze_below": below})
-    trainer = Trainer(config, start=start())
+    trainer = Trainer(config, start=tiny_start())
     images = 2 * torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1
     before = copy.deepcopy(trainer.generator.state_dict())
     trainer.step(images[:4])
@@ -134,7 +129,7 @@ def test_what_is_frozen_stays(parts: tuple[str, ...], below: int, frozen: str, l
 def test_every_tensor_moves_in_proportion_to_its_size() -> None:
     """Adam's first step moves every number by the rate: the same fraction of each tensor, however small or large."""
     config = TrainingConfig.adapting("tiny", "", **SMALL, generator_rate=1e-2, style_rate=0.5)
-    state = {name: tensor * (100 if "depthwise" in name else 1) for name, tensor in start().items()}
+    state = {name: tensor * (100 if "depthwise" in name else 1) for name, tensor in tiny_start().items()}
     trainer = Trainer(config, start=state)
     before = copy.deepcopy(trainer.generator.state_dict())
     trainer.step(2 * torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1)
@@ -149,7 +144,7 @@ def test_every_tensor_moves_in_proportion_to_its_size() -> None:
 
 
 def test_the_generator_waits_for_the_discriminators_head_start() -> None:
-    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL | {"head_start": 8}), start=start())
+    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL | {"head_start": 8}), start=tiny_start())
     images = 2 * torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 1
     moved = []
     for _ in range(3):
@@ -171,7 +166,7 @@ def test_a_stopped_adaptation_goes_on_bit_for_bit() -> None:
         batches = trainer.batches(len(images))
         return [trainer.step(images[next(batches)]) for _ in range(steps)]
 
-    whole, first, second = (Trainer(config, start=start()) for _ in range(3))
+    whole, first, second = (Trainer(config, start=tiny_start()) for _ in range(3))
     losses = train(whole, 6)
     early = train(first, 2)
     second.load_state(copy.deepcopy(first.state()))
@@ -180,7 +175,7 @@ def test_a_stopped_adaptation_goes_on_bit_for_bit() -> None:
 
 
 def test_an_export_is_small_and_nearly_the_same(tmp_path: Path) -> None:
-    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL), start=start())
+    trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL), start=tiny_start())
     trainer.export(tmp_path / "adapted.safetensors", {"licence": "CC0"})
     expected = trainer.sample(codes(4))
     found = load_file(tmp_path / "adapted.safetensors")(codes(4))
@@ -217,6 +212,6 @@ def test_parents_that_cannot_be_adapted_are_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"expected a generator of the zoo .* found neither"):
         start_of("nothing", 64)
     with pytest.raises(TrainingError, match="the parent makes 32 pixels from 8 numbers, expected 64 and 512"):
-        Trainer(TrainingConfig.adapting("tiny", "", resolution=64, discriminator="residual"), start=start())
+        Trainer(TrainingConfig.adapting("tiny", "", resolution=64, discriminator="residual"), start=tiny_start())
     tensors, sha256 = start_of(str(tmp_path / "tiny.safetensors"), 64)
     assert set(tensors) == set(tiny_mobile_state()) and len(sha256) == 64

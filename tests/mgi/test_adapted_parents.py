@@ -140,6 +140,10 @@ def test_features_are_those_of_every_resolution(layout: str) -> None:
     rows = [int(features.shape[-1]) for features in twin.features(codes(parent))]
     assert rows == [8 << number for number in range(len(rows))] and rows[-1] == parent.resolution
     assert isinstance(twin, Adapted)
+    if isinstance(parent, StyleGAN2):  # the plain twin begins anew for every layer
+        w = parent.to_w(codes(parent))
+        for layer, features in zip(range(3, parent.layers + 1, 2), twin.features(codes(parent)), strict=True):
+            torch.testing.assert_close(features.detach(), parent.head(w, layer), rtol=1e-4, atol=1e-5)
 
 
 def test_the_zoos_own_pggan_can_be_a_parent_and_others_are_named(tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_mobile import tiny_mobile_state
+from tiny_mobile import tiny_mobile_state, tiny_start
 from torch import Tensor, nn
 
-from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.training import Trainer, TrainingConfig
 from mgi.training.adapted import AdaptedMobile
-from mgi.training.adapted.mobile import cut, with_image_head
 from mgi.training.consistency import consistency_loss
 from mgi.training.spectrum import spectrum_distance
 
@@ -81,16 +79,11 @@ def test_the_consistency_is_the_published_divergence() -> None:
     torch.testing.assert_close(consistency_loss([mine, theirs], [theirs, theirs]), expected / 2)
 
 
-def start() -> dict[str, Tensor]:
-    state = tiny_mobile_state()
-    return with_image_head(cut(state, 32), MobileStyleGAN(state), pictures=8)
-
-
 def test_consistency_holds_samples_apart_that_training_draws_together() -> None:
     def drift(weight: float) -> float:
         """How far the samples' similarities go from the parent's in some steps of fast learning."""
         values = SMALL | {"consistency": weight, "generator_rate": 0.02}
-        trainer = Trainer(TrainingConfig.adapting("tiny", "", **values), start=start())
+        trainer = Trainer(TrainingConfig.adapting("tiny", "", **values), start=tiny_start())
         parent = copy.deepcopy(trainer.generator)
         for _ in range(30):
             trainer.step(torch.ones(4, 3, 32, 32) * 0.5)
@@ -106,7 +99,7 @@ def test_a_weight_changes_a_step_and_a_digest(name: str) -> None:
     trained = []
     for weight in (0.0, 10.0):
         config = TrainingConfig.adapting("tiny", "", **SMALL | {name: weight})
-        trainer = Trainer(config, start=start())
+        trainer = Trainer(config, start=tiny_start())
         for _ in range(2):  # a parent agrees with itself until it has moved
             trainer.step(smooth(3, 4)[..., :32, :32])
         trained.append((config.digest(), trainer.generator(torch.ones(1, 8)).detach()))

@@ -1,4 +1,4 @@
-"""Translations with a known truth: what the pictures share, which result is nearer, critics that learn from them."""
+"""Translations with a known truth: what the pictures share, and critics that learn from them."""
 
 from __future__ import annotations
 

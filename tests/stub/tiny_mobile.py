@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from mgi.generators.mobile_stylegan import MobileStyleGAN
+from mgi.training.adapted.mobile import cut, with_image_head
+
 WIDTH, CHANNELS, BLOCKS = 8, 16, 3
 
 
@@ -41,3 +44,9 @@ def tiny_mobile_state() -> dict[str, Tensor]:
     affine("synthesis.to_image", CHANNELS)
     state["synthesis.to_image.weight"], state["synthesis.to_image.bias"] = draw(12, CHANNELS, 1, 1), draw(12) / 8
     return state
+
+
+def tiny_start() -> dict[str, Tensor]:
+    """The same cut at 32 x 32, with an image head: where a training begins."""
+    state = tiny_mobile_state()
+    return with_image_head(cut(state, 32), MobileStyleGAN(state), pictures=8)

@@ -28,10 +28,10 @@ from mgi.training.adapted.base import (
     fitted,
     require_size,
 )
+from mgi.training.networks import GAIN
 
-_GAIN = math.sqrt(2.0)
 _DERIVED = ("_power", "_added")
-KINDS = ("conv", "rgb")
+_KINDS = ("conv", "rgb")
 
 
 class AdaptedStyleGAN2(Adapted):
@@ -69,8 +69,13 @@ class AdaptedStyleGAN2(Adapted):
     def features(self, z: Tensor) -> list[Tensor]:
         """z [B, D] -> what the last convolution of every resolution from 8 x 8 on makes, with the image so far."""
         with self._filled() as generator:
-            w = self._to_w(generator, z)
-            return [generator.head(w, layer) for layer in range(3, generator.layers + 1, 2)]
+            w = self._to_w(generator, z)[:, None].expand(-1, generator.styles, -1)
+            x, image = generator._start(w, 1, {})
+            kept = []
+            for layer in range(1, generator.layers, 2):
+                x, image = generator._run(x, image, layer, layer + 2, w[:, layer:], {})
+                kept.append(torch.cat([x, image], dim=1))
+            return kept
 
     def exported(self) -> Exported:
         """In the layout of rosinality."""
@@ -109,7 +114,7 @@ class AdaptedStyleGAN2(Adapted):
         found: dict[str, Tensor] = {name: p.view_as(p) for name, p in self.named_parameters(recurse=False)}
         for name in [name for name in found if name.startswith("conv") and name.endswith("_strength")]:
             prefix = name.removesuffix("_strength")
-            found[f"{prefix}_added"] = self.skeleton.get_buffer(f"{prefix}_noise") * found[name] * _GAIN
+            found[f"{prefix}_added"] = self.skeleton.get_buffer(f"{prefix}_noise") * found[name] * GAIN
             found[f"{prefix}_power"] = found[f"{prefix}_weight"].square().sum((2, 3))
         buffers = self.skeleton._buffers
         buffers.update(found)
@@ -187,14 +192,14 @@ def _skeleton(state: Mapping[str, Tensor]) -> StyleGAN2:
 
     def modulated(prefix: str) -> Modulated:
         noise, strength = state.get(f"{prefix}_noise"), state.get(f"{prefix}_strength")
-        gain = 1.0 if noise is None else _GAIN
+        gain = 1.0 if noise is None else GAIN
         weight, bias = state[f"{prefix}_weight"], state[f"{prefix}_bias"] / gain
         return Modulated(weight, linear(f"{prefix}_style"), bias, noise, strength)
 
     depth = sum(name.startswith("mapping_weight") for name in state)
     mapping = [Linear(state[f"mapping_weight{index}"], state[f"mapping_bias{index}"]) for index in range(depth)]
-    counts = {kind: sum(name.startswith(kind) and name.endswith("_style_bias") for name in state) for kind in KINDS}
-    convolutions, to_rgb = ([modulated(f"{kind}{index}") for index in range(counts[kind])] for kind in KINDS)
+    counts = {kind: sum(name.startswith(kind) and name.endswith("_style_bias") for name in state) for kind in _KINDS}
+    convolutions, to_rgb = ([modulated(f"{kind}{index}") for index in range(counts[kind])] for kind in _KINDS)
     return StyleGAN2("adapted", mapping, state["const"], convolutions, to_rgb, None)
 
 
@@ -218,7 +223,7 @@ def _as_rosinality(generator: StyleGAN2) -> State:
     for index in range(generator.layers):
         to = f"convs.{index - 1}" if index else "conv1"
         modulated(to, f"conv{index}")
-        found[f"{to}.activate.bias"] = generator.get_buffer(f"conv{index}_bias") / _GAIN
+        found[f"{to}.activate.bias"] = generator.get_buffer(f"conv{index}_bias") / GAIN
         found[f"{to}.noise.weight"] = generator.get_buffer(f"conv{index}_strength").view(1)
         found[f"noises.noise_{index}"] = generator.get_buffer(f"conv{index}_noise")[None, None]
     for index in range((generator.layers + 1) // 2):
