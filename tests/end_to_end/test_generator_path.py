@@ -71,7 +71,8 @@ def test_a_worker_in_another_folder_finds_the_checkpoint(tmp_path: Path) -> None
     quiet = ("--no-dashboard", "--scheduler-file", address)
     with started(tmp_path / "a", "dask_scheduler", "--port", "0", *quiet):
         deadline = time.monotonic() + 30
-        while not address.exists():
+        # The scheduler creates its file before it fills it.
+        while not (address.exists() and address.read_text().endswith("}")):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         with started(tmp_path / "b", "dask_worker", "--no-nanny", "--nthreads", "1", *quiet):
