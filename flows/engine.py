@@ -9,9 +9,10 @@ killed command, only to keep records that nobody sees and that decide nothing (t
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_dir
 
@@ -23,6 +24,10 @@ from flows.remote import working_folder
 from flows.settings import Settings, Workers
 from storage.run_store import RunStore
 from tasks.unit import Job
+
+if TYPE_CHECKING:
+    from flows.evaluation import Evaluated
+    from tasks.suites.suite import Suite
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -127,6 +132,31 @@ def select(
     from flows.translate import select as flow
 
     return watched(lambda: _summary(flow(run, rule, fidelity_bound, critic_margin, how.workers, how.scheduler)), plain)
+
+
+def evaluate(
+    suite: Suite,
+    out: str,
+    how: Execution,
+    only: Sequence[str] = (),
+    baseline: str | None = None,
+    tolerance: float = 0.0,
+) -> Evaluated:
+    """Run what is left of a suite, see `flows.evaluation.evaluate_suite`."""
+    from flows.evaluation import evaluate_suite
+
+    def plain() -> Evaluated:
+        where = (how.workers, how.scheduler, how.observer)
+        return evaluate_suite(suite, out, *where, only=only, baseline=baseline, tolerance=tolerance)
+
+    if not how.prefect:
+        return plain()
+    prepare_environment()
+    from flows.evaluate import start_evaluation
+
+    return watched(
+        lambda: start_evaluation(suite, out, how.workers, how.scheduler, list(only), baseline, tolerance), plain
+    )
 
 
 def _summary(data: dict[str, Any]) -> Summary:

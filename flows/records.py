@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
-from flows.pipeline import Summary
 from flows.stages import StageCall, stage_of_shard
+
+Ended = TypeVar("Ended")
+"""What a command ends with, a dataclass that has `unrecorded`."""
 
 
 @dataclass
@@ -18,26 +21,26 @@ class Record:
     """How the work of the running flow stands."""
 
     begun: bool = False
-    done: Summary | None = None
+    done: Any = None
     failed: Exception | None = None
 
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
 
 
-def noted(work: Callable[[], Summary]) -> Summary:
+def noted(work: Callable[[], Ended]) -> Ended:
     """Do the work of a flow and note how it ended."""
     record = _current.get() or Record()
     record.begun = True
     try:
-        record.done = work()
+        done = record.done = work()
     except Exception as error:
         record.failed = error
         raise
-    return record.done
+    return done
 
 
-def watched(flow: Callable[[], Summary], plain: Callable[[], Summary]) -> Summary:
+def watched(flow: Callable[[], Ended], plain: Callable[[], Ended]) -> Ended:
     """Call a flow; without its server the work is done all the same.
 
     Args:
@@ -56,7 +59,8 @@ def watched(flow: Callable[[], Summary], plain: Callable[[], Summary]) -> Summar
             raise record.failed from None
         if record.begun and record.done is None:
             raise
-        return replace(record.done or plain(), unrecorded=" ".join(str(error).split()) or type(error).__name__)
+        why = " ".join(str(error).split()) or type(error).__name__
+        return cast("Ended", replace(cast("Any", record.done or plain()), unrecorded=why))
     finally:
         _current.reset(token)
 

@@ -124,7 +124,7 @@ def resume(
         metrics: as for `translate`.
         check: look for damaged files first, and make them again.
     """
-    return _publish(lambda: resume_run(run, workers, scheduler, _observer(), still(shard_stage), retry, metrics, check))
+    return _publish(lambda: resume_run(run, workers, scheduler, observer(), still(shard_stage), retry, metrics, check))
 
 
 @flow(name="select", persist_result=False, validate_parameters=True)
@@ -149,7 +149,7 @@ def select(
         scheduler: as for `translate`.
     """
     guards = (rule, fidelity_bound, critic_margin)
-    return _publish(lambda: select_run(run, *guards, workers, scheduler, _observer(), still(shard_stage)))
+    return _publish(lambda: select_run(run, *guards, workers, scheduler, observer(), still(shard_stage)))
 
 
 def start_flow(
@@ -174,11 +174,11 @@ def start_flow(
 
 
 def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None) -> dict[str, Any]:
-    where = (workers, scheduler, _observer())
+    where = (workers, scheduler, observer())
     return _publish(lambda: translate_run(request_of(asked), out, *where, still(shard_stage), metrics, asked.extend))
 
 
-def _observer() -> Observer:
+def observer() -> Observer:
     """The terminal's progress if a user runs the flow, otherwise the flow run's log."""
     return shown_observer() or Lines(get_run_logger().info)
 

@@ -124,6 +124,10 @@ class OpenRun:
         """The pair's row in every array of the store."""
         return self._pairs[pair_id][0]
 
+    def pair(self, pair_id: str) -> Pair:
+        """The pair's source and exemplar, as the plan names them."""
+        return self._pairs[pair_id][1]
+
     def files(self, pair_id: str) -> list[str]:
         """Paths of the pair's source and exemplar, or of the picture alone if pictures are inverted."""
         inputs, pair = self.store.header["inputs"], self._pairs[pair_id][1]

@@ -6,10 +6,12 @@ import signal
 
 import typer
 
+from flows.cli.compare import compare, compare_sets, leaderboard
 from flows.cli.directions import directions
 from flows.cli.doctor import doctor
 from flows.cli.edit import edit
 from flows.cli.environment import HELP, Verb, Verbs
+from flows.cli.evaluate import evaluate
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
 from flows.cli.paste import paste
@@ -19,6 +21,7 @@ from flows.cli.resume import resume
 from flows.cli.sample import sample
 from flows.cli.select import select
 from flows.cli.status import status
+from flows.cli.suites import suites
 from flows.cli.train import train
 from flows.cli.translate import translate
 from flows.cli.verify import verify
@@ -36,8 +39,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 RUNS = (translate, invert, edit, resume, verify, select, status, report, paste)
-for verb in (*RUNS, sample, doctor, profiles, methods, metrics):
+EVALUATIONS = (evaluate, compare, leaderboard)
+for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, suites, methods, metrics):
     app.command(cls=Verb)(verb)
+app.command("compare-sets", cls=Verb)(compare_sets)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")

@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from mgi.features.base import FeatureError, require_layers
 
-_CHANNELS = {"pool1": 64, "pool2": 192, "mixed_6e": 768, "mixed_7c": 2048, "pool3": 2048}
+_CHANNELS = {"pool1": 64, "pool2": 192, "mixed_6e": 768, "mixed_7c": 2048, "pool3": 2048, "logits": 1008}
 
 
 class InceptionFID(nn.Module):
     """pytorch-fid's InceptionV3 with named layers.
 
     `pool1` and `pool2` follow the two max poolings, `mixed_6e` precedes the auxiliary classifier, `mixed_7c` is the
-    last map and `pool3` its mean over positions, [B, 2048, 1, 1], which FID uses.
+    last map, `pool3` its mean over positions, [B, 2048, 1, 1], which FID uses, and `logits` the classes' without their
+    bias, [B, 1008, 1, 1], which the Inception score uses.
 
     Args:
         state: the state dict that pytorch-fid publishes (`pt_inception-2015-12-05-6726825d.pth`).
@@ -70,6 +71,8 @@ def _network(state: Mapping[str, Tensor], name: str) -> dict[str, nn.Module]:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise FeatureError(f"{name}: tensor {missing[0]} is missing{more}; fetch the weights again")
     pool = nn.MaxPool2d(kernel_size=3, stride=2)
+    classes = nn.Conv2d(2048, 1008, 1, bias=False)
+    classes.weight.data = net.fc.weight.data[:, :, None, None].clone()
     return {
         "pool1": nn.Sequential(net.Conv2d_1a_3x3, net.Conv2d_2a_3x3, net.Conv2d_2b_3x3, pool),
         "pool2": nn.Sequential(net.Conv2d_3b_1x1, net.Conv2d_4a_3x3, pool),
@@ -79,4 +82,5 @@ def _network(state: Mapping[str, Tensor], name: str) -> dict[str, nn.Module]:
         ),
         "mixed_7c": nn.Sequential(net.Mixed_7a, net.Mixed_7b, net.Mixed_7c),
         "pool3": nn.AdaptiveAvgPool2d(1),
+        "logits": classes,
     }

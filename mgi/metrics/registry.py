@@ -21,8 +21,13 @@ OURS = {
     "lpips": "mgi.metrics.lpips:LPIPS",
     "psnr": "mgi.metrics.psnr:PSNR",
     "ssim": "mgi.metrics.ssim:SSIM",
+    "ms-ssim": "mgi.metrics.ms_ssim:MS_SSIM",
+    "mse": "mgi.metrics.mse:MSE",
     "structure": "mgi.metrics.structure:STRUCTURE",
     "structure-lite0": "mgi.metrics.structure:STRUCTURE_LITE0",
+    "semantic-consistency": "mgi.metrics.cocosnet:SEMANTIC_CONSISTENCY",
+    "colour-relevance": "mgi.metrics.cocosnet:COLOUR_RELEVANCE",
+    "texture-relevance": "mgi.metrics.cocosnet:TEXTURE_RELEVANCE",
     "style": "mgi.metrics.style:STYLE",
     "detail": "mgi.metrics.detail:DETAIL",
     "detail-1": "mgi.metrics.detail:DETAIL_1",
@@ -34,6 +39,14 @@ OURS = {
     "paper": "mgi.metrics.paper:PAPER",
     "set-fid": "mgi.metrics.set_fid:SET_FID",
     "relative-frechet": "mgi.metrics.relative_frechet:RELATIVE_FRECHET",
+    "fid": "mgi.metrics.sets.fid:FID",
+    "fid-clean": "mgi.metrics.sets.fid:FID_CLEAN",
+    "kid": "mgi.metrics.sets.kid:KID",
+    "inception-score": "mgi.metrics.sets.inception_score:INCEPTION_SCORE",
+    "frechet-vgg16": "mgi.metrics.sets.frechet_features:FRECHET_VGG16",
+    "frechet-lite0": "mgi.metrics.sets.frechet_features:FRECHET_LITE0",
+    "kernel-lite0": "mgi.metrics.sets.frechet_features:KERNEL_LITE0",
+    "swd": "mgi.metrics.sets.sliced_wasserstein:SLICED_WASSERSTEIN",
 }
 
 REGISTRY = Registry("metric", "mgi.metrics", OURS)

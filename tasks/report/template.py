@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from tasks.report.lettering import format_distance
 
 
-def page_template() -> Template:
-    """The template of the report."""
-    folder = resources.files("tasks.report") / "templates"
+def page_template(package: str = "tasks.report", name: str = "report.html.j2") -> Template:
+    """The template of a page in the folder `templates` of a package; the report's unless another is named."""
+    folder = resources.files(package) / "templates"
     environment = Environment(
         loader=FileSystemLoader(str(folder)),
         autoescape=True,
@@ -22,7 +22,7 @@ def page_template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"distance": _distance, "duration": duration, "url": quote}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _distance(value: Any) -> str:

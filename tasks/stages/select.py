@@ -50,7 +50,7 @@ def select_pair(job: Job, pair_id: str, choice: Choice | None = None) -> list[Ou
     method = run.method()
     try:
         choice = choice or cast("Choice", method.select(lane_rows(run, pair_id)))
-        image = _render(run, method, pair_id, choice["hypothesis"])
+        image = render_hypothesis(run, method, pair_id, choice["hypothesis"])
     except Exception as error:
         return [Outcome(SELECT, pair_id, pair_id, time.perf_counter() - start, reason_of(error))]
     # What the picture shows, for people who see it without its run. Nothing that changes from one run to the next.
@@ -117,7 +117,8 @@ def lane_rows(run: OpenRun, pair_id: str) -> Rows:
     return [{"hypothesis": id, **measures[id], **scores} for id, scores in score["scores"].items()]
 
 
-def _render(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
+def render_hypothesis(run: OpenRun, method: Searches, pair_id: str, hypothesis_id: str) -> np.ndarray:
+    """A hypothesis of a pair as the final image, uint8 [R, R, 3]."""
     hypothesis = Hypothesis.parse(hypothesis_id)
     arrays = to_render(run.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
     if run.config.inversion.merge == "none":

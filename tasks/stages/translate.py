@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,9 @@ from tasks.workers.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from mgi.translators import Result
+
+GIVEN = "given"
+"""The method whose pictures are in a folder."""
 
 
 def translate_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcome]:
@@ -38,7 +42,9 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
         lane_seed(run.seed, pair_id, "translate"),
         Heartbeat(TRANSLATE, [pair_id]),
     )
-    if run.config.task == "invert":
+    if run.config.translator == GIVEN:
+        result = _given(run, pair_id)
+    elif run.config.task == "invert":
         result = inverting(translator).reconstruct(pictures[0], seed, beat)
     else:
         source, exemplar = pictures
@@ -49,6 +55,25 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
     warp = {} if result.warp is None else {"warp": result.warp}
     payload = {"measures": plain(result.measures), "warped": bool(warp)}
     return Made(warp, [*warp.values(), result.image], result.info, payload, (RESULT.format(pair_id),))
+
+
+def _given(run: OpenRun, pair_id: str) -> Result:
+    """The picture that another program made of the pair."""
+    from mgi.translators import Result, TranslatorError
+    from tasks.given import read_result
+
+    path = _files(run).get(pair_id)
+    if path is None:
+        raise TranslatorError("there is no result of this pair in the folder")
+    return Result(read_result(path))
+
+
+@lru_cache(maxsize=2)
+def _files(run: OpenRun) -> dict[str, str]:
+    from tasks.given import match_results
+
+    folder = str(run.config.options.model_dump()["folder"])
+    return match_results(folder, [run.pair(id) for id in run.pair_ids()], strict=False)
 
 
 def _check(method: str, result: Result, size: int) -> None:

@@ -25,6 +25,7 @@ VALUES = {
     "warp": "oeft",
     "truncation": "0.25",
     "threshold": "0.25",
+    "tolerance": "0.25",
 }
 """Texts for options that accept only certain values; 23 is a number and a text for all others."""
 

@@ -111,8 +111,8 @@ def test_two_packages_of_one_name_are_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_name_is_answered_by_those_there_are() -> None:
-    with pytest.raises(RegistryError, match="unknown metric 'fid'; use one of l2, vgg, lpips, ") as error:
-        metrics.metric("fid")
+    with pytest.raises(RegistryError, match="unknown metric 'fad'; use one of l2, vgg, lpips, ") as error:
+        metrics.metric("fad")
     assert one_line(error)
     with pytest.raises(RegistryError, match=r"unknown method 'pix2pix'; use one of mgi, mganprior, .*exemplar-warp"):
         method("pix2pix")

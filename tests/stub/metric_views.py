@@ -21,16 +21,16 @@ LAYER = "relu2_2"
 
 
 class Renamed:
-    """A VGG whose layer relu4_3 has the name of EfficientNet-Lite0's."""
+    """A VGG whose layer relu4_3 has the names of EfficientNet-Lite0's."""
 
     name, unit = "renamed", 1.0
-    layers = ("stride16",)
+    layers = ("stride16", "stride32")
 
     def channels(self, layer: str) -> int:
         return narrow_vgg().channels("relu4_3")
 
     def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        return {"stride16": narrow_vgg()(images, ["relu4_3"])["relu4_3"]}
+        return dict.fromkeys(layers, narrow_vgg()(images, ["relu4_3"])["relu4_3"])
 
 
 @cache

@@ -39,7 +39,7 @@ def doubled(latents: Latents) -> Latents:
 def random_vgg(convention: str = "torchvision-rgb") -> VGG:
     """A narrow VGG-16 of random weights in float32."""
     random, tensors, inputs = torch.Generator().manual_seed(1), {}, 3
-    for block, count in ((1, 2), (2, 2), (3, 3), (4, 3)):
+    for block, count in ((1, 2), (2, 2), (3, 3), (4, 3), (5, 3)):
         for index in range(1, count + 1):
             weight = torch.randn(4 * block, inputs, 3, 3, generator=random) * (2 / (9 * inputs)) ** 0.5
             tensors |= {f"conv{block}_{index}.weight": weight, f"conv{block}_{index}.bias": weight.mean((1, 2, 3))}

@@ -1,0 +1,149 @@
+"""`mgi evaluate`: every method on every pair of a data set, and the tables that papers print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.common import (
+    PatienceOption,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+    local_path,
+    out,
+    say,
+)
+from flows.cli.dry_run import DryRunOption
+from flows.settings import load_settings
+from mgi.config import ConfigError
+
+if TYPE_CHECKING:
+    from flows.evaluation import Evaluated
+    from tasks.suites.suite import Suite
+
+Names = Annotated[str | None, typer.Option(metavar="NAMES", help="Only these, separated by commas.  [default: all]")]
+
+
+@guarded
+def evaluate(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SUITE|SUITE.toml|RUN...",
+            help="A suite by its name or file; or runs that are there; or an evaluation, to continue it.",
+        ),
+    ] = None,
+    out_dir: Annotated[
+        str | None, typer.Option("--out", metavar="FOLDER", help="Folder of the evaluation; one that is there goes on.")
+    ] = None,
+    sources: Annotated[Path | None, typer.Option(help="Folder of the sources, in place of the suite's.")] = None,
+    exemplars: Annotated[Path | None, typer.Option(help="Folder of the exemplars, in place of the suite's.")] = None,
+    results: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER", help="Pictures that another program made, as a row of their own; may be repeated."
+        ),
+    ] = None,
+    pairing: Annotated[
+        str | None, typer.Option(metavar="zip|product|random|PAIRS.csv", help="As of translate.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
+    methods: Names = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Metrics of pairs and of sets, in place of the suite's.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="exemplars|sources|FOLDER", help="What sets are compared with.")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="EVALUATION", help="An earlier evaluation; what got worse beyond chance is an error."),
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="Smallest relative change that counts.")] = 0.0,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    patience: PatienceOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Run every method of a suite on every pair, measure the results, and write the tables and a page."""
+    settings = load_settings()
+    where = choose_cluster(workers, scheduler, settings, patience)
+    from flows import engine
+    from flows.evaluation import evaluate_runs, stored_suite, with_folders
+    from flows.progress import show_progress
+    from tasks.suites.asked import changed, suite_of
+
+    given, folder = [str(local_path(Path(name))) if "/" in name else name for name in what or []], out_dir
+    runs = {Path(name).name: name for name in given if (Path(name) / "run.json").is_file()}
+    if len(given) == 1 and (Path(given[0]) / "evaluation.json").is_file():
+        suite, folder = stored_suite(given[0]), folder or given[0]
+    elif given and len(runs) < len(given) and len(given) > 1:
+        raise ConfigError(f"expected one suite, or runs; {next(n for n in given if n not in runs.values())} is no run")
+    else:
+        suite = suite_of(given[0] if given and not runs else None, results or [], bool(runs))
+    if folder is None:
+        raise ConfigError("--out is missing: expected the folder of the evaluation")
+    suite = with_folders(suite, *(str(side) if side else None for side in (sources, exemplars)))
+    suite = changed(suite, pairing, limit, metrics, reference, results or [] if given and not runs else [])
+    only = [name.strip() for name in methods.split(",")] if methods else []
+    if dry_run:
+        return _show_plan(suite, folder, only)
+    with show_progress(err) as observer:
+        if runs:
+            found = evaluate_runs(suite, folder, runs, (*where, observer))
+        else:
+            how = engine.Execution(*where, observer, engine.use_prefect(settings))
+            found = engine.evaluate(suite, folder, how, only, baseline, tolerance)
+    return _print(found)
+
+
+def _print(found: Evaluated) -> int:
+    out.print((Path(found.out) / "tables" / "pairs.md").read_text(encoding="utf-8"), markup=False, end="")
+    sets = Path(found.out) / "tables" / "sets.md"
+    if sets.is_file():
+        out.print("\n" + sets.read_text(encoding="utf-8"), markup=False, end="")
+    for name, reason in found.not_run.items():
+        say(f"not run: {name}: {reason}")
+    for name, count in found.quarantined.items():
+        say(f"{name}: {count} pairs in quarantine, see {found.runs[name]}/quarantine.csv")
+    for line in found.regressions:
+        say(f"mgi: worse than before: {line}")
+    out.print(f"\nreport: {found.page}", markup=False)
+    return int(found.exit_code)
+
+
+def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
+    """What would be run, what is missing and how long it takes; nothing is written."""
+    from flows.session import count_workers
+    from tasks.estimates.forecast import forecast
+    from tasks.report.template import duration
+    from tasks.stages.plan import make_plan
+    from tasks.suites.rows import plan_rows
+
+    if suite.data.generator:
+        out.print(
+            f"data        {suite.data.limit} pairs of samples of {suite.data.generator}, drawn first", markup=False
+        )
+        known = ", ".join(row.name for row in suite.methods)
+        out.print(f"rows        {known}\nnothing was written", markup=False)
+        return 0
+    total = 0.0
+    for planned in plan_rows(suite, folder, only):
+        if planned.hypothesis is not None:
+            out.print(f"{planned.name:<22}pictures of {planned.hypothesis[0]}", markup=False)
+            continue
+        plan = make_plan(planned.request)
+        found = forecast(plan, count_workers(0))
+        missing = [network.name for network in found.missing]
+        seconds = found.estimate.seconds() if found.estimate else None
+        total += seconds or 0.0
+        said = f"not run: weights {', '.join(missing)} missing" if missing else f"about {duration(seconds)}"
+        out.print(f"{planned.name:<22}{len(plan.pairs)} pairs, {said}", markup=False)
+    names = ", ".join([*suite.metrics, *suite.sets])
+    out.print(f"metrics     {names}\ntime        about {duration(total)}\nnothing was written", markup=False)
+    return 0

@@ -1,0 +1,40 @@
+"""`mgi suites`: the evaluations that ship with the package."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import guarded, out
+
+
+@guarded
+def suites(
+    name: Annotated[str | None, typer.Argument(help="Show the methods, metrics and numbers of this one.")] = None,
+) -> int:
+    """List the suites that `mgi evaluate` takes, or show one."""
+    from tasks.suites.suite import load_suite, shipped
+
+    if name is None:
+        for known in shipped():
+            suite = load_suite(known)
+            out.print(f"{known:<24}{suite.task:<11}{len(suite.methods):>2} rows  {suite.summary}", markup=False)
+        return 0
+    suite = load_suite(name)
+    data = suite.data
+    where = (data.generator and f"samples of {data.generator}") or data.sources or "--sources and --exemplars"
+    lines = [
+        f"{suite.name}, version {suite.version}: {suite.summary}",
+        f"data       {' '.join(filter(None, (data.set, data.split)))} ({where}), {data.limit or 'all'} pairs",
+        f"licence    {data.licence or 'not said'}",
+        f"metrics    {', '.join(suite.metrics)}",
+        f"sets       {', '.join(suite.sets) or 'none'}, against {suite.reference}",
+    ]
+    for row in suite.methods:
+        said = f"hypotheses of {row.hypotheses_of}, each by itself" if row.hypotheses_of else row.of_method
+        settings = " ".join(f"{key}={value}" for key, value in row.set.items())
+        lines.append(f"{row.name:<22} {said} {row.profile or suite.profile} {settings}".rstrip())
+    lines += [f"published  {n.method} {n.metric} {n.value:g} ({n.source})" for n in suite.published]
+    out.print("\n".join(lines), markup=False)
+    return 0

@@ -1,0 +1,80 @@
+"""What a mean over pairs is worth: bootstrap intervals, paired differences, and when many of them are too many.
+
+Methods are measured on the same pairs, and hard pairs are hard for all of them. So two methods are compared by the
+differences on each pair, whose mean has a far narrower interval than the difference of two means.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+DRAWS = 2000
+SEED = 0
+BLOCK = 256
+"""Draws at a time, so that 50,000 pairs need little memory."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean, the ends of its 95 % interval (NaN: too few numbers), and of how many numbers."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """The mean difference of two methods on the same pairs; `p`: how often chance alone is as far from 0."""
+
+    p: float
+
+
+def mean_interval(values: np.ndarray) -> Interval:
+    """The mean of numbers [P] and its percentile bootstrap; what is not finite is left out."""
+    kept = np.asarray(values, float)
+    kept = kept[np.isfinite(kept)]
+    if len(kept) < 2:
+        return Interval(float(kept[0]) if len(kept) else math.nan, math.nan, math.nan, len(kept))
+    low, high = np.percentile(_means(kept), [2.5, 97.5])
+    return Interval(float(kept.mean()), float(low), float(high), len(kept))
+
+
+def paired_difference(values: np.ndarray, others: np.ndarray) -> Difference:
+    """The mean of values - others over the pairs that have both, [P] each, in the same order.
+
+    `p` is two-sided, by flipping the signs of the differences at random: if the methods are alike, each sign is as
+    likely as the other. Of fewer than six pairs no p can be below 0.03.
+    """
+    both = np.asarray(values, float) - np.asarray(others, float)
+    both = both[np.isfinite(both)]
+    found = mean_interval(both)
+    if len(both) < 2:
+        return Difference(found.value, found.low, found.high, found.count, math.nan)
+    random, further = np.random.default_rng(SEED), 0
+    for start in range(0, DRAWS, BLOCK):
+        signs = random.integers(0, 2, (min(BLOCK, DRAWS - start), len(both)), np.int8) * 2 - 1
+        further += int((np.abs(signs @ both / len(both)) >= abs(found.value) - 1e-12).sum())
+    return Difference(found.value, found.low, found.high, found.count, (further + 1) / (DRAWS + 1))
+
+
+def holm(ps: list[float]) -> list[float]:
+    """p values, corrected for their number (Holm 1979): below 0.05 then means at most 1 in 20 that any is by chance."""
+    known = sorted((p, index) for index, p in enumerate(ps) if math.isfinite(p))
+    corrected, largest = [math.nan] * len(ps), 0.0
+    for rank, (p, index) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    random, found = np.random.default_rng(SEED), []
+    for start in range(0, DRAWS, BLOCK):
+        draws = random.integers(0, len(values), (min(BLOCK, DRAWS - start), len(values)))
+        found.append(values[draws].mean(1))
+    return np.concatenate(found)

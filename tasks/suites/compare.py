@@ -1,0 +1,120 @@
+"""What got better or worse between two evaluations of the same pairs, beyond chance: for CI and for schedules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from mgi.config import ConfigError
+from mgi.intervals import holm, paired_difference
+from tasks.suites.frame import PUBLISHED
+from tasks.suites.summary import SURE, by_pair
+
+UNJUDGED = ("seconds",)
+"""Metrics that say how busy a machine was; shown, and no regression."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric of one method: before, after, their difference with its interval, and p after correction.
+
+    `verdict` is better, worse, same, or unknown where nothing can be said (one number on each side, without interval);
+    of seconds it is slower instead of worse.
+    """
+
+    method: str
+    metric: str
+    before: float
+    after: float
+    low: float
+    high: float
+    p: float
+    n: int
+    verdict: str = "unknown"
+
+
+def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -> list[Change]:
+    """Every metric of every method that both evaluations have.
+
+    Pairs are compared one by one (paired bootstrap and sign flips, p corrected for all of them by Holm); a number of a
+    whole set has changed if its intervals do not meet.
+
+    Args:
+        before, after: as `tasks.suites.frame.read_frame`.
+        tolerance: a change below this share of `before` is none, however sure it is.
+
+    Raises:
+        ConfigError: they have no method and metric in common.
+    """
+    found: list[Change] = []
+    directions: list[bool] = []
+    for method, metric, higher in _shared(before, after):
+        old, new = by_pair(before, metric), by_pair(after, metric)
+        if method in old and method in new:
+            ids = old.index.intersection(new.index)
+            x, y = old.loc[ids, method].to_numpy(), new.loc[ids, method].to_numpy()
+            d = paired_difference(y, x)
+            both = np.isfinite(x) & np.isfinite(y)
+            if both.any():
+                means = float(x[both].mean()), float(y[both].mean())
+                found.append(Change(method, metric, *means, d.low, d.high, d.p, d.count))
+        else:
+            found += _of_set(before, after, method, metric)
+        directions += [higher] * (len(found) - len(directions))
+    if not found:
+        raise ConfigError("expected two evaluations with a method and a metric in common, found none")
+    ps = holm([change.p for change in found])
+    return [_judged(*each, tolerance) for each in zip(found, ps, directions, strict=True)]
+
+
+def worse(changes: list[Change]) -> list[Change]:
+    """The regressions."""
+    return [change for change in changes if change.verdict == "worse"]
+
+
+def _shared(before: pd.DataFrame, after: pd.DataFrame) -> list[tuple[str, str, bool]]:
+    def rows(table: pd.DataFrame) -> dict[tuple[str, str], bool]:
+        kept = table[table["metric"].notna() & (table["status"] != PUBLISHED)]
+        kept = kept.drop_duplicates(["method", "metric"])
+        keys = zip(kept["method"], kept["metric"], strict=True)
+        return dict(zip(keys, kept["higher_is_better"].fillna(False).astype(bool), strict=True))
+
+    old, new = rows(before), rows(after)
+    return [(method, metric, higher) for (method, metric), higher in new.items() if (method, metric) in old]
+
+
+def _of_set(before: pd.DataFrame, after: pd.DataFrame, method: str, metric: str) -> list[Change]:
+    rows = []
+    for table in (before, after):
+        of_both = table[(table["method"] == method) & (table["metric"] == metric) & table["pair_id"].isna()]
+        of_both = of_both[of_both["value"].notna() & (of_both["status"] != PUBLISHED)]
+        if not len(of_both):
+            return []
+        rows.append(of_both.iloc[0])
+    x, y = rows
+    ends = [x["low"], x["high"], y["low"], y["high"]]
+    if any(math.isnan(end) for end in ends):
+        p = math.nan
+    else:  # both intervals as if normal
+        deviation = math.hypot(*((row["high"] - row["low"]) / 3.92 for row in rows))
+        z = abs(y["value"] - x["value"]) / deviation if deviation else (math.inf if y["value"] != x["value"] else 0.0)
+        p = math.erfc(z / math.sqrt(2))
+    low, high = y["low"] - x["high"], y["high"] - x["low"]
+    n = int(min(x["n"], y["n"]))
+    return [Change(method, metric, float(x["value"]), float(y["value"]), low, high, p, n)]
+
+
+def _judged(change: Change, p: float, higher: bool, tolerance: float) -> Change:
+    difference = change.after - change.before
+    if math.isnan(p):
+        verdict = "same" if difference == 0 else "unknown"
+    elif p > SURE or difference == 0 or abs(difference) <= tolerance * abs(change.before):
+        verdict = "same"
+    else:
+        verdict = "better" if (difference > 0) == higher else "worse"
+    if change.metric in UNJUDGED and verdict == "worse":
+        verdict = "slower"
+    return replace(change, p=p, verdict=verdict)

@@ -1,0 +1,163 @@
+"""One tidy table of an evaluation: a row per pair and metric, per set and metric, and per published number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mgi.metrics.reduced import Estimate
+from storage.run_store import RunStore
+from tasks.stages.translate import GIVEN
+from tasks.suites.sets import ImageSet
+from tasks.suites.suite import Suite
+
+COLUMNS: dict[str, str] = {
+    "suite": "string",
+    "version": "Int64",
+    "run": "string",
+    "data_set": "string",
+    "method": "string",
+    "pair_id": "string",
+    "metric": "string",
+    "value": "float64",
+    "low": "float64",
+    "high": "float64",
+    "n": "Int64",
+    "unit": "string",
+    "higher_is_better": "boolean",
+    "network": "string",
+    "network_sha256": "string",
+    "resize": "string",
+    "reference": "string",
+    "files": "string",
+    "seconds": "float64",
+    "software": "string",
+    "status": "string",
+}
+OK, NOT_RUN, PUBLISHED, FAILED = "ok", "not run", "published", "failed"
+"""How `status` begins."""
+
+
+def pair_rows(suite: Suite, name: str, run: str) -> list[dict[str, Any]]:
+    """Rows of one method from its run's own tables: metrics of every pair, and the seconds it took to make."""
+    shared = _shared(suite, name, run)
+    header = RunStore.open(run).header
+    software = _software(header)
+    tables = Path(run) / "tables"
+    rows: list[dict[str, Any]] = []
+    metrics = pd.read_parquet(tables / "metrics.parquet")
+    networks = {metric: _networks(metric) for metric in metrics["metric"].unique()}
+    hashes = header.get("weights") or {}
+    for found in metrics.to_dict("records"):
+        weights, rows_of = networks[found["metric"]], found["rows"]
+        failed = found["failed"]
+        rows.append(
+            {
+                **shared,
+                **{key: found[key] for key in ("pair_id", "metric", "value", "unit", "higher_is_better", "seconds")},
+                "n": 1,
+                "network": ", ".join(weights),
+                "network_sha256": ", ".join(str(hashes.get(weight, ""))[:12] for weight in weights),
+                "resize": f"{rows_of} x {rows_of}" if rows_of else "own size",
+                "files": "PNG",
+                "software": software,
+                "status": OK if pd.isna(failed) else f"{FAILED}: {failed}",
+            }
+        )
+    if header["config"].get("translator") == GIVEN:  # whoever made them knows how long it took
+        return rows
+    pairs, judging = pd.read_parquet(tables / "pairs.parquet"), metrics.groupby("pair_id")["seconds"].sum()
+    for found in pairs.to_dict("records"):
+        status = OK if found["state"] == "done" else f"{FAILED}: {found['reason']}"
+        made = found["seconds"] - judging.get(found["pair_id"], 0.0)
+        cost = {"value": made, "unit": "s", "higher_is_better": False, "n": 1}
+        rows.append({**shared, **cost, "pair_id": found["pair_id"], "metric": "seconds", "status": status})
+    return rows
+
+
+def set_rows(
+    suite: Suite, name: str, run: str, found: Mapping[str, Estimate], images: ImageSet, reference: ImageSet | None
+) -> Iterable[dict[str, Any]]:
+    """Rows of one method for metrics of whole sets."""
+    from mgi.metrics.reduced import ReducedMetric
+    from mgi.metrics.registry import metric
+    from mgi.weights import zoo
+
+    for metric_name, estimate in found.items():
+        one = metric(metric_name)
+        assert isinstance(one, ReducedMetric) and one.reduction is not None
+        yield {
+            **_shared(suite, name, run),
+            "metric": metric_name,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "n": len(images),
+            "unit": one.unit,
+            "higher_is_better": one.higher_is_better,
+            "network": ", ".join(one.weights),
+            "network_sha256": ", ".join((zoo.expected_sha256(zoo.entry(x)) or "")[:12] for x in one.weights),
+            "resize": one.reduction.resize,
+            "reference": reference.what if reference and one.needs else None,
+            "files": images.files,
+            "software": _software({}),
+            "status": estimate.note or OK,
+        }
+
+
+def not_run_row(suite: Suite, name: str, reason: str) -> dict[str, Any]:
+    """The row of a method that could not be run."""
+    return {**_shared(suite, name, ""), "n": 0, "status": f"{NOT_RUN}: {reason}"}
+
+
+def published_rows(suite: Suite) -> Iterable[dict[str, Any]]:
+    """Numbers that papers print, marked as such."""
+    for number in suite.published:
+        shared = _shared(suite, number.method, number.source)
+        yield {**shared, "metric": number.metric, "value": number.value, "status": PUBLISHED}
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table, with all columns in their types."""
+    records = [{name: row.get(name) for name in COLUMNS} for row in rows]
+    table = pd.DataFrame.from_records(records, columns=list(COLUMNS))
+    return table.astype(COLUMNS)
+
+
+def read_frame(out: str | Path) -> pd.DataFrame:
+    """The table of an evaluation that was made before.
+
+    Raises:
+        mgi.config.ConfigError: there is none.
+    """
+    from mgi.config import ConfigError
+
+    path = Path(out) / "tables" / "evaluation.parquet"
+    if not path.is_file():
+        raise ConfigError(f"{out}: expected an evaluation with tables/evaluation.parquet; make it with `mgi evaluate`")
+    return pd.read_parquet(path).reindex(columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _shared(suite: Suite, name: str, run: str) -> dict[str, Any]:
+    said = " ".join(filter(None, (suite.data.set or suite.name, suite.data.split)))
+    return {"suite": suite.name, "version": suite.version, "run": run, "data_set": said, "method": name}
+
+
+def _networks(name: str) -> tuple[str, ...]:
+    from mgi.metrics.registry import metric
+    from mgi.registry import RegistryError
+
+    try:
+        return metric(name).weights
+    except RegistryError:  # measured by a package that is gone
+        return ()
+
+
+def _software(header: Mapping[str, Any]) -> str:
+    from tasks.stages.plan import versions
+
+    found = header.get("versions") or versions()
+    return ", ".join(f"{name} {found[name]}" for name in ("mgi", "torch", "torchvision", "pillow") if name in found)

@@ -1,0 +1,134 @@
+"""The summary as papers print it, methods down and metrics across: Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tasks.report.lettering import format_distance
+from tasks.suites.summary import not_run
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is printed, its interval (empty: none), and whether it is the best or as good as that."""
+
+    text: str
+    interval: str = ""
+    best: bool = False
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """A table: heads are (metric, unit, arrow), rows are (method, cells or why there are none)."""
+
+    heads: tuple[tuple[str, str, str], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...] | str], ...]
+    published: bool
+
+
+def pivot(summary: pd.DataFrame, metrics: tuple[str, ...] = ()) -> Pivot:
+    """The table of a summary, with those metrics that any method has; `metrics` picks some."""
+    measured = summary[summary["metric"].notna()]
+    names = [name for name in measured["metric"].unique() if not metrics or name in metrics]
+    heads = []
+    for name in names:
+        first = measured[measured["metric"] == name].iloc[0]
+        unit = "" if pd.isna(first["unit"]) else str(first["unit"])
+        known = not pd.isna(first["higher_is_better"])
+        heads.append((name, unit, ("↑" if first["higher_is_better"] else "↓") if known else ""))
+    reasons = not_run(summary)
+    rows: list[tuple[str, tuple[Cell, ...] | str]] = []
+    for method in summary["method"].unique():
+        of_method = measured[measured["method"] == method].set_index("metric")
+        if method in reasons and not len(of_method):
+            rows.append((method, reasons[method]))
+            continue
+        rows.append((method, tuple(_cell(of_method, name) for name in names)))
+    return Pivot(tuple(heads), tuple(rows), bool(measured["published"].notna().any()))
+
+
+def _cell(of_method: pd.DataFrame, name: str) -> Cell:
+    if name not in of_method.index:
+        return Cell(NONE)
+    row: Any = of_method.loc[name]
+    published = "" if pd.isna(row["published"]) else format_distance(float(row["published"]))
+    if pd.isna(row["value"]):
+        status = "" if pd.isna(row["status"]) else str(row["status"])
+        return Cell("not run" if status.startswith("not run") else NONE, published=published)
+    low, high = float(row["low"]), float(row["high"])
+    interval = "" if math.isnan(low) or math.isnan(high) else f"{format_distance(low)} to {format_distance(high)}"
+    return Cell(format_distance(float(row["value"])), interval, bool(row["best"]), published)
+
+
+def markdown(table: Pivot) -> str:
+    """GitHub's Markdown; the best in bold, intervals in brackets, published numbers after a bar."""
+    heads = ["method", *(_head(head) for head in table.heads)]
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for method, cells in table.rows:
+        if isinstance(cells, str):
+            lines.append(_line([method, cells, *[""] * (len(heads) - 2)]))
+            continue
+        lines.append(_line([method, *(_markdown(cell) for cell in cells)]))
+    return "\n".join(lines) + "\n"
+
+
+def latex(table: Pivot) -> str:
+    """A `tabular` of booktabs; the best in bold."""
+    arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "": ""}
+    heads = ["method", *(f"{_tex(name)} {arrows[arrow]}".strip() for name, _, arrow in table.heads)]
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    for method, cells in table.rows:
+        if isinstance(cells, str):
+            lines.append(rf"{_tex(method)} & \multicolumn{{{len(table.heads)}}}{{l}}{{{_tex(cells)}}} \\")
+            continue
+        texts = [rf"\textbf{{{cell.text}}}" if cell.best else _tex(cell.text) for cell in cells]
+        lines.append(" & ".join([_tex(method), *texts]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def html_table(table: Pivot) -> str:
+    """An HTML table; intervals and published numbers below each number."""
+    heads = "".join(f"<th>{html.escape(_head(head))}</th>" for head in table.heads)
+    lines = ["<table>", f"<thead><tr><th>method</th>{heads}</tr></thead>", "<tbody>"]
+    for method, cells in table.rows:
+        if isinstance(cells, str):
+            said = f'<td colspan="{len(table.heads)}" class="missing">{html.escape(cells)}</td>'
+        else:
+            said = "".join(map(_html, cells))
+        lines.append(f"<tr><th>{html.escape(method)}</th>{said}</tr>")
+    return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
+
+
+def _head(head: tuple[str, str, str]) -> str:
+    name, unit, arrow = head
+    return f"{name}{f' ({unit})' if unit else ''} {arrow}".strip()
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown(cell: Cell) -> str:
+    text = f"**{cell.text}**" if cell.best else cell.text
+    interval = f" ({cell.interval})" if cell.interval else ""
+    return f"{text}{interval}{f'; published {cell.published}' if cell.published else ''}"
+
+
+def _html(cell: Cell) -> str:
+    text = f"<b>{html.escape(cell.text)}</b>" if cell.best else html.escape(cell.text)
+    below = [part for part in (cell.interval, f"published {cell.published}" if cell.published else "") if part]
+    return f"<td>{text}{''.join(f'<small>{html.escape(part)}</small>' for part in below)}</td>"
+
+
+def _tex(text: str) -> str:
+    for plain, escaped in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#")):
+        text = text.replace(plain, escaped)
+    return text.replace("–", "--")

@@ -1,0 +1,162 @@
+"""The rows of a suite as runs: what each is asked for, and in which folder it lies.
+
+Every row is an ordinary run below `OUT/rows/`, made by the same stages, with markers, workers and `mgi resume` of its
+own. The folder's name ends in a hash of what decides the row's numbers, so a row whose settings change is computed anew
+beside the old one, and all others stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mgi.config import ConfigError, RunConfig
+from mgi.profiles import load_config, whole_paths
+from tasks.given import content_of, match_results
+from tasks.stages.plan import Request, make_plan
+from tasks.suites.suite import Row, Suite
+
+ROWS, SINGLES = "rows", "singles"
+"""Folders of an evaluation: the runs, and hypotheses as pictures."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One row: its name, what is asked for, and the folder of its run."""
+
+    name: str
+    request: Request
+    folder: str
+    hypothesis: tuple[str, str] | None = None
+    """(row, hypothesis) whose pictures are judged, for a hypothesis by itself."""
+
+
+def plan_rows(suite: Suite, out: str, only: Sequence[str] = ()) -> list[Planned]:
+    """All rows of a suite; reads folders, computes nothing.
+
+    Args:
+        suite: with whole paths and data.
+        out: folder of the evaluation.
+        only: names of the rows that are wanted; empty: all.
+
+    Raises:
+        ConfigError, storage.folders.InputError: unknown method or metric, data that cannot be used, results that do
+            not match: one line.
+    """
+    require_metrics(suite)
+    known = [row.name for row in suite.methods]
+    for name in only:
+        if name not in known:
+            raise ConfigError(f"--methods: no row is called {name}; expected some of {', '.join(known)}")
+    rows = [row for row in suite.methods if not only or row.name in only]
+    found: list[Planned] = []
+    for row in rows:
+        if row.hypotheses_of:
+            found += _singles(suite, row, out)
+        else:
+            found.append(_planned(row.name, _request(suite, row), out))
+    if not found:
+        raise ConfigError(f"suite {suite.name}: expected at least one [[methods]], found none")
+    make_plan(found[0].request)  # pairs of all rows are the same
+    return found
+
+
+def require_metrics(suite: Suite) -> None:
+    """Check the names of metrics.
+
+    Raises:
+        mgi.registry.RegistryError: unknown, or of the other kind.
+    """
+    from mgi.metrics.reduced import ReducedMetric
+    from mgi.metrics.registry import REGISTRY, chosen, metric
+
+    chosen(",".join(suite.metrics), suite.task)
+    for name in suite.sets:
+        if not isinstance(metric(name), ReducedMetric):
+            fit = [other for other in REGISTRY.rows if isinstance(metric(other), ReducedMetric)]
+            raise ConfigError(
+                f"sets: expected metrics of whole sets with a reference, found {name}; use {', '.join(fit)}"
+            )
+
+
+def pictures_of(planned: Planned, out: str) -> str:
+    """Where the pictures of a hypothesis by itself are."""
+    assert planned.hypothesis is not None
+    return str(Path(out) / SINGLES / planned.name)
+
+
+def filled(planned: Planned, out: str) -> Planned:
+    """A hypothesis by itself, once its pictures are there: its request names their content."""
+    folder = pictures_of(planned, out)
+    config = planned.request.config.model_copy(
+        update={"options": type(planned.request.config.options)(folder=folder, content=content_of(folder))}
+    )
+    return replace(_planned(planned.name, replace(planned.request, config=config), out), hypothesis=planned.hypothesis)
+
+
+def _request(suite: Suite, row: Row) -> Request:
+    settings: dict[str, Any] = {**suite.set, **row.set, "task": suite.task}
+    method = row.of_method
+    if row.results:
+        method = "given"
+        settings |= {"options.folder": json.dumps(row.results), "options.content": content_of(row.results)}
+    try:
+        config = load_config(row.profile or suite.profile, settings, method)
+    except ConfigError as error:
+        raise ConfigError(f"methods.{row.name}: {error}") from None
+    config = RunConfig.model_validate(whole_paths("", config.model_dump(), Path.cwd()))
+    data = suite.data
+    request = Request(data.sources, data.exemplars, config, data.pairing, data.limit, data.seed)
+    if row.results:
+        match_results(row.results, make_plan(request).pairs)
+    return request
+
+
+def _singles(suite: Suite, row: Row, out: str) -> list[Planned]:
+    parent = next(other for other in suite.methods if other.name == row.hypotheses_of)
+    request = _request(suite, parent)
+    if not request.config.searches:
+        raise ConfigError(f"methods.{row.name}.hypotheses_of: {parent.name} tries no hypotheses")
+    found = []
+    for hypothesis in request.config.hypotheses():
+        name = f"{row.name}-{hypothesis.id.lower()}"
+        given = _request(suite, Row(name=name, method="given", profile=parent.profile, set=parent.set))
+        found.append(replace(_planned(name, given, out), hypothesis=(parent.name, hypothesis.id)))
+    return found
+
+
+def _planned(name: str, request: Request, out: str) -> Planned:
+    said = json.dumps([request.config.digest(), request.inputs()], sort_keys=True)
+    return Planned(name, request, str(Path(out) / ROWS / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"))
+
+
+def write_singles(run: str, hypothesis_id: str, folder: str) -> int:
+    """Render a hypothesis of every finished pair of a run to `folder/PAIR.png`; returns how many were missing.
+
+    Args:
+        run: the run's folder; its method searches.
+        hypothesis_id: such as `L06N10`.
+        folder: made if it is not there; pictures that are there stay.
+    """
+    from storage.images import write_png
+    from storage.run_store import RunStore
+    from tasks.stages.invert import lane_key
+    from tasks.stages.select import render_hypothesis
+    from tasks.unit import INVERT, Job
+
+    opened = Job.of(RunStore.open(run)).open()
+    written = 0
+    for pair_id in opened.pair_ids():
+        path = Path(folder) / f"{pair_id}.png"
+        lane = opened.store.payload(INVERT, lane_key(pair_id, hypothesis_id))
+        if path.is_file() or lane is None or lane.get("failed"):
+            continue
+        image = render_hypothesis(opened, opened.method(), pair_id, hypothesis_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, image, {"mgi:pair": pair_id, "mgi:hypothesis": hypothesis_id})
+        written += 1
+    return written

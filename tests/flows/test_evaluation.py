@@ -1,0 +1,246 @@
+"""Evaluations of suites: rows are runs, what is done stays done, what is missing says so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from runs import make_inputs
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from flows.evaluation import evaluate_suite
+from flows.progress import Silent
+from mgi.config import ConfigError
+from mgi.weights import WeightsMissing
+from tasks.suites.frame import read_frame
+from tasks.suites.suite import Suite
+
+pytestmark = pytest.mark.usefixtures("stub")
+
+
+def suite_file(folder: Path, *methods: str, metrics: str = '["l2"]', sets: str = '["swd"]') -> Path:
+    rows = "".join(f"[[methods]]\n{text}\n" for text in methods or ('name = "mgi"',))
+    text = f"""
+name = "small"
+summary = "Two pairs."
+profile = "{folder / "stub.toml"}"
+metrics = {metrics}
+sets = {sets}
+[data]
+sources = "sources"
+exemplars = "exemplars"
+pairing = "zip"
+{rows}"""
+    path = folder / "small.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    return make_inputs(tmp_path / "inputs", 2)
+
+
+def mgi(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments), *(("--workers", "0") if "evaluate" in arguments else ())])
+
+
+def evaluated(out: Path) -> pd.DataFrame:
+    return read_frame(out)
+
+
+def stamps(out: Path) -> dict[str, int]:
+    """{result: when it was written} of all rows."""
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.glob("rows/*/final/*.png")}
+
+
+def test_every_row_of_a_suite_has_its_numbers_and_the_page_shows_them(inputs: Path, tmp_path: Path) -> None:
+    single = 'name = "single"\nhypotheses_of = "mgi"'
+    suite, out = suite_file(inputs, 'name = "mgi"', single, 'name = "mganprior"'), tmp_path / "out"
+    done = mgi("evaluate", suite, "--out", out)
+    assert done.exit_code == 0, done.output
+    table = evaluated(out)
+    names = ["mgi", "single-l04n03", "single-l05n02", "single-l06n04", "mganprior"]
+    assert list(table["method"].unique()) == names
+    assert (table[table["metric"] == "l2"].groupby("method").size().reindex(["mgi", "mganprior"]) == 2).all()
+    assert len(table[table["metric"] == "swd"]) == 5 and table[table["metric"] == "swd"]["value"].gt(0).all()
+    assert set(table[table["metric"] == "seconds"]["method"]) == {"mgi", "mganprior"}
+    assert set(table["data_set"]) == {"small"} and set(table["files"].dropna()) == {"PNG"}
+    page = (out / "evaluation.html").read_text()
+    assert all(name in page for name in names) and "figures/grid.png" in page
+    assert (out / "tables" / "pairs.tex").read_text().startswith(r"\begin{tabular}")
+    chosen = json.loads((out / "evaluation.json").read_text())
+    assert chosen["name"] == "small" and chosen["data"]["sources"] == str(inputs / "sources")
+    assert "| mgi |" in done.stdout and f"report: {out}/evaluation.html" in done.stdout
+
+
+def test_what_is_done_stays_and_only_what_changes_is_computed(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert mgi("evaluate", suite_file(inputs), "--out", out).exit_code == 0
+    first = stamps(out)
+    assert mgi("evaluate", out).exit_code == 0 and stamps(out) == first  # an evaluation goes on by its folder alone
+    more = suite_file(inputs, 'name = "mgi"', 'name = "mganprior"', metrics='["l2", "psnr"]')
+    assert mgi("evaluate", more, "--out", out).exit_code == 0
+    assert first.items() < stamps(out).items() and len(stamps(out)) == 4
+    assert set(evaluated(out)["metric"].dropna()) == {"l2", "psnr", "swd", "seconds"}
+    changed = suite_file(inputs, 'name = "mgi"\nset = { "inversion.steps" = 4 }', 'name = "mganprior"')
+    assert mgi("evaluate", changed, "--out", out).exit_code == 0
+    assert len(stamps(out)) == 6 and first.items() < stamps(out).items()  # the old row is kept beside the new one
+    assert len(evaluated(out)[evaluated(out)["metric"] == "l2"]) == 4
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    suite, out = suite_file(inputs, 'name = "mgi"', 'name = "mganprior"'), tmp_path / "out"
+    import flows.evaluation as evaluation
+
+    real = evaluation.translate_run
+
+    def dies(request: Any, *arguments: Any, **more: Any) -> Any:
+        if request.config.method == "mganprior":
+            raise KeyboardInterrupt
+        return real(request, *arguments, **more)
+
+    monkeypatch.setattr(evaluation, "translate_run", dies)
+    assert mgi("evaluate", suite, "--out", out).exit_code == 130
+    first = stamps(out)
+    assert len(first) == 2 and not (out / "evaluation.html").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
+    assert mgi("evaluate", out).exit_code == 0
+    assert first.items() < stamps(out).items() and len(stamps(out)) == 4
+
+
+def test_a_row_without_its_weights_is_a_row_that_says_so(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    suite, out = suite_file(inputs, 'name = "mganprior"', 'name = "mgi"'), tmp_path / "out"
+    import flows.evaluation as evaluation
+
+    real = evaluation.translate_run
+
+    def without(request: Any, *arguments: Any, **more: Any) -> Any:
+        if request.config.method == "mganprior":
+            raise WeightsMissing("pggan-celebahq-1024 is missing")
+        return real(request, *arguments, **more)
+
+    monkeypatch.setattr(evaluation, "translate_run", without)
+    done = mgi("evaluate", suite, "--out", out)
+    assert done.exit_code == 0
+    assert "| mganprior | not run: weights missing (pggan-celebahq-1024 is missing)" in done.stdout
+    assert list(evaluated(out)["method"].unique()) == ["mgi", "mganprior"]
+    assert "not run: weights missing" in (out / "evaluation.html").read_text()
+
+
+def test_a_set_metric_without_its_network_says_so(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = mgi("evaluate", suite_file(inputs, sets='["fid", "swd"]'), "--out", out)
+    assert done.exit_code == 0, done.output
+    fid = evaluated(out)[evaluated(out)["metric"] == "fid"]
+    assert list(fid["status"]) == ["not run: weights inception-fid missing"] and fid["value"].isna().all()
+
+
+def test_pictures_of_another_program_are_a_row(inputs: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for number in range(2):
+        shutil.copy(inputs / "exemplars" / f"e{number:02d}.png", theirs / f"s{number:02d}.png")
+    sides = ("--sources", inputs / "sources", "--exemplars", inputs / "exemplars")
+    asked = ("evaluate", "--results", f"other={theirs}", *sides, "--out", tmp_path / "out", "--metrics", "psnr,swd")
+    refused = mgi(*asked)
+    assert refused.exit_code == 3 and "other: 2 pairs in quarantine" in refused.output  # 36 x 40 is not square
+    from PIL import Image
+
+    for path in theirs.iterdir():
+        Image.open(path).resize((64, 64)).save(path)
+    done = mgi(*asked)
+    assert done.exit_code == 0, done.output
+    table = evaluated(tmp_path / "out")
+    assert list(table["method"].unique()) == ["other"] and set(table["metric"]) == {"psnr", "swd"}
+    (theirs / "s01.png").unlink()
+    missing = mgi(*asked)
+    assert missing.exit_code == 2 and "expected a result of s01.png by e01.png" in missing.output
+
+
+def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "a"
+    translate = ("translate", inputs / "sources", inputs / "exemplars", "--out", run, "--profile", inputs / "stub.toml")
+    assert mgi(*translate, "--metrics", "l2", "--workers", "0").exit_code == 0
+    done = mgi("evaluate", run, "--out", tmp_path / "out", "--metrics", "psnr,swd")
+    assert done.exit_code == 0, done.output
+    assert set(evaluated(tmp_path / "out")["metric"]) == {"l2", "psnr", "swd", "seconds"}
+    nobody = mgi("evaluate", run, tmp_path, "--out", tmp_path / "out")
+    assert nobody.exit_code == 2 and "is no run" in nobody.output
+
+
+def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> None:
+    for number in range(2, 12):  # two pairs prove nothing
+        for side in ("sources", "exemplars"):
+            shutil.copy(inputs / side / f"{side[0]}00.png", inputs / side / f"{side[0]}{number:02d}.png")
+    suite, before, after = suite_file(inputs, sets="[]"), tmp_path / "before", tmp_path / "after"
+    assert mgi("evaluate", suite, "--out", before).exit_code == 0
+    table = evaluated(before)
+    table.loc[table["metric"] == "l2", "value"] -= 0.5  # as if the results had been better once
+    table.to_parquet(before / "tables" / "evaluation.parquet")
+    done = mgi("evaluate", suite, "--out", after, "--baseline", before)
+    assert done.exit_code == 1 and "worse than before: mgi l2" in done.output
+    compared = mgi("compare", before, after)
+    assert compared.exit_code == 1 and "mgi: 1 of 2 numbers got worse: mgi l2" in compared.output
+    assert mgi("compare", after, before).exit_code == 0 and mgi("compare", before, before, "--json").exit_code == 0
+    assert mgi("compare", before, after, "--tolerance", "99").exit_code == 0
+    board = mgi("leaderboard", before, after)
+    assert board.exit_code == 0 and board.stdout.count("| mgi |") == 2 and "*" in board.stdout
+
+
+def test_two_folders_have_a_distance(inputs: Path) -> None:
+    done = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "swd")
+    assert done.exit_code == 0 and "swd" in done.stdout and "2 and 2 pictures" in done.stdout, done.output
+    same = mgi("compare-sets", inputs / "sources", inputs / "sources", "--metric", "swd", "--json")
+    assert json.loads(same.stdout)[0]["value"] == 0
+    pair = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "psnr")
+    assert pair.exit_code == 2 and "expected a metric of whole sets" in pair.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "--out is missing"),
+        (("--out", "x", "--methods", "oeft"), "--methods: no row is called oeft; expected some of mgi"),
+        (("--out", "x", "--metrics", "beauty"), "unknown metric 'beauty'"),
+        (("--out", "x", "--sources", "/nowhere"), "folder /nowhere does not exist"),
+        (("--out", "x", "--results", "mgi=/nowhere"), "two rows are called mgi"),
+        (("--out", "x", "--baseline", "/nowhere"), "/nowhere: expected an evaluation"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_before_any_work(
+    inputs: Path, tmp_path: Path, monkeypatch: Any, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = mgi("evaluate", suite_file(inputs), *arguments)
+    assert done.exit_code == 2 and said in done.output and "Traceback" not in done.output
+    assert not list(tmp_path.glob("x/rows/*"))
+
+
+def test_an_unknown_method_is_named(inputs: Path, tmp_path: Path) -> None:
+    done = mgi("evaluate", suite_file(inputs, 'name = "pix2pix"'), "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "methods.pix2pix: unknown method 'pix2pix'" in done.output
+
+
+def test_a_dry_run_writes_nothing(inputs: Path, tmp_path: Path) -> None:
+    done = mgi("evaluate", suite_file(inputs), "--out", tmp_path / "out", "--dry-run")
+    assert done.exit_code == 0 and "mgi" in done.stdout and "nothing was written" in done.stdout, done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_without_data_asks_for_it(tmp_path: Path) -> None:
+    suite = Suite.model_validate({"name": "x", "data": {"where": "example.org"}, "methods": [{"name": "mgi"}]})
+    with pytest.raises(ConfigError, match=r"suite x: expected a folder of sources \(example.org\); give it as --sour"):
+        evaluate_suite(suite, str(tmp_path / "out"), 0, None, Silent())
+
+
+def test_suites_are_listed_and_shown() -> None:
+    assert "kaokore" in mgi("suites").stdout
+    shown = mgi("suites", "kaokore").stdout
+    assert "CC BY-SA 4.0" in shown and "mgi-single" in shown
