@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from places import ROOT
 from runs import environment, make_inputs, results, translate_command
@@ -138,3 +139,30 @@ def flow_runs(env: dict[str, str]) -> list[str]:
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return [run["state_type"] for run in json.load(answer)]
+
+
+def test_a_schedule_evaluates_and_a_regression_ends_it_as_failed(server: dict[str, str], tmp_path: Path) -> None:
+    inputs, pattern, before = make_inputs(tmp_path / "inputs", 8), tmp_path / "n-{date}", tmp_path / "n-2000-01-01"
+    suite = inputs / "own.toml"
+    suite.write_text(
+        f"name = 'own'\nprofile = '{inputs / 'stub.toml'}'\nmetrics = ['l2']\n"
+        "[data]\nsources = 'sources'\nexemplars = 'exemplars'\npairing = 'zip'\n[[methods]]\nname = 'mgi'\n"
+    )
+    asked = {"suite": str(suite), "out": str(pattern), "baseline": "previous", "workers": 0}
+    prefect(server, "deployment", "run", "evaluate/evaluate", "--watch", *parameters(**asked | {"out": str(before)}))
+    table = before / "tables" / "evaluation.parquet"
+    numbers = pandas.read_parquet(table)
+    numbers.loc[numbers["metric"] == "l2", "value"] -= 0.5  # as if the results had been better once
+    numbers.to_parquet(table)
+
+    known = len(flow_runs(server))
+    every_minute = ("-n", "nightly", "--pool", "process", "--cron", "* * * * *", "--timezone", "UTC")
+    prefect(server, "deploy", "flows/evaluate.py:evaluate", *every_minute, *parameters(**asked))
+    deadline = time.monotonic() + 150
+    while not (states := [state for state in flow_runs(server) if state in ("FAILED", "CRASHED")]):
+        assert time.monotonic() < deadline, flow_runs(server)
+        time.sleep(1)
+    prefect(server, "deployment", "delete", "evaluate/nightly")
+    assert set(states) == {"FAILED"} and len(flow_runs(server)) > known
+    (made,) = (path for path in tmp_path.glob("n-*") if path != before)
+    assert (made / "evaluation.html").is_file() and len(list(made.glob("rows/*/final/*.png"))) == 8
