@@ -69,6 +69,8 @@ _SETTINGS = "mgi.translators.inversion.settings"
 OURS = {name: f"{_SETTINGS}.{name.replace('-', '_')}:METHOD" for name in METHODS}
 OURS |= {"exemplar-warp": "mgi.translators.exemplar_warp:METHOD"}
 OURS |= {"style-mix": "mgi.translators.style_mix:METHOD"}
+OURS |= {"style-transfer": "mgi.translators.style_transfer:METHOD"}
+OURS |= {"adain": "mgi.translators.adain:METHOD"}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)
