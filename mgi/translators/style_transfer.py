@@ -3,7 +3,8 @@
 Term by term as the authors' PyTorch code: content is the squared error of relu4_2; style that of the Gram matrices of
 relu1_1 to relu5_1, each over its positions, with weights 1000 / C^2; L-BFGS from the source, 500 evaluations. Their
 VGG-19 is a rescaled one, and the balance of the two terms rests on its scale, since style grows with the fourth power
-of features and content with the second. Here each layer is scaled to a mean of 10 over both pictures: `docs/methods.md`.
+of features and content with the second. Here each layer is scaled to a mean of 10 over both pictures, see
+`docs/methods.md`.
 
 Options (`--set options.NAME=VALUE`): `steps` (200; 500 under `inversion.budget = published`), `content` (1.0), `style`
 (1000.0). The network is `warp.backbone`.
