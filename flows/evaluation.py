@@ -208,3 +208,16 @@ def with_folders(suite: Suite, sources: str | None, exemplars: str | None) -> Su
     if not given:
         return suite
     return suite.model_copy(update={"data": suite.data.model_copy(update={**given, "generator": ""})})
+
+
+def runs_of(out: str) -> dict[str, str]:
+    """{row: folder of its run} of an evaluation, as its table names them.
+
+    Raises:
+        ConfigError: there is no evaluation in that folder.
+    """
+    from tasks.suites.frame import read_frame
+
+    table = read_frame(out)
+    known = table[table["run"].notna() & table["run"].ne("") & table["status"].ne("published")]
+    return {str(name): str(run) for name, run in known.groupby("method", sort=False)["run"].first().items()}

@@ -57,6 +57,11 @@ class Job:
         """The job of the run in a store."""
         return cls(str(store.path.resolve()), store.header["digest"], store.header.get("threads"))
 
+    @classmethod
+    def of_folder(cls, run: str | Path) -> Job:
+        """The job of the run in a folder. Raises storage.run_store.NoRun: there is none."""
+        return cls.of(RunStore.open(run))
+
     def open(self) -> OpenRun:
         """The run, opened once per process and version of `run.json`.
 

@@ -21,6 +21,7 @@ from flows.cli.resume import resume
 from flows.cli.sample import sample
 from flows.cli.select import select
 from flows.cli.status import status
+from flows.cli.study import study
 from flows.cli.suites import suites
 from flows.cli.train import train
 from flows.cli.translate import translate
@@ -46,6 +47,7 @@ app.command("compare-sets", cls=Verb)(compare_sets)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")
+app.add_typer(study, name="study")
 
 
 def main() -> None:

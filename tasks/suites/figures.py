@@ -11,10 +11,9 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from storage.atomic import write_bytes
-from storage.run_store import RunStore
 from tasks.report.lettering import draw_line
 from tasks.stages.select import final_path
-from tasks.unit import SELECT, TRANSLATE, Job, picture
+from tasks.unit import SELECT, TRANSLATE, Job, OpenRun, picture
 
 CELL, EDGE, HEAD = 192, 4, 26
 COLUMNS = 3
@@ -28,17 +27,12 @@ def comparison_grid(runs: Mapping[str, str], count: int = 8) -> Image.Image | No
         runs: {method: folder of its run}.
         count: pairs, one row each.
     """
-    opened = {name: Job.of(RunStore.open(run)).open() for name, run in runs.items()}
+    opened = {name: Job.of_folder(run).open() for name, run in runs.items()}
     if not opened:
         return None
     first = next(iter(opened.values()))
 
-    def done(pair_id: str) -> bool:
-        return all(
-            run.store.done(SELECT if run.config.searches else TRANSLATE, pair_id) is not None for run in opened.values()
-        )
-
-    ids = [pair_id for pair_id in first.pair_ids() if done(pair_id)][:count]
+    ids = shared_pairs(opened)[:count]
     if not ids:
         return None
     sides = ["source", "exemplar"] if first.config.task == "translate" else ["source"]
@@ -53,6 +47,17 @@ def comparison_grid(runs: Mapping[str, str], count: int = 8) -> Image.Image | No
             with Image.open(final_path(run.store.path, pair_id)) as image:
                 sheet.paste(column, row, image.convert("RGB"))
     return sheet.image
+
+
+def shared_pairs(runs: Mapping[str, OpenRun]) -> list[str]:
+    """Ids of the pairs that all these runs have finished, in the order of the first one's plan."""
+
+    def done(pair_id: str) -> bool:
+        return all(
+            run.store.done(SELECT if run.config.searches else TRANSLATE, pair_id) is not None for run in runs.values()
+        )
+
+    return [pair_id for pair_id in next(iter(runs.values())).pair_ids() if done(pair_id)]
 
 
 class _Sheet:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import chromium
 from PIL import Image
 from report_run import FakeMethod
 
@@ -38,19 +37,3 @@ def test_a_browser_draws_it_and_runs_its_script(store: RunStore, tmp_path: Path,
     chromium(tmp_path, f"--window-size={width},900", f"--screenshot={shot}", page.as_uri())
     with Image.open(shot) as image:
         assert len(image.convert("RGB").getcolors(1 << 24) or []) > 20
-
-
-def chromium(tmp_path: Path, *arguments: str) -> str:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on this machine: install it to check the page in a browser")
-    quiet = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-    ]
-    profile = f"--user-data-dir={tmp_path / 'browser'}"
-    command = [program, *quiet, profile, "--virtual-time-budget=2000", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
