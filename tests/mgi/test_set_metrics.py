@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mgi.metrics.reduced import ReducedMetric, vectors
 from mgi.metrics.registry import metric
 from mgi.metrics.sets.inception import clean_resize
 from mgi.metrics.sets.inception_score import inception_score
-from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of
+from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of, of_many
 from mgi.metrics.sets.sliced_wasserstein import pyramid, sliced_wasserstein
 
 
@@ -36,6 +37,15 @@ def draw(n: int, d: int, shift: float = 0.0, seed: int = 0) -> np.ndarray:
 def test_few_vectors_have_the_distance_of_their_covariances(n: int, m: int) -> None:
     x, y = draw(n, 40), draw(m, 40, 0.3, seed=1)
     assert frechet(x, y) == pytest.approx(frechet_distance(gaussian(x), gaussian(y)), rel=1e-7)
+
+
+def test_many_vectors_have_it_too() -> None:
+    x, y = draw(300, 40), draw(200, 40, 0.3, seed=1)
+    plain = frechet_distance(gaussian(x), gaussian(y))
+    assert frechet(x, y) == pytest.approx(plain, rel=1e-9)
+    assert of_many(gaussian(x[:5]), gaussian(y)) == frechet_distance(gaussian(x[:5]), gaussian(y))  # of rank 4
+    broken = replace(gaussian(x), covariance=np.full((40, 40), np.nan))
+    assert math.isnan(of_many(broken, gaussian(y)))
 
 
 @pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")

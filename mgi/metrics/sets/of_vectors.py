@@ -43,12 +43,26 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
     if min(len(x), len(y)) < 2:
         return math.nan
     if len(x) * len(y) > x.shape[1] ** 2:
-        return frechet_distance(gaussian(x), gaussian(y))
+        return of_many(gaussian(x), gaussian(y))
     a, b = np.asarray(x, float), np.asarray(y, float)
     means = a.mean(0), b.mean(0)
     a, b = ((side - mean) / math.sqrt(len(side) - 1) for side, mean in zip((a, b), means, strict=True))
     shared = linalg.svdvals(a @ b.T).sum()
     return float(max(np.square(means[0] - means[1]).sum() + np.square(a).sum() + np.square(b).sum() - 2 * shared, 0.0))
+
+
+def of_many(a: Gaussian, b: Gaussian) -> float:
+    """`frechet_distance` in a third of the time, for covariances of full rank; of others it is that function.
+
+    With A = L L' the eigenvalues of A B are those of L' B L: a Cholesky factor does what a matrix square root does.
+    """
+    try:
+        factor = linalg.cholesky(a.covariance, lower=True)
+    except (linalg.LinAlgError, ValueError):  # fewer vectors than dimensions; NaN
+        return frechet_distance(a, b)
+    shared = np.sqrt(np.clip(linalg.eigvalsh(factor.T @ b.covariance @ factor), 0, None)).sum()
+    distance = np.square(a.mean - b.mean).sum() + np.trace(a.covariance) + np.trace(b.covariance) - 2 * shared
+    return float(max(distance, 0.0))
 
 
 def frechet_of(results: Arrays, reference: Arrays | None) -> Estimate:
