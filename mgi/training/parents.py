@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -21,6 +23,25 @@ from mgi.training.adapted.stylegan2 import sizes_of_stylegan2, start_of_stylegan
 from mgi.training.errors import TrainingError
 from mgi.weights import install
 from mgi.weights.identity import generator_names, generator_sha256
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of generator is adapted.
+
+    `sizes`: rows of pictures that can be cut out of a parent. `start`: the parent, the tensors of its file and the
+    wanted rows -> the tensors that a training starts from.
+    """
+
+    sizes: Callable[[Any], list[int]]
+    start: Callable[[Any, dict[str, Tensor], int], dict[str, Tensor]]
+
+
+KINDS: dict[type[Generator], Kind] = {
+    MobileStyleGAN: Kind(sizes_of_mobile, lambda parent, own, rows: with_image_head(cut(own, rows), parent)),
+    StyleGAN2: Kind(sizes_of_stylegan2, lambda parent, own, rows: start_of_stylegan2(parent, rows)),
+    PGGAN: Kind(sizes_of_pggan, lambda parent, own, rows: start_of_pggan(parent, rows)),
+}
 
 
 def parent_path(name_or_path: str) -> Path:
@@ -53,13 +74,7 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
         path = parent_path(name_or_path)
         layout, tensors = checkpoint_tensors(path)
         sha256, parent = generator_sha256(name_or_path), layout.read(tensors, path.name)
-        if isinstance(parent, MobileStyleGAN):
-            return with_image_head(cut(tensors, resolution), parent), sha256
-        if isinstance(parent, StyleGAN2):
-            return start_of_stylegan2(parent, resolution), sha256
-        if isinstance(parent, PGGAN):
-            return start_of_pggan(parent, resolution), sha256
-        raise ValueError(_other(parent))
+        return _kind(parent).start(parent, tensors, resolution), sha256
 
 
 def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:
@@ -70,14 +85,7 @@ def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:
     """
     with _reported(name_or_path):
         parent = load_file(parent_path(name_or_path))
-        if isinstance(parent, MobileStyleGAN):
-            require_size(resolution, sizes_of_mobile(parent))
-        elif isinstance(parent, StyleGAN2):
-            require_size(resolution, sizes_of_stylegan2(parent))
-        elif isinstance(parent, PGGAN):
-            require_size(resolution, sizes_of_pggan(parent))
-        else:
-            raise ValueError(_other(parent))
+        require_size(resolution, _kind(parent).sizes(parent))
     if parent.z_dim != z_dim:
         raise TrainingError(
             f"--from {name_or_path}: its codes have {parent.z_dim} numbers, expected {z_dim}; use --set "
@@ -94,9 +102,12 @@ def code_length(name_or_path: str) -> int:
     return load_file(parent_path(name_or_path)).z_dim
 
 
-def _other(parent: Generator) -> str:
-    """Why a generator of another kind is refused."""
-    return f"expected a MobileStyleGAN, StyleGAN2 or PGGAN, found a {type(parent).__name__}"
+def _kind(parent: Generator) -> Kind:
+    for kind, found in KINDS.items():
+        if isinstance(parent, kind):
+            return found
+    names = ", ".join(kind.__name__ for kind in KINDS)
+    raise ValueError(f"expected one of {names}, found a {type(parent).__name__}")
 
 
 @contextmanager

@@ -156,5 +156,5 @@ def test_the_zoos_own_pggan_can_be_a_parent_and_others_are_named(tmp_path: Path)
         start_of("kaokore", 128)
     stylegan = str(GOLDEN / "stylegan_genforce.pth")
     for ask in (lambda: start_of(stylegan, 32), lambda: require_fit(stylegan, 32, 512)):
-        with pytest.raises(TrainingError, match="expected a MobileStyleGAN, StyleGAN2 or PGGAN, found a StyleGAN"):
+        with pytest.raises(TrainingError, match="expected one of MobileStyleGAN, StyleGAN2, PGGAN, found a StyleGAN"):
             ask()
