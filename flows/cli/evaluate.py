@@ -120,6 +120,7 @@ def _print(found: Evaluated) -> int:
 def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
     """What would be run, what is missing and how long it takes; nothing is written."""
     from flows.session import count_workers
+    from mgi.weights import WeightsError
     from tasks.estimates.forecast import forecast
     from tasks.report.template import duration
     from tasks.stages.plan import make_plan
@@ -138,7 +139,11 @@ def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
             out.print(f"{planned.name:<22}pictures of {planned.hypothesis[0]}", markup=False)
             continue
         plan = make_plan(planned.request)
-        found = forecast(plan, count_workers(0))
+        try:
+            found = forecast(plan, count_workers(0))
+        except WeightsError as error:  # of files that the user brings
+            out.print(f"{planned.name:<22}{len(plan.pairs)} pairs, not run: {error}", markup=False)
+            continue
         missing = [network.name for network in found.missing]
         seconds = found.estimate.seconds() if found.estimate else None
         total += seconds or 0.0

@@ -234,6 +234,27 @@ def test_a_dry_run_writes_nothing(inputs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_inversions_are_compared_with_their_pictures(inputs: Path, tmp_path: Path) -> None:
+    suite, out = (
+        suite_file(inputs, 'name = "mgi"', 'name = "mganprior"', metrics='["psnr", "ms-ssim"]'),
+        tmp_path / "out",
+    )
+    text = suite.read_text().replace('name = "small"', 'name = "small"\ntask = "invert"\nreference = "sources"', 1)
+    suite.write_text(text)
+    done = mgi("evaluate", suite, "--out", out)
+    assert done.exit_code == 0, done.output
+    table = evaluated(out)
+    assert set(table["metric"]) == {"psnr", "ms-ssim", "swd", "seconds"}
+    assert table[table["metric"] == "swd"]["reference"].eq("2 sources, aligned").all()
+    assert (table[table["metric"] == "psnr"].groupby("method").size() == 2).all()
+
+
+def test_a_dry_run_names_what_the_user_has_to_bring(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("MGI_METHOD_FACTORY")
+    done = mgi("evaluate", suite_file(inputs, 'name = "adain"'), "--out", tmp_path / "out", "--dry-run")
+    assert done.exit_code == 0 and "2 pairs, not run: adain: expected options.encoder" in done.stdout, done.output
+
+
 def test_a_suite_without_data_asks_for_it(tmp_path: Path) -> None:
     suite = Suite.model_validate({"name": "x", "data": {"where": "example.org"}, "methods": [{"name": "mgi"}]})
     with pytest.raises(ConfigError, match=r"suite x: expected a folder of sources \(example.org\); give it as --sour"):
