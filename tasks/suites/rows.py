@@ -17,7 +17,7 @@ from typing import Any
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config, whole_paths
 from tasks.given import content_of, match_results
-from tasks.stages.plan import Request, make_plan
+from tasks.stages.plan import Request, make_plan, weight_hashes
 from tasks.suites.suite import Row, Suite
 
 ROWS, SINGLES = "rows", "singles"
@@ -130,7 +130,8 @@ def _singles(suite: Suite, row: Row, out: str) -> list[Planned]:
 
 
 def _planned(name: str, request: Request, out: str) -> Planned:
-    said = json.dumps([request.config.digest(), request.inputs()], sort_keys=True)
+    decides = [request.config.digest(), request.inputs(), weight_hashes(request.config)]
+    said = json.dumps(decides, sort_keys=True)
     return Planned(name, request, str(Path(out) / ROWS / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -92,6 +93,26 @@ def test_what_is_done_stays_and_only_what_changes_is_computed(inputs: Path, tmp_
     assert mgi("evaluate", changed, "--out", out).exit_code == 0
     assert len(stamps(out)) == 6 and first.items() < stamps(out).items()  # the old row is kept beside the new one
     assert len(evaluated(out)[evaluated(out)["metric"] == "l2"]) == 4
+
+
+def test_a_row_whose_weights_were_replaced_is_made_anew(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    suite, out = suite_file(inputs, 'name = "mgi"', 'name = "style-transfer"'), tmp_path / "out"
+    assert mgi("evaluate", suite, "--out", out).exit_code == 0
+    first = stamps(out)
+    from tasks.stages import plan
+    from tasks.suites import rows
+
+    real = plan.weight_hashes
+
+    def replaced(config: Any) -> dict[str, str]:
+        found = real(config)
+        return {name: "0" * 64 if name == config.generator else sha256 for name, sha256 in found.items()}
+
+    for module in (plan, rows, importlib.import_module("tasks.growth"), importlib.import_module("flows.pipeline")):
+        monkeypatch.setattr(module, "weight_hashes", replaced)
+    done = mgi("evaluate", suite, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert first.items() < stamps(out).items() and len(stamps(out)) == 6  # style transfer needs no generator
 
 
 def test_a_killed_evaluation_goes_on_where_it_was(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
