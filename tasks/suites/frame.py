@@ -12,6 +12,7 @@ from mgi.metrics.reduced import Estimate
 from storage.run_store import RunStore
 from tasks.stages.translate import GIVEN
 from tasks.suites.sets import ImageSet
+from tasks.suites.size import million_numbers
 from tasks.suites.suite import Suite
 
 COLUMNS: dict[str, str] = {
@@ -69,6 +70,9 @@ def pair_rows(suite: Suite, name: str, run: str) -> list[dict[str, Any]]:
         )
     if header["config"].get("translator") == GIVEN:  # whoever made them knows how long it took
         return rows
+    if (size := million_numbers(header, run)) is not None:
+        numbers = {"metric": "parameters", "value": size, "unit": "million", "higher_is_better": False, "n": 1}
+        rows.append({**shared, **numbers, "status": OK})
     pairs, judging = pd.read_parquet(tables / "pairs.parquet"), metrics.groupby("pair_id")["seconds"].sum()
     for found in pairs.to_dict("records"):
         status = OK if found["state"] == "done" else f"{FAILED}: {found['reason']}"
