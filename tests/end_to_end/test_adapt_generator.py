@@ -119,7 +119,7 @@ def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path
         ((parent, *new, *OPTIONS, "--set", "batch=60"), 1, "54 images do not fill a batch of 60"),
         ((parent, *new, *OPTIONS, "--set", "freeze=['nose']"), 2, "freeze"),
         (("no-such-name", *new, *OPTIONS), 1, "expected a generator of the zoo"),
-        ((GOLDEN / "stylegan_genforce.pth", *new, *OPTIONS), 1, "StyleGAN2 or PGGAN, found a StyleGAN"),
+        ((GOLDEN / "stylegan_genforce.pth", *new, *OPTIONS), 1, "StyleGAN2, PGGAN, found a StyleGAN"),
         # What was adapted is another generator than its parent, and no run takes one for the other.
         ((whole / "generator.safetensors", *new, *OPTIONS, "--resolution", "64"), 1, "it has 16, 32, asked for 64"),
         ((whole / "generator.safetensors", *old, *OPTIONS, "--steps", "6"), 2, "was started with other settings"),
