@@ -18,11 +18,11 @@ def with_data(suite: Suite, out: str, say: Callable[[str], None]) -> Suite:
         ConfigError: it names no folders, and the user none either.
     """
     data = suite.data
+    sides = REFERENCES if suite.task == "translate" else REFERENCES[:1]
     if data.generator:
-        folders = {side: str(Path(out).absolute() / FOLDER / side) for side in REFERENCES}
+        folders = {side: str(Path(out).absolute() / FOLDER / side) for side in sides}
         _draw(data.generator, data.limit or 1, data.seed, folders, say)
         return suite.model_copy(update={"data": data.model_copy(update=folders)})
-    sides = REFERENCES if suite.task == "translate" else REFERENCES[:1]
     for side in sides:
         if not getattr(data, side):
             where = f" ({data.where})" if data.where else ""
@@ -42,9 +42,9 @@ def _draw(generator: str, count: int, seed: int, folders: dict[str, str], say: C
     from mgi.weights import load_generator
     from storage.images import write_png
 
-    say(f"drawing {2 * count} samples of {generator}")
+    say(f"drawing {len(folders) * count} samples of {generator}")
     network = load_generator(generator, best_device())
-    codes = torch.randn(2 * count, network.z_dim, generator=torch.Generator().manual_seed(seed))
+    codes = torch.randn(len(folders) * count, network.z_dim, generator=torch.Generator().manual_seed(seed))
     for number, path in enumerate(path for side in folders for path in names[side]):
         if path.is_file():
             continue

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import tomllib
@@ -132,11 +130,6 @@ class Suite(Section):
     def baseline(self) -> str:
         """The row that others are compared with."""
         return self.against or self.methods[0].name
-
-    def digest(self) -> str:
-        """12 hex digits of everything that decides numbers; not of words."""
-        said = self.model_dump(mode="json", exclude={"summary", "published", "version", "name"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def shipped() -> list[str]:

@@ -287,3 +287,27 @@ def test_suites_are_listed_and_shown() -> None:
     assert "kaokore" in mgi("suites").stdout
     shown = mgi("suites", "kaokore").stdout
     assert "CC BY-SA 4.0" in shown and "mgi-single" in shown
+
+
+@pytest.mark.slow
+def test_samples_of_a_generator_are_drawn_once(inputs: Path, tmp_path: Path) -> None:
+    from mgi.weights import WeightsError, path
+
+    try:
+        path("kaokore")
+    except WeightsError as error:
+        pytest.skip(str(error))
+    suite, out = suite_file(inputs), tmp_path / "out"
+    folders = 'sources = "sources"\nexemplars = "exemplars"\n'
+    suite.write_text(suite.read_text().replace(folders, 'generator = "kaokore"\nlimit = 2\nseed = 3\n'))
+    assert mgi("evaluate", suite, "--out", out).exit_code == 0
+    pictures = sorted((out / "data").rglob("*.png"))
+    assert [str(path.relative_to(out / "data")) for path in pictures] == [
+        f"{side}/0000{number}.png" for side in ("exemplars", "sources") for number in (0, 1)
+    ]
+    first = [(path.stat().st_mtime_ns, path.read_bytes()) for path in pictures]
+    assert len({data for _, data in first}) == 4
+    pictures[2].unlink()
+    assert mgi("evaluate", out).exit_code == 0
+    again = [(path.stat().st_mtime_ns, path.read_bytes()) for path in pictures]
+    assert [data for _, data in again] == [data for _, data in first] and again[0] == first[0]
