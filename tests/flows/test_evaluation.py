@@ -4,55 +4,25 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from runs import make_inputs
-from typer.testing import CliRunner, Result
+from small_suite import evaluated, mgi, suite_file
 
-from flows.cli import app
 from flows.evaluation import evaluate_suite
 from flows.progress import Silent
 from mgi.config import ConfigError
 from mgi.weights import WeightsMissing
-from tasks.suites.frame import read_frame
 from tasks.suites.suite import Suite
 
 pytestmark = pytest.mark.usefixtures("stub")
 
 
-def suite_file(folder: Path, *methods: str, metrics: str = '["l2"]', sets: str = '["swd"]') -> Path:
-    rows = "".join(f"[[methods]]\n{text}\n" for text in methods or ('name = "mgi"',))
-    text = f"""
-name = "small"
-summary = "Two pairs."
-profile = "{folder / "stub.toml"}"
-metrics = {metrics}
-sets = {sets}
-[data]
-sources = "sources"
-exemplars = "exemplars"
-pairing = "zip"
-{rows}"""
-    path = folder / "small.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
     return make_inputs(tmp_path / "inputs", 2)
-
-
-def mgi(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments), *(("--workers", "0") if "evaluate" in arguments else ())])
-
-
-def evaluated(out: Path) -> pd.DataFrame:
-    return read_frame(out)
 
 
 def stamps(out: Path) -> dict[str, int]:
@@ -162,67 +132,6 @@ def test_a_set_metric_without_its_network_says_so(inputs: Path, tmp_path: Path) 
     assert done.exit_code == 0, done.output
     fid = evaluated(out)[evaluated(out)["metric"] == "fid"]
     assert list(fid["status"]) == ["not run: weights inception-fid missing"] and fid["value"].isna().all()
-
-
-def test_pictures_of_another_program_are_a_row(inputs: Path, tmp_path: Path) -> None:
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    for number in range(2):
-        shutil.copy(inputs / "exemplars" / f"e{number:02d}.png", theirs / f"s{number:02d}.png")
-    sides = ("--sources", inputs / "sources", "--exemplars", inputs / "exemplars")
-    asked = ("evaluate", "--results", f"other={theirs}", *sides, "--out", tmp_path / "out", "--metrics", "psnr,swd")
-    refused = mgi(*asked)
-    assert refused.exit_code == 3 and "other: 2 pairs in quarantine" in refused.output  # 36 x 40 is not square
-    from PIL import Image
-
-    for path in theirs.iterdir():
-        Image.open(path).resize((64, 64)).save(path)
-    done = mgi(*asked)
-    assert done.exit_code == 0, done.output
-    table = evaluated(tmp_path / "out")
-    assert list(table["method"].unique()) == ["other"] and set(table["metric"]) == {"psnr", "swd"}
-    (theirs / "s01.png").unlink()
-    missing = mgi(*asked)
-    assert missing.exit_code == 2 and "expected a result of s01.png by e01.png" in missing.output
-
-
-def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
-    run = tmp_path / "a"
-    translate = ("translate", inputs / "sources", inputs / "exemplars", "--out", run, "--profile", inputs / "stub.toml")
-    assert mgi(*translate, "--metrics", "l2", "--workers", "0").exit_code == 0
-    done = mgi("evaluate", run, "--out", tmp_path / "out", "--metrics", "psnr,swd")
-    assert done.exit_code == 0, done.output
-    assert set(evaluated(tmp_path / "out")["metric"]) - {"parameters"} == {"l2", "psnr", "swd", "seconds"}
-    nobody = mgi("evaluate", run, tmp_path, "--out", tmp_path / "out")
-    assert nobody.exit_code == 2 and "is no run" in nobody.output
-
-
-def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> None:
-    for number in range(2, 12):  # two pairs prove nothing
-        for side in ("sources", "exemplars"):
-            shutil.copy(inputs / side / f"{side[0]}00.png", inputs / side / f"{side[0]}{number:02d}.png")
-    suite, before, after = suite_file(inputs, sets="[]"), tmp_path / "before", tmp_path / "after"
-    assert mgi("evaluate", suite, "--out", before).exit_code == 0
-    table = evaluated(before)
-    table.loc[table["metric"] == "l2", "value"] -= 0.5  # as if the results had been better once
-    table.to_parquet(before / "tables" / "evaluation.parquet")
-    done = mgi("evaluate", suite, "--out", after, "--baseline", before)
-    assert done.exit_code == 1 and "worse than before: mgi l2" in done.output
-    compared = mgi("compare", before, after)
-    assert compared.exit_code == 1 and "mgi: 1 of 2 numbers got worse: mgi l2" in compared.output
-    assert mgi("compare", after, before).exit_code == 0 and mgi("compare", before, before, "--json").exit_code == 0
-    assert mgi("compare", before, after, "--tolerance", "99").exit_code == 0
-    board = mgi("leaderboard", before, after)
-    assert board.exit_code == 0 and board.stdout.count("| mgi |") == 2 and "*" in board.stdout
-
-
-def test_two_folders_have_a_distance(inputs: Path) -> None:
-    done = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "swd")
-    assert done.exit_code == 0 and "swd" in done.stdout and "2 and 2 pictures" in done.stdout, done.output
-    same = mgi("compare-sets", inputs / "sources", inputs / "sources", "--metric", "swd", "--json")
-    assert json.loads(same.stdout)[0]["value"] == 0
-    pair = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "psnr")
-    assert pair.exit_code == 2 and "expected a metric of whole sets" in pair.output
 
 
 @pytest.mark.parametrize(

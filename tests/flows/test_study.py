@@ -15,14 +15,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from runs import environment, make_inputs
-from test_evaluation import mgi, suite_file
+from small_suite import mgi, suite_file
 
 from flows.study_server import study_app
 from tasks.study.build import ATTENTION, DECOY
@@ -217,7 +217,7 @@ def test_what_the_page_was_told_is_kept_survives_kill_9(study: Path) -> None:
     assert len(kept) >= 30
     stored = votes_of(str(study))
     assert set(kept) <= set(stored) and len(stored) == len(set(stored))
-    with sqlite3.connect(study / "votes.sqlite") as connection:
+    with closing(sqlite3.connect(study / "votes.sqlite")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     with served(study, port):
@@ -233,7 +233,8 @@ def test_a_browser_takes_part(study: Path, tmp_path: Path, width: int) -> None:
 
     port = free_port()
     with served(study, port):
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            page = answer.read().decode()
         check = """<script>
           const wide = [];
           const step = setInterval(() => {
