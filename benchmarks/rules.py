@@ -33,6 +33,7 @@ from mgi.features import Backbone, load_backbone
 from mgi.features.descriptor import Descriptor, read_descriptor
 from mgi.generators import Generator
 from mgi.images import to_float, to_uint8
+from mgi.intervals import wilson
 from mgi.memory import keep_freed_memory
 from mgi.metrics.bands import BANDS, DetailStatistics, read_detail
 from mgi.metrics.domain import DomainAccumulator, DomainStatistics, load_statistics
@@ -209,12 +210,10 @@ def _guarded(pair: dict[str, list[float]], margin: float) -> bool:
     return select(rows, "spatial-fd", math.inf, margin).hypothesis == BETTER
 
 
-def _share(right: list[bool], z: float = 1.96) -> str:
+def _share(right: list[bool]) -> str:
     """The share with Wilson's interval."""
-    n, p = len(right), sum(right) / len(right)
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return f"{p:.2f} ({middle - half:.2f}-{middle + half:.2f})"
+    low, high = wilson(sum(right), len(right))
+    return f"{sum(right) / len(right):.2f} ({low:.2f}-{high:.2f})"
 
 
 if __name__ == "__main__":

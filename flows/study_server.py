@@ -38,9 +38,11 @@ def study_app(folder: str) -> FastAPI:
     questions = {question["id"] for question in study["questions"]}
     options = {found["id"]: {option["id"] for option in found["options"]} for found in study["sets"]}
 
+    html = page_template("tasks.study", "study.html.j2").render(title=study["title"])
+
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
-        return page_template("tasks.study", "study.html.j2").render(title=study["title"])
+        return html
 
     @app.get("/api/study")
     def sets(participant: str) -> dict[str, Any]:

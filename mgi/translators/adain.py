@@ -22,24 +22,8 @@ from mgi.translators.base import Progress, Result
 from mgi.translators.registry import Method
 from mgi.weights import WeightsMissing
 
-ENCODER: tuple[int | str, ...] = (
-    0,
-    2,
-    "relu",
-    5,
-    "relu",
-    "pool",
-    9,
-    "relu",
-    12,
-    "relu",
-    "pool",
-    16,
-    "relu",
-    19,
-    "relu",
-)
-ENCODER += (22, "relu", 25, "relu", "pool", 29, "relu")
+ENCODER: tuple[int | str, ...] = (0, 2, "relu", 5, "relu", "pool", 9, "relu", 12, "relu", "pool")
+ENCODER += (16, "relu", 19, "relu", 22, "relu", 25, "relu", "pool", 29, "relu")
 """Numbers of convolutions in the file, to relu4_1; all but the first see one more pixel on each side, mirrored."""
 DECODER: tuple[int | str, ...] = (1, "relu", "up", 5, "relu", 8, "relu", 11, "relu", 14, "relu", "up", 18, "relu", 21)
 DECODER += ("relu", "up", 25, "relu", 28)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from mgi.intervals import wilson
 from tasks.study.build import ATTENTION, DECOY, KEY, read_study
 from tasks.study.votes import Vote, votes_of
-
-Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,6 @@ class Tally:
     shares: list[Share]
     participants: int
     excluded: int
-
-
-def wilson(votes: int, total: int) -> tuple[float, float]:
-    """The interval of a share (Wilson 1927): sensible for few votes and for shares of 0 and 1.
-
-    Example:
-        >>> [round(end, 3) for end in wilson(0, 10)], [round(end, 3) for end in wilson(7, 9)]
-        ([0.0, 0.278], [0.453, 0.937])
-    """
-    if not total:
-        return 0.0, 1.0
-    share, square = votes / total, Z * Z / total
-    centre = (share + square / 2) / (1 + square)
-    half = Z * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def tally(folder: str) -> Tally:

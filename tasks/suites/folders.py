@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from platformdirs import user_cache_path
 
 from mgi import weights
-from mgi.config import ConfigError
-from mgi.metrics.reduced import ReducedMetric
-from mgi.metrics.registry import REGISTRY, metric
-from mgi.weights import zoo
-from tasks.suites.sets import folder_set, reduced
+from tasks.suites.sets import folder_set, metric_of_sets, reduced, short_hashes
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ def compare_folders(
         ConfigError: no such metric, or one of pairs. storage.folders.InputError: a folder cannot be used.
         mgi.weights.WeightsError: a network is missing.
     """
-    metrics = [_of_sets(name) for name in names]
+    metrics = [metric_of_sets(name, f"--metric {name}") for name in names]
     for one in metrics:
         for network in one.weights:
             weights.path(network)
@@ -48,7 +44,8 @@ def compare_folders(
         assert one.reduction is not None
         of_reference = reduced(y, one.reduction, cache, say) if one.needs else None
         estimate = one.estimate(reduced(x, one.reduction, cache, say), of_reference)
-        networks = [f"{name} {(zoo.expected_sha256(zoo.entry(name)) or '')[:12]}" for name in one.weights]
+        hashes = zip(one.weights, short_hashes(one.weights), strict=True)
+        networks = [f"{name} {sha256}" for name, sha256 in hashes]
         found.append(
             FolderDistance(
                 metric=one.name,
@@ -61,12 +58,4 @@ def compare_folders(
                 note=estimate.note,
             )
         )
-    return found
-
-
-def _of_sets(name: str) -> ReducedMetric:
-    found = metric(name)
-    if not isinstance(found, ReducedMetric):
-        fit = [other for other in REGISTRY.rows if isinstance(metric(other), ReducedMetric)]
-        raise ConfigError(f"--metric {name}: expected a metric of whole sets with a reference; use {', '.join(fit)}")
     return found

@@ -11,7 +11,7 @@ import pandas as pd
 from mgi.metrics.reduced import Estimate
 from storage.run_store import RunStore
 from tasks.stages.translate import GIVEN
-from tasks.suites.sets import ImageSet
+from tasks.suites.sets import ImageSet, metric_of_sets, short_hashes
 from tasks.suites.size import million_numbers
 from tasks.suites.suite import Suite
 
@@ -86,13 +86,9 @@ def set_rows(
     suite: Suite, name: str, run: str, found: Mapping[str, Estimate], images: ImageSet, reference: ImageSet | None
 ) -> Iterable[dict[str, Any]]:
     """Rows of one method for metrics of whole sets."""
-    from mgi.metrics.reduced import ReducedMetric
-    from mgi.metrics.registry import metric
-    from mgi.weights import zoo
-
     for metric_name, estimate in found.items():
-        one = metric(metric_name)
-        assert isinstance(one, ReducedMetric) and one.reduction is not None
+        one = metric_of_sets(metric_name, "sets")
+        assert one.reduction is not None
         yield {
             **_shared(suite, name, run),
             "metric": metric_name,
@@ -103,7 +99,7 @@ def set_rows(
             "unit": one.unit,
             "higher_is_better": one.higher_is_better,
             "network": ", ".join(one.weights),
-            "network_sha256": ", ".join((zoo.expected_sha256(zoo.entry(x)) or "")[:12] for x in one.weights),
+            "network_sha256": ", ".join(short_hashes(one.weights)),
             "resize": one.reduction.resize,
             "reference": reference.what if reference and one.needs else None,
             "files": images.files,

@@ -16,7 +16,7 @@ from tasks.report.template import page_template
 from tasks.suites.figures import write_figures
 from tasks.suites.pivots import html_table, latex, markdown, pivot
 from tasks.suites.suite import Suite
-from tasks.suites.summary import by_pair, summarise
+from tasks.suites.summary import summarise
 
 PAGE = "evaluation.html"
 QUALITY = ("spatial-fd", "style", "structure", "psnr", "fid", "frechet-vgg16")
@@ -41,8 +41,9 @@ def write_page(out: str, suite: Suite, table: pd.DataFrame, runs: Mapping[str, s
     write_table(tables, "evaluation", table)
     summary = summarise(table, suite.baseline)
     write_table(tables, "summary", summary)
-    of_pairs = [name for name in summary["metric"].dropna().unique() if len(by_pair(table, name))]
-    of_sets = [name for name in summary["metric"].dropna().unique() if name not in of_pairs]
+    paired = set(table[table["pair_id"].notna()]["metric"])
+    names = list(summary["metric"].dropna().unique())
+    of_pairs, of_sets = [n for n in names if n in paired], [n for n in names if n not in paired]
     pivots = {"pairs": pivot(summary, tuple(of_pairs))}
     if of_sets:
         pivots["sets"] = pivot(summary, tuple(of_sets))

@@ -71,16 +71,12 @@ def require_metrics(suite: Suite) -> None:
     Raises:
         mgi.registry.RegistryError: unknown, or of the other kind.
     """
-    from mgi.metrics.reduced import ReducedMetric
-    from mgi.metrics.registry import REGISTRY, chosen, metric
+    from mgi.metrics.registry import chosen
+    from tasks.suites.sets import metric_of_sets
 
     chosen(",".join(suite.metrics), suite.task)
     for name in suite.sets:
-        if not isinstance(metric(name), ReducedMetric):
-            fit = [other for other in REGISTRY.rows if isinstance(metric(other), ReducedMetric)]
-            raise ConfigError(
-                f"sets: expected metrics of whole sets with a reference, found {name}; use {', '.join(fit)}"
-            )
+        metric_of_sets(name, "sets")
 
 
 def pictures_of(planned: Planned, out: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mgi.config import ConfigError
 from mgi.devices import best_device
 from mgi.metrics.reduced import Arrays, Estimate, ReducedMetric, Reduction
+from mgi.metrics.registry import REGISTRY, metric
 from storage.atomic import writing
 from storage.folders import list_images
 from storage.run_store import RunStore
@@ -134,26 +136,75 @@ def reduced(images: ImageSet, reduction: Reduction, cache: Path, say: Say) -> Ar
     return arrays
 
 
-def missing(metric: ReducedMetric) -> str | None:
-    """The network that a metric lacks here, or None."""
+def _missing(reduction: Reduction) -> str | None:
+    """The network that a reduction lacks here, or None."""
     from mgi.weights import zoo
 
-    return next((name for name in metric.weights if not zoo.entry(name).path.is_file()), None)
+    return next((name for name in reduction.weights if not zoo.entry(name).path.is_file()), None)
+
+
+def metric_of_sets(name: str, said: str) -> ReducedMetric:
+    """The metric of a name.
+
+    Args:
+        name: such as `fid`.
+        said: where the user named it, which the message begins with.
+
+    Raises:
+        mgi.registry.RegistryError: there is none. ConfigError: it is one of pairs, or has no reference.
+    """
+    found = metric(name)
+    if not isinstance(found, ReducedMetric):
+        fit = [other for other in REGISTRY.rows if isinstance(metric(other), ReducedMetric)]
+        raise ConfigError(
+            f"{said}: expected a metric of whole sets with a reference, found {name}; use {', '.join(fit)}"
+        )
+    return found
+
+
+def short_hashes(networks: Sequence[str]) -> list[str]:
+    """The first 12 digits of each network's hash, for tables."""
+    from mgi.weights import zoo
+
+    return [(zoo.expected_sha256(zoo.entry(name)) or "")[:12] for name in networks]
 
 
 def measure_sets(
-    metrics: Sequence[ReducedMetric], images: ImageSet, reference: ImageSet | None, cache: Path, say: Say
-) -> dict[str, Estimate]:
-    """{metric: number} of a set; a metric whose network is missing, or that fails, has a note instead of a number."""
-    found: dict[str, Estimate] = {}
-    for metric in metrics:
-        if (absent := missing(metric)) is not None:
-            found[metric.name] = Estimate(float("nan"), note=f"not run: weights {absent} missing")
+    metrics: Sequence[ReducedMetric], sets: Mapping[str, ImageSet], reference: ImageSet | None, cache: Path, say: Say
+) -> dict[str, dict[str, Estimate]]:
+    """{set: {metric: number}}, each in its order; what cannot be measured has a note instead of a number.
+
+    One reduction after the other: the arrays of a large reference are read once for all sets and metrics, and never
+    lie in memory beside those of another reduction.
+    """
+    found: dict[str, dict[str, Estimate]] = {name: {} for name in sets}
+    for reduction in dict.fromkeys(one.reduction for one in metrics):
+        assert reduction is not None
+        sharing = [one for one in metrics if one.reduction == reduction]
+        if (absent := _missing(reduction)) is not None:
+            for name in sets:
+                none = Estimate(float("nan"), note=f"not run: weights {absent} missing")
+                found[name] |= dict.fromkeys((one.name for one in sharing), none)
             continue
-        assert metric.reduction is not None
-        try:
-            of_reference = reduced(reference, metric.reduction, cache, say) if reference and metric.needs else None
-            found[metric.name] = metric.estimate(reduced(images, metric.reduction, cache, say), of_reference)
-        except ValueError as error:
-            found[metric.name] = Estimate(float("nan"), note=f"failed: {' '.join(str(error).split())}")
-    return found
+        of_reference: Arrays | None = None
+        for name, images in sets.items():
+            try:
+                if of_reference is None and reference and any(one.needs for one in sharing):
+                    of_reference = reduced(reference, reduction, cache, say)
+                arrays = reduced(images, reduction, cache, say)
+            except ValueError as error:
+                found[name] |= dict.fromkeys((one.name for one in sharing), _failed(error))
+                continue
+            found[name] |= {one.name: _estimate(one, arrays, of_reference) for one in sharing}
+    return {name: {one.name: of_set[one.name] for one in metrics} for name, of_set in found.items()}
+
+
+def _estimate(one: ReducedMetric, arrays: Arrays, reference: Arrays | None) -> Estimate:
+    try:
+        return one.estimate(arrays, reference)
+    except ValueError as error:
+        return _failed(error)
+
+
+def _failed(error: ValueError) -> Estimate:
+    return Estimate(float("nan"), note=f"failed: {' '.join(str(error).split())}")

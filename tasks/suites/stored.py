@@ -36,17 +36,16 @@ def leaderboard_of(places: Sequence[str]) -> pd.DataFrame:
         ConfigError: as `frame_at`.
     """
     rows = []
+    arrows: dict[str, bool] = {}
     for place in places:
         table = frame_at(place)
+        known = table.dropna(subset=["metric", "higher_is_better"]).drop_duplicates("metric")
+        arrows |= dict(zip(known["metric"], known["higher_is_better"], strict=True))
         kept = table[table["metric"].notna() & (table["status"] != PUBLISHED)]
         for method, of_method in kept.groupby("method", sort=False):
             means = of_method.groupby("metric", sort=False)["value"].mean()
             rows.append({"evaluation": place, "method": method, **means.to_dict()})
     board = pd.DataFrame(rows)
-    arrows: dict[str, bool] = {}
-    for place in places:
-        known = frame_at(place).dropna(subset=["metric", "higher_is_better"]).drop_duplicates("metric")
-        arrows |= dict(zip(known["metric"], known["higher_is_better"], strict=True))
     numbers = [name for name in board.columns if name not in ("evaluation", "method")]
     for name in numbers:
         values = board[name]

@@ -8,10 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mgi.metrics.reduced import ReducedMetric
-from mgi.metrics.registry import metric
 from tasks.suites.frame import frame_of, not_run_row, pair_rows, published_rows, set_rows
-from tasks.suites.sets import ImageSet, folder_set, measure_sets, results_of, side_of
+from tasks.suites.sets import ImageSet, folder_set, measure_sets, metric_of_sets, results_of, side_of
 from tasks.suites.suite import REFERENCES, Suite
 
 CACHE = "sets"
@@ -31,14 +29,14 @@ def table_of(
         say: told what takes long.
     """
     rows: list[dict[str, Any]] = []
-    sets = [one for name in suite.sets if isinstance(one := metric(name), ReducedMetric)]
-    reference = _reference(suite, runs) if sets and runs else None
+    metrics = [metric_of_sets(name, "sets") for name in suite.sets]
+    reference = _reference(suite, runs) if metrics and runs else None
+    results = {name: images for name, run in runs.items() if metrics and len(images := results_of(run))}
+    found = measure_sets(metrics, results, reference, Path(out) / CACHE, say)
     for name, run in runs.items():
         rows += pair_rows(suite, name, run)
-        images = results_of(run) if sets else None
-        if images is not None and len(images):
-            found = measure_sets(sets, images, reference, Path(out) / CACHE, say)
-            rows += set_rows(suite, name, run, found, images, reference)
+        if name in results:
+            rows += set_rows(suite, name, run, found[name], results[name], reference)
     rows += [not_run_row(suite, name, reason) for name, reason in absent.items()]
     rows += published_rows(suite)
     return frame_of(rows)

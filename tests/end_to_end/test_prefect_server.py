@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pandas
 import pytest
 from places import ROOT
+from ports import free_port
 from runs import environment, make_inputs, results, translate_command
 
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
@@ -35,12 +35,6 @@ def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[s
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:

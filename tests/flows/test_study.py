@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,12 +20,14 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from runs import environment, make_inputs
 from small_suite import mgi, suite_file
 
 from flows.study_server import study_app
+from mgi.intervals import wilson
 from tasks.study.build import ATTENTION, DECOY
-from tasks.study.tally import tally, wilson
+from tasks.study.tally import tally
 from tasks.study.votes import Vote, cast, votes_of
 
 pytestmark = pytest.mark.usefixtures("stub")
@@ -181,12 +182,6 @@ def served(study: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def post(port: int, vote: Vote) -> bool:
