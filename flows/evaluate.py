@@ -44,6 +44,7 @@ def evaluate(
     methods: list[str] | None = None,
     metrics: str | None = None,
     reference: str | None = None,
+    settings: list[str] | None = None,
     baseline: str | None = None,
     tolerance: Annotated[float, Field(ge=0)] = 0.0,
     workers: WorkerCount = "auto",
@@ -60,13 +61,14 @@ def evaluate(
         methods: only these rows.
         metrics: metrics of pairs and of sets with commas between them, in place of the suite's.
         reference: exemplars, sources or a folder: what sets are compared with.
+        settings: `[ROW:]SECTION.KEY=VALUE`, settings of a row or of all rows.
         baseline: an earlier evaluation, or `previous`; what got worse beyond chance makes this run fail.
         tolerance: changes below this share of the earlier number are none.
         workers: as for `translate`.
         scheduler: as for `translate`.
     """
     asked = Suite.model_validate(suite) if isinstance(suite, dict) else load_suite(suite)
-    asked = changed(with_folders(asked, sources, exemplars), None, limit, metrics, reference, [])
+    asked = changed(with_folders(asked, sources, exemplars), None, limit, metrics, reference, [], settings or [])
     folder, before = dated(out, baseline, datetime.datetime.now(datetime.UTC).date())
     where = (workers, scheduler, observer())
     found = noted(lambda: evaluate_suite(asked, folder, *where, still(shard_stage), methods or (), before, tolerance))

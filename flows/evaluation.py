@@ -21,7 +21,7 @@ from mgi.config import ConfigError
 from mgi.weights import WeightsError
 from storage.atomic import write_text
 from storage.run_lock import run_lock
-from tasks.suites.rows import Planned, filled, pictures_of, plan_rows, write_singles
+from tasks.suites.rows import Planned, filled, pictures_of, plan_rows, write_taken
 from tasks.suites.suite import REFERENCES, Row, Suite
 
 HEADER = "evaluation.json"
@@ -139,11 +139,11 @@ def _run(
     call: StageCall,
 ) -> tuple[Planned, Summary]:
     """One row: its run, done as far as it can be."""
-    if planned.hypothesis is not None:
-        parent, hypothesis = planned.hypothesis
+    if planned.taken is not None:
+        parent, what = planned.taken
         if parent not in runs:
-            raise WeightsError(f"{parent}, whose hypotheses these are, is not run")
-        write_singles(runs[parent], hypothesis, pictures_of(planned, out))
+            raise WeightsError(f"{parent}, whose pictures these are, is not run")
+        write_taken(runs[parent], what, pictures_of(planned, out))
         planned = filled(planned, out)
     where[2].say(f"row {planned.name}")
     metrics = ",".join(suite.metrics) or "none"

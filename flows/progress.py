@@ -128,8 +128,13 @@ class Lines:
         self._loss: dict[str, float] = {}
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
-        """Count from here; the first line comes when there is something to say."""
+        """Count from here; the first line comes when there is something to say.
+
+        A stage may begin again: an evaluation runs its rows one after the other.
+        """
         self._counts[stage] = Count(unit, total, done)
+        for of_before in (self._began, self._next, self._loss):
+            of_before.pop(stage, None)
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
         """Write a line if the last one is old enough."""

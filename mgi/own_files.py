@@ -1,4 +1,4 @@
-"""The user's own files that decide what a configuration computes: generator, mask, domain.
+"""The user's own files that decide what a configuration computes: generator, mask, domain, a method's own options.
 
 Their content counts, not their name: a run keeps their hashes and refuses to continue with other files.
 """
@@ -32,6 +32,11 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     samples = config.warp.descriptor_samples
     if samples and (learnt := learnt_descriptor(config.generator, samples)).is_file():
         hashes[f"descriptor of {config.generator}"] = content_hashes([learnt], learnt)[0]
+    for name in _option_files(config):
+        if (given := Path(name).expanduser()).is_file():
+            hashes[name] = content_hashes([given], given)[0]
+        elif found := sorted(file for file in given.rglob("*") if file.is_file()):
+            hashes[name] = folder_sha256(given, found)
     mask = _mask(config)
     if mask is not None and mask.is_file():
         hashes[mask.name] = content_hashes([mask], mask)[0]
@@ -91,6 +96,12 @@ def _pictures(config: RunConfig) -> list[Path]:
         return []
     found = sorted(file for file in Path(config.selection.domain).rglob("*") if file.suffix.lower() in ENDINGS)
     return list(islice((file for file in found if file.is_file()), config.selection.domain_samples))
+
+
+def _option_files(config: RunConfig) -> list[str]:
+    """Files and folders that the method's own options name; not those whose hash is an option of its own (`given`)."""
+    given = config.options.model_dump()
+    return [] if "content" in given else [value for value in given.values() if isinstance(value, str) and value]
 
 
 def _mask(config: RunConfig) -> Path | None:

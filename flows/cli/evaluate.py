@@ -60,6 +60,14 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(metavar="exemplars|sources|FOLDER", help="What sets are compared with.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="[ROW:]SECTION.KEY=VALUE",
+            help="A setting of a row, or of all rows; may be repeated. ROW may be a pattern such as cocosnet*.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(metavar="EVALUATION", help="An earlier evaluation; what got worse beyond chance is an error."),
@@ -71,8 +79,8 @@ def evaluate(
     dry_run: DryRunOption = False,
 ) -> int:
     """Run every method of a suite on every pair, measure the results, and write the tables and a page."""
-    settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings, patience)
+    own = load_settings()
+    where = choose_cluster(workers, scheduler, own, patience)
     from flows import engine
     from flows.evaluation import evaluate_runs, stored_suite, with_folders
     from flows.progress import show_progress
@@ -89,7 +97,8 @@ def evaluate(
     if folder is None:
         raise ConfigError("--out is missing: expected the folder of the evaluation")
     suite = with_folders(suite, *(str(side) if side else None for side in (sources, exemplars)))
-    suite = changed(suite, pairing, limit, metrics, reference, results or [] if given and not runs else [])
+    added = results or [] if given and not runs else []
+    suite = changed(suite, pairing, limit, metrics, reference, added, settings or [])
     only = [name.strip() for name in methods.split(",")] if methods else []
     if dry_run:
         return _show_plan(suite, folder, only)
@@ -97,7 +106,7 @@ def evaluate(
         if runs:
             found = evaluate_runs(suite, folder, runs, (*where, observer))
         else:
-            how = engine.Execution(*where, observer, engine.use_prefect(settings))
+            how = engine.Execution(*where, observer, engine.use_prefect(own))
             found = engine.evaluate(suite, folder, how, only, baseline, tolerance)
     return _print(found)
 
@@ -135,8 +144,8 @@ def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
         return 0
     total = 0.0
     for planned in plan_rows(suite, folder, only):
-        if planned.hypothesis is not None:
-            out.print(f"{planned.name:<22}pictures of {planned.hypothesis[0]}", markup=False)
+        if planned.taken is not None:
+            out.print(f"{planned.name:<22}pictures of {planned.taken[0]}", markup=False)
             continue
         plan = make_plan(planned.request)
         try:

@@ -32,7 +32,11 @@ def suites(
         f"sets       {', '.join(suite.sets) or 'none'}, against {suite.reference}",
     ]
     for row in suite.methods:
-        said = f"hypotheses of {row.hypotheses_of}, each by itself" if row.hypotheses_of else row.of_method
+        said = row.of_method
+        if row.hypotheses_of:
+            said = f"hypotheses of {row.hypotheses_of}, each by itself"
+        elif row.warps_of:
+            said = f"warps of {row.warps_of}"
         settings = " ".join(f"{key}={value}" for key, value in row.set.items())
         lines.append(f"{row.name:<22} {said} {row.profile or suite.profile} {settings}".rstrip())
     lines += [f"published  {n.method} {n.metric} {n.value:g} ({n.source})" for n in suite.published]

@@ -2,6 +2,7 @@
 
 from mgi.translators.base import (
     Arrays,
+    Conditioned,
     Edits,
     Inverts,
     Lane,
@@ -21,6 +22,7 @@ from mgi.translators.registry import Method, method
 
 __all__ = [
     "Arrays",
+    "Conditioned",
     "Edits",
     "Inverts",
     "Lane",

@@ -8,7 +8,6 @@ normalised VGG (`vgg_normalised.pth`), `options.decoder` the decoder (`decoder.p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,11 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig
-from mgi.generators.checkpoints import plain_tensors, read_content
 from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result
 from mgi.translators.registry import Method
-from mgi.weights import WeightsMissing
+from mgi.translators.released import read_released
 
 ENCODER: tuple[int | str, ...] = (0, 2, "relu", 5, "relu", "pool", 9, "relu", 12, "relu", "pool")
 ENCODER += (16, "relu", 19, "relu", 22, "relu", 25, "relu", "pool", 29, "relu")
@@ -72,8 +70,8 @@ class AdaIN:
             if name not in OPTIONS:
                 raise ConfigError(f"options.{name}: adain knows {', '.join(OPTIONS)}; remove it")
         self._alpha = float(given.get("alpha", 1.0))
-        self._encoder = self._read(given.get("encoder"), "encoder", ENCODER)
-        self._decoder = self._read(given.get("decoder"), "decoder", DECODER)
+        self._encoder = _read(given.get("encoder"), "encoder", ENCODER, device)
+        self._decoder = _read(given.get("decoder"), "decoder", DECODER, device)
 
     @property
     def picture_size(self) -> int:
@@ -91,21 +89,16 @@ class AdaIN:
         image = run(self._decoder, DECODER, features).clamp(0, 1) * 2 - 1
         return Result(to_uint8(resize(image, self.picture_size * self.config.upsampling))[0])
 
-    def _read(self, path: object, name: str, steps: tuple[int | str, ...]) -> dict[str, Tensor]:
-        if not path or not Path(str(path)).expanduser().is_file():
-            found = f"found no file {path}" if path else "found none"
-            raise WeightsMissing(f"adain: expected options.{name}, a file of the public port (naoto0804), {found}")
-        file = Path(str(path)).expanduser()
-        tensors = plain_tensors(read_content(file), file)
-        for step in (step for step in steps if isinstance(step, int)):
-            for kind, axes in (("weight", 4), ("bias", 1)):
-                tensor = tensors.get(f"{step}.{kind}")
-                if tensor is None or tensor.ndim != axes:
-                    shape = "none" if tensor is None else list(tensor.shape)
-                    raise ConfigError(
-                        f"options.{name}: {file.name}: expected {step}.{kind} of {axes} axes, found {shape}"
-                    )
-        return {key: tensor.float().to(self._device) for key, tensor in tensors.items()}
+
+def _read(path: object, name: str, steps: tuple[int | str, ...], device: str) -> dict[str, Tensor]:
+    tensors = read_released("adain", name, path, "the public port (naoto0804)")
+    for step in (step for step in steps if isinstance(step, int)):
+        for kind, axes in (("weight", 4), ("bias", 1)):
+            tensor = tensors.get(f"{step}.{kind}")
+            if tensor is None or tensor.ndim != axes:
+                shape = "none" if tensor is None else list(tensor.shape)
+                raise ConfigError(f"options.{name}: expected {step}.{kind} of {axes} axes, found {shape}")
+    return {key: tensor.to(device) for key, tensor in tensors.items()}
 
 
 METHOD = Method(

@@ -3,7 +3,8 @@
 A translator makes images; metrics judge them; stages move them. Most translators need `translate` alone. The protocols
 below it are capabilities that only some have; callers check for them with `isinstance`. One that `Warps` can be asked
 for the warp, one that `Inverts` takes pictures without an exemplar, one that `Edits` moves its results along
-directions, and one that `Searches` tries many hypotheses, which the pipeline spreads over workers.
+directions, one that is `Conditioned` also needs maps of the pictures, and one that `Searches` tries many hypotheses,
+which the pipeline spreads over workers.
 
 Pictures come aligned, uint8 [S, S, 3] with S = `picture_size`, cropped in the same way for every method
 (`mgi.alignment`).
@@ -106,6 +107,24 @@ class Inverts(Protocol):
 
     def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
         """A picture uint8 [S, S, 3] -> the finished image, from what is observed of it."""
+        ...
+
+
+@runtime_checkable
+class Conditioned(Protocol):
+    """Needs, beside each picture, a map of it: its labels, edges or pose."""
+
+    conditions: str
+    """Folder of the maps, which are called as their pictures."""
+
+    def translate_conditioned(
+        self,
+        pictures: tuple[np.ndarray, np.ndarray],
+        conditions: tuple[np.ndarray, np.ndarray],
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Result:
+        """As `translate`, of source and exemplar uint8 [S, S, 3] and their maps float32 [C, S, S]."""
         ...
 
 

@@ -71,6 +71,8 @@ OURS |= {"exemplar-warp": "mgi.translators.exemplar_warp:METHOD"}
 OURS |= {"style-mix": "mgi.translators.style_mix:METHOD"}
 OURS |= {"style-transfer": "mgi.translators.style_transfer:METHOD"}
 OURS |= {"adain": "mgi.translators.adain:METHOD"}
+OURS |= {"cocosnet": "mgi.translators.cocosnet.translator:METHOD"}
+OURS |= {"swapping-autoencoder": "mgi.translators.swapping.translator:METHOD"}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)

@@ -35,7 +35,9 @@ def translate_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcom
 
 
 def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
+    from mgi.translators import Conditioned
     from storage.images import write_png
+    from tasks.conditions import conditions_of
 
     translator, seed, beat = (
         run.translator(),
@@ -46,6 +48,10 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
         result = _given(run, pair_id)
     elif run.config.task == "invert":
         result = inverting(translator).reconstruct(pictures[0], seed, beat)
+    elif isinstance(translator, Conditioned):
+        source, exemplar = pictures
+        maps = conditions_of(run, pair_id, translator.conditions)
+        result = translator.translate_conditioned((source, exemplar), maps, seed, beat)
     else:
         source, exemplar = pictures
         result = translator.translate(source, exemplar, seed, beat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,12 @@ def changed(
     metrics: str | None,
     reference: str | None,
     results: Sequence[str],
+    settings: Sequence[str] = (),
 ) -> Suite:
     """The suite with what the user set on the command line.
+
+    Args:
+        settings: `[ROW:]SECTION.KEY=VALUE`; without ROW, which may be a pattern such as `cocosnet*`, for all rows.
 
     Raises:
         ConfigError: it cannot be used.
@@ -69,11 +74,29 @@ def changed(
         updates |= {"metrics": of_pairs, "sets": of_sets}
     if reference is not None:
         updates["reference"] = reference if reference in REFERENCES else str(Path(reference).expanduser().absolute())
-    updates["methods"] = (*suite.methods, *rows_of(results))
+    updates["methods"] = (*_with_settings(suite.methods, settings), *rows_of(results))
     try:
         return Suite.model_validate(suite.model_copy(update=updates).model_dump())
     except ValidationError as error:
         raise ConfigError(validation_line(error)) from None
+
+
+def _with_settings(rows: Sequence[Row], settings: Sequence[str]) -> list[Row]:
+    found = list(rows)
+    for text in settings:
+        place, sep, value = text.partition("=")
+        row, colon, key = place.rpartition(":")
+        if not sep or not key.strip():
+            raise ConfigError(f"--set {text}: expected [ROW:]SECTION.KEY=VALUE, such as adain:options.decoder=FILE")
+        hit = [number for number, known in enumerate(found) if not colon or fnmatchcase(known.name, row.strip())]
+        if not hit:
+            raise ConfigError(
+                f"--set {text}: no row is called {row}; expected one of {', '.join(r.name for r in rows)}"
+            )
+        for number in hit:
+            assigned = {**found[number].set, key.strip(): value.strip()}
+            found[number] = found[number].model_copy(update={"set": assigned})
+    return found
 
 
 def split_metrics(names: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

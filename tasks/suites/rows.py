@@ -14,14 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config, whole_paths
 from tasks.given import content_of, match_results
 from tasks.stages.plan import Request, make_plan, weight_hashes
 from tasks.suites.suite import Row, Suite
+from tasks.unit import INVERT, WARP, Job, OpenRun, picture
 
 ROWS, SINGLES = "rows", "singles"
-"""Folders of an evaluation: the runs, and hypotheses as pictures."""
+"""Folders of an evaluation: the runs, and hypotheses or warps of them as pictures."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Planned:
     name: str
     request: Request
     folder: str
-    hypothesis: tuple[str, str] | None = None
-    """(row, hypothesis) whose pictures are judged, for a hypothesis by itself."""
+    taken: tuple[str, str] | None = None
+    """(row, hypothesis or WARP): whose pictures are judged, where they are another row's."""
 
 
 def plan_rows(suite: Suite, out: str, only: Sequence[str] = ()) -> list[Planned]:
@@ -55,8 +58,8 @@ def plan_rows(suite: Suite, out: str, only: Sequence[str] = ()) -> list[Planned]
     rows = [row for row in suite.methods if not only or row.name in only]
     found: list[Planned] = []
     for row in rows:
-        if row.hypotheses_of:
-            found += _singles(suite, row, out)
+        if row.hypotheses_of or row.warps_of:
+            found += _taken(suite, row, out)
         else:
             found.append(_planned(row.name, _request(suite, row), out))
     if not found:
@@ -80,18 +83,18 @@ def require_metrics(suite: Suite) -> None:
 
 
 def pictures_of(planned: Planned, out: str) -> str:
-    """Where the pictures of a hypothesis by itself are."""
-    assert planned.hypothesis is not None
+    """Where the pictures that a row takes from another one are."""
+    assert planned.taken is not None
     return str(Path(out) / SINGLES / planned.name)
 
 
 def filled(planned: Planned, out: str) -> Planned:
-    """A hypothesis by itself, once its pictures are there: its request names their content."""
+    """A row of another one's pictures, once they are there: its request names their content."""
     folder = pictures_of(planned, out)
     config = planned.request.config.model_copy(
         update={"options": type(planned.request.config.options)(folder=folder, content=content_of(folder))}
     )
-    return replace(_planned(planned.name, replace(planned.request, config=config), out), hypothesis=planned.hypothesis)
+    return replace(_planned(planned.name, replace(planned.request, config=config), out), taken=planned.taken)
 
 
 def _request(suite: Suite, row: Row) -> Request:
@@ -112,16 +115,21 @@ def _request(suite: Suite, row: Row) -> Request:
     return request
 
 
-def _singles(suite: Suite, row: Row, out: str) -> list[Planned]:
-    parent = next(other for other in suite.methods if other.name == row.hypotheses_of)
-    request = _request(suite, parent)
-    if not request.config.searches:
-        raise ConfigError(f"methods.{row.name}.hypotheses_of: {parent.name} tries no hypotheses")
+def _taken(suite: Suite, row: Row, out: str) -> list[Planned]:
+    parent = next(other for other in suite.methods if other.name == (row.hypotheses_of or row.warps_of))
+    config = _request(suite, parent).config
+    if row.warps_of:
+        names = {row.name: WARP}
+        if not config.searches or config.task == "invert":
+            raise ConfigError(f"methods.{row.name}.warps_of: {parent.name} inverts no warps")
+    else:
+        names = {f"{row.name}-{hypothesis.id.lower()}": hypothesis.id for hypothesis in config.hypotheses()}
+        if not config.searches:
+            raise ConfigError(f"methods.{row.name}.hypotheses_of: {parent.name} tries no hypotheses")
     found = []
-    for hypothesis in request.config.hypotheses():
-        name = f"{row.name}-{hypothesis.id.lower()}"
+    for name, what in names.items():
         given = _request(suite, Row(name=name, method="given", profile=parent.profile, set=parent.set))
-        found.append(replace(_planned(name, given, out), hypothesis=(parent.name, hypothesis.id)))
+        found.append(replace(_planned(name, given, out), taken=(parent.name, what)))
     return found
 
 
@@ -131,29 +139,41 @@ def _planned(name: str, request: Request, out: str) -> Planned:
     return Planned(name, request, str(Path(out) / ROWS / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"))
 
 
-def write_singles(run: str, hypothesis_id: str, folder: str) -> int:
-    """Render a hypothesis of every finished pair of a run to `folder/PAIR.png`; returns how many were missing.
+def write_taken(run: str, what: str, folder: str) -> int:
+    """Write a hypothesis or the warp of a run's finished pairs to `folder/PAIR.png`; returns how many were missing.
 
     Args:
         run: the run's folder; its method searches.
-        hypothesis_id: such as `L06N10`.
+        what: a hypothesis such as `L06N10`, or WARP for the warp, enlarged as the run's results are.
         folder: made if it is not there; pictures that are there stay.
     """
     from storage.images import write_png
     from storage.run_store import RunStore
-    from tasks.stages.invert import lane_key
-    from tasks.stages.select import render_hypothesis
-    from tasks.unit import INVERT, Job
 
     opened = Job.of(RunStore.open(run)).open()
     written = 0
     for pair_id in opened.pair_ids():
         path = Path(folder) / f"{pair_id}.png"
-        lane = opened.store.payload(INVERT, lane_key(pair_id, hypothesis_id))
-        if path.is_file() or lane is None or lane.get("failed"):
+        if path.is_file() or (image := _picture(opened, pair_id, what)) is None:
             continue
-        image = render_hypothesis(opened, opened.method(), pair_id, hypothesis_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, image, {"mgi:pair": pair_id, "mgi:hypothesis": hypothesis_id})
+        write_png(path, image, {"mgi:pair": pair_id, "mgi:hypothesis": what})
         written += 1
     return written
+
+
+def _picture(run: OpenRun, pair_id: str, what: str) -> np.ndarray | None:
+    """A pair's warp or hypothesis at the size of its result; None: not done."""
+    from mgi.images import resize, to_float, to_uint8
+    from tasks.stages.invert import lane_key
+    from tasks.stages.select import render_hypothesis
+
+    if what == WARP:
+        if run.store.done(WARP, pair_id) is None:
+            return None
+        warp = picture(run.store, pair_id, "warp")
+        return to_uint8(resize(to_float(warp), len(warp) * run.config.upsampling))[0]
+    lane = run.store.payload(INVERT, lane_key(pair_id, what))
+    if lane is None or lane.get("failed"):
+        return None
+    return render_hypothesis(run, run.method(), pair_id, what)

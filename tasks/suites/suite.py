@@ -62,6 +62,8 @@ class Row(Section):
     """Keys of the configuration over profile and the suite's."""
     hypotheses_of: str = ""
     """Instead of a method: every hypothesis of another row by itself, as a row each."""
+    warps_of: str = ""
+    """Instead of a method: the warps that another row inverts, which are not computed twice."""
     results: str = ""
     """Instead of a method: a folder of finished pictures that another program made."""
 
@@ -118,10 +120,11 @@ class Suite(Section):
         if twice:
             raise ValueError(f"methods: two rows are called {twice[0]}; give one of them another name")
         for row in self.methods:
-            if sum(map(bool, (row.method, row.hypotheses_of, row.results))) > 1:
-                raise ValueError(f"methods.{row.name}: expected one of method, hypotheses_of and results")
-            if row.hypotheses_of and row.hypotheses_of not in names:
-                raise ValueError(f"methods.{row.name}.hypotheses_of: no row is called {row.hypotheses_of}")
+            if sum(map(bool, (row.method, row.hypotheses_of, row.warps_of, row.results))) > 1:
+                raise ValueError(f"methods.{row.name}: expected one of method, hypotheses_of, warps_of and results")
+            for key, parent in (("hypotheses_of", row.hypotheses_of), ("warps_of", row.warps_of)):
+                if parent and parent not in names[: names.index(row.name)]:
+                    raise ValueError(f"methods.{row.name}.{key}: no row before it is called {parent}")
         if self.against and self.against not in names:
             raise ValueError(f"against: no row is called {self.against}; expected one of {', '.join(names)}")
         return self

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from runs import make_inputs
 from small_suite import evaluated, mgi, suite_file
@@ -14,8 +15,12 @@ from small_suite import evaluated, mgi, suite_file
 from flows.evaluation import evaluate_suite
 from flows.progress import Silent
 from mgi.config import ConfigError
+from mgi.images import resize, to_float, to_uint8
 from mgi.weights import WeightsMissing
+from storage.images import read_image
+from storage.run_store import RunStore
 from tasks.suites.suite import Suite
+from tasks.unit import picture
 
 pytestmark = pytest.mark.usefixtures("stub")
 
@@ -32,17 +37,24 @@ def stamps(out: Path) -> dict[str, int]:
 
 def test_every_row_of_a_suite_has_its_numbers_and_the_page_shows_them(inputs: Path, tmp_path: Path) -> None:
     single = 'name = "single"\nhypotheses_of = "mgi"'
-    suite, out = suite_file(inputs, 'name = "mgi"', single, 'name = "mganprior"'), tmp_path / "out"
+    warps = 'name = "warp"\nwarps_of = "mgi"'
+    suite, out = suite_file(inputs, 'name = "mgi"', single, warps, 'name = "mganprior"'), tmp_path / "out"
     done = mgi("evaluate", suite, "--out", out)
     assert done.exit_code == 0, done.output
     table = evaluated(out)
-    names = ["mgi", "single-l04n03", "single-l05n02", "single-l06n04", "mganprior"]
+    names = ["mgi", "single-l04n03", "single-l05n02", "single-l06n04", "warp", "mganprior"]
     assert list(table["method"].unique()) == names
     assert (table[table["metric"] == "l2"].groupby("method").size().reindex(["mgi", "mganprior"]) == 2).all()
-    assert len(table[table["metric"] == "swd"]) == 5 and table[table["metric"] == "swd"]["value"].gt(0).all()
+    assert len(table[table["metric"] == "swd"]) == 6 and table[table["metric"] == "swd"]["value"].gt(0).all()
     assert set(table[table["metric"] == "seconds"]["method"]) == {"mgi", "mganprior"}
     assert set(table["data_set"]) == {"small"} and set(table["files"].dropna()) == {"PNG"}
     assert set(table[table["metric"] == "parameters"]["method"]) <= {"mgi", "mganprior"}
+    (run,), (warped,) = out.glob("rows/mgi-*"), out.glob("rows/warp-*")
+    store = RunStore.open(run)
+    for pair_id in store.pair_ids():
+        small = to_float(picture(store, pair_id, "warp"))
+        expected = to_uint8(resize(small, 4 * small.shape[-1]))[0]
+        assert np.array_equal(read_image(str(warped / "final" / f"{pair_id}.png")).pixels, expected)
     page = (out / "evaluation.html").read_text()
     assert all(name in page for name in names) and "figures/grid.png" in page
     assert (out / "tables" / "pairs.tex").read_text().startswith(r"\begin{tabular}")

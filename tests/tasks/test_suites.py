@@ -17,7 +17,7 @@ from mgi.intervals import holm, mean_interval, paired_difference
 from mgi.pairs import Pair
 from storage.folders import InputError
 from tasks.given import content_of, match_results
-from tasks.suites.asked import rows_of, split_metrics
+from tasks.suites.asked import changed, rows_of, split_metrics
 from tasks.suites.compare import compare, worse
 from tasks.suites.frame import frame_of
 from tasks.suites.pivots import html_table, latex, markdown, pivot
@@ -136,7 +136,7 @@ def test_suites_that_ship_can_be_read_and_name_what_there_is(name: str) -> None:
     assert suite.name == name and suite.methods and suite.summary.endswith(".")
     require_metrics(suite)
     for row in suite.methods:
-        if not row.hypotheses_of:
+        if not (row.hypotheses_of or row.warps_of):
             load_config(row.profile or suite.profile, {**suite.set, **row.set, "task": suite.task}, row.of_method)
 
 
@@ -147,7 +147,8 @@ def test_suites_that_ship_can_be_read_and_name_what_there_is(name: str) -> None:
         ("[[methods]]\nname='a'", "name: Field required"),
         ("name='x'\n[[methods]]\nname='a'\n[[methods]]\nname='a'", "two rows are called a; give one"),
         ("name='x'\n[[methods]]\nname='A b'", "expected lower-case letters.*found 'A b'"),
-        ("name='x'\n[[methods]]\nname='a'\nhypotheses_of='b'", "methods.a.hypotheses_of: no row is called b"),
+        ("name='x'\n[[methods]]\nname='a'\nhypotheses_of='b'", "methods.a.hypotheses_of: no row before it is called b"),
+        ("name='x'\n[[methods]]\nname='a'\nwarps_of='a'", "methods.a.warps_of: no row before it is called a"),
         ("name='x'\nagainst='b'\n[[methods]]\nname='a'", "against: no row is called b; expected one of a"),
         ("name='x'\n[data]\ngenerator='kaokore'", "data.generator needs data.limit"),
         ("name=", "cannot be read as TOML"),
@@ -218,3 +219,14 @@ def test_a_schedule_compares_with_the_day_before(tmp_path: Path) -> None:
 def test_columns_keep_their_types_without_rows() -> None:
     assert not len(frame_of([])) and re.match("float", str(frame_of([])["value"].dtype))
     assert isinstance(frame_of(rows("a", [1.0]))["n"].dtype, pd.Int64Dtype)
+
+
+def test_settings_reach_the_rows_that_they_name() -> None:
+    suite = load_suite("translation-celebahq")
+    said = ["cocosnet*:options.labels=maps", "oeft:oeft.iterations=3", "inversion.seeds = 2"]
+    found = {row.name: row.set for row in changed(suite, None, None, None, None, [], said).methods}
+    assert found["cocosnet-warp"] == {"options.output": "warp", "options.labels": "maps", "inversion.seeds": "2"}
+    assert found["oeft"]["oeft.iterations"] == "3" and "oeft.iterations" not in found["mgi"]
+    for wrong, message in (("mgi:steps", r"expected \[ROW:\]SECTION.KEY=VALUE"), ("x:a.b=1", "no row is called x;")):
+        with pytest.raises(ConfigError, match=message):
+            changed(suite, None, None, None, None, [], [wrong])

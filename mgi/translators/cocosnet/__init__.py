@@ -1,0 +1,1 @@
+"""CoCosNet (Zhang et al., CVPR 2020): correspondence across domains, and a generator steered by the warp."""

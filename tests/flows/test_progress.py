@@ -1,0 +1,34 @@
+"""Plain lines of progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flows import progress
+
+
+def test_a_stage_that_begins_again_counts_from_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lines = [0.0], []
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    shown = progress.Lines(lines.append)
+
+    def row(units: int, seconds: float) -> None:
+        shown.begin("translate", "pairs", 8, 0)
+        for unit in range(units):
+            shown.beat("translate", str(unit), 0.0, 1.0)
+            clock[0] += seconds
+            shown.finish("translate", str(unit), None)
+
+    row(8, 1.0)
+    assert lines[-1] == "translate: 8 of 8 pairs"
+    clock[0] += 100
+    row(4, progress.LINE_PERIOD)  # the next row of an evaluation, slower
+    assert lines[-1] == f"translate: 4 of 8 pairs, about {4 * progress.LINE_PERIOD:.0f} s to go, loss 1"
+    assert not any("-" in line for line in lines)
+
+
+def test_durations_are_said_in_the_unit_that_suits() -> None:
+    said: dict[float, Any] = {seconds: progress._duration(seconds) for seconds in (5, 89, 90, 5399, 5400)}
+    assert list(said.values()) == ["5 s", "89 s", "2 min", "90 min", "1.5 h"]
