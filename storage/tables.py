@@ -80,6 +80,7 @@ PAIR_COLUMNS: dict[str, str] = {
     "rule": "string",
     "value": "float64",
     "seconds": "float64",
+    "working_mib": "float64",
     "warp_method": "string",
     "oeft_seconds": "float64",
     "matched_share": "float64",

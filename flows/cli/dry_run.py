@@ -138,6 +138,18 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
     else:
         text = f"about {one} {'with one worker' if found.workers else 'in this process'}"
     out.print("; ".join([f"estimate    {text}", *found.notes]), markup=False)
+    if found.bytes:
+        out.print(f"disk        at most {mebibytes(found.bytes)}", markup=False)
+
+
+def mebibytes(count: float) -> str:
+    """Bytes in words.
+
+    Example:
+        >>> mebibytes(3 * 2**20), mebibytes(5 * 2**31)
+        ('3 MiB', '10.0 GiB')
+    """
+    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
 
 
 def _measured(what: str, pieces: list[Piece]) -> str:

@@ -127,7 +127,23 @@ def _print(found: Evaluated) -> int:
 
 
 def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
-    """What would be run, what is missing and how long it takes; nothing is written."""
+    """What would be run, what is missing, how long it takes and how much is written; nothing is written now."""
+    from tempfile import TemporaryDirectory
+
+    from tasks.suites.data import with_data
+
+    if not suite.data.generator:
+        return _show_rows(suite, folder, only, 1)
+    count = suite.data.limit or 1
+    out.print(f"data        {count} pairs of samples of {suite.data.generator}, drawn first", markup=False)
+    with TemporaryDirectory() as place:  # one pair is drawn and measured for all
+        one = suite.model_copy(update={"data": suite.data.model_copy(update={"limit": 1})})
+        return _show_rows(with_data(one, place, lambda text: None), folder, only, count)
+
+
+def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> int:
+    """`times`: how many pairs each of the suite's stands for."""
+    from flows.cli.dry_run import mebibytes
     from flows.session import count_workers
     from mgi.weights import WeightsError
     from tasks.estimates.forecast import forecast
@@ -135,29 +151,26 @@ def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
     from tasks.stages.plan import make_plan
     from tasks.suites.rows import plan_rows
 
-    if suite.data.generator:
-        out.print(
-            f"data        {suite.data.limit} pairs of samples of {suite.data.generator}, drawn first", markup=False
-        )
-        known = ", ".join(row.name for row in suite.methods)
-        out.print(f"rows        {known}\nnothing was written", markup=False)
-        return 0
-    total = 0.0
+    total = written = 0.0
     for planned in plan_rows(suite, folder, only):
         if planned.taken is not None:
             out.print(f"{planned.name:<22}pictures of {planned.taken[0]}", markup=False)
             continue
         plan = make_plan(planned.request)
+        pairs = f"{planned.name:<22}{times * len(plan.pairs)} pairs"
         try:
             found = forecast(plan, count_workers(0))
         except WeightsError as error:  # of files that the user brings
-            out.print(f"{planned.name:<22}{len(plan.pairs)} pairs, not run: {error}", markup=False)
+            out.print(f"{pairs}, not run: {error}", markup=False)
             continue
         missing = [network.name for network in found.missing]
-        seconds = found.estimate.seconds() if found.estimate else None
-        total += seconds or 0.0
-        said = f"not run: weights {', '.join(missing)} missing" if missing else f"about {duration(seconds)}"
-        out.print(f"{planned.name:<22}{len(plan.pairs)} pairs, {said}", markup=False)
+        said = f"not run: weights {', '.join(missing)} missing" if missing else found.not_estimated or "not estimated"
+        if found.estimate is not None:
+            seconds = found.estimate.seconds() + (times - 1) * sum(piece.total for piece in found.estimate.shared)
+            total, written = total + seconds, written + times * found.estimate.bytes
+            said = f"about {duration(seconds)}, at most {mebibytes(times * found.estimate.bytes)}"
+        out.print(f"{pairs}, {said}", markup=False)
     names = ", ".join([*suite.metrics, *suite.sets])
-    out.print(f"metrics     {names}\ntime        about {duration(total)}\nnothing was written", markup=False)
+    out.print(f"metrics     {names}\ntime        about {duration(total)}, metrics apart", markup=False)
+    out.print(f"disk        at most {mebibytes(written)}\nnothing was written", markup=False)
     return 0

@@ -24,7 +24,7 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
     """A frozen feature network of the zoo; fetches its weights if that is allowed.
 
     Args:
-        name: one of `BACKBONES`.
+        name: one of `BACKBONES`, or a descriptor of the zoo.
         device: where its weights are; images must be there too.
         precision: bf16 computes convolutions in bfloat16 (VGG only); features are float32 either way.
 
@@ -34,6 +34,11 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
     """
     from mgi import weights
 
+    if name.startswith("descriptor-"):
+        from mgi.features.descriptor import read_descriptor, read_facts
+
+        file = weights.path(name)
+        return read_descriptor(file, load_backbone(read_facts(file).backbone, device)).to(device)
     if name not in BACKBONES:
         raise FeatureError(f"unknown feature network {name!r}; use one of {', '.join(BACKBONES)}")
     path = weights.path(name)

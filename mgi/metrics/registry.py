@@ -46,6 +46,7 @@ OURS = {
     "frechet-vgg16": "mgi.metrics.sets.frechet_features:FRECHET_VGG16",
     "frechet-lite0": "mgi.metrics.sets.frechet_features:FRECHET_LITE0",
     "kernel-lite0": "mgi.metrics.sets.frechet_features:KERNEL_LITE0",
+    "frechet-descriptor": "mgi.metrics.sets.frechet_features:FRECHET_DESCRIPTOR",
     "swd": "mgi.metrics.sets.sliced_wasserstein:SLICED_WASSERSTEIN",
 }
 

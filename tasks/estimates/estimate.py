@@ -17,7 +17,7 @@ from mgi.devices import best_device
 from mgi.own_files import domain_files
 from mgi.pairs import Hypothesis, split_face
 from storage.images import BadImage, read_image
-from tasks.estimates.probe import Probe, second
+from tasks.estimates.probe import Probe, broken_off
 from tasks.stages.plan import Plan
 from tasks.workers.sizing import threads_per_worker
 
@@ -58,6 +58,8 @@ class Estimate:
     shared: list[Piece] = field(default_factory=list)
     start: list[Piece] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    bytes: int = 0
+    """Written at most, before compression."""
 
     def seconds(self, workers: int | None = None) -> float:
         """Wall-clock seconds with this many workers; by default, the estimate's own number."""
@@ -77,6 +79,8 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
         workers: processes that will share the work; 0: this process.
         warping: False leaves out alignment and warp, whose networks may then be missing.
     """
+    from tasks.estimates.disk import bytes_per_pair
+
     config = plan.request.config
     threads = threads_per_worker(workers)
     probe = Probe(config, threads)
@@ -102,17 +106,20 @@ def estimate(plan: Plan, workers: int, warping: bool = True) -> Estimate:
         notes.append("without the time to compile, and without the gain from it")
     if config.inversion.plateau:
         notes.append("at most: lanes that stop improving end early (inversion.plateau)")
-    return Estimate(method.engine.device, threads, workers, calls * len(method.groups), shared, start, notes)
+    written = len(plan.pairs) * bytes_per_pair(config, method)
+    return Estimate(method.engine.device, threads, workers, calls * len(method.groups), shared, start, notes, written)
 
 
 def estimate_in_one_go(plan: Plan, workers: int) -> Estimate:
-    """Measure one pair and multiply out, for methods that try no hypotheses.
+    """Measure one pair and multiply out, for methods that try no hypotheses; a pair that takes long is broken off.
 
     Args:
         plan: the plan of the run.
         workers: processes that will share the work; 0: this process.
     """
     from mgi.alignment.aligner import Aligner
+    from mgi.translators import Conditioned, Progress
+    from tasks.estimates.disk import bytes_per_pair
     from tasks.method import inverting, translator_of
 
     config, threads, began = plan.request.config, threads_per_worker(workers), time.perf_counter()
@@ -123,13 +130,19 @@ def estimate_in_one_go(plan: Plan, workers: int) -> Estimate:
         return Estimate(device, threads, workers, 1, start=start, notes=["because no picture could be read, alone"])
     align, (source, exemplar) = Aligner(config.align, translator.picture_size), pictures
 
-    def image() -> object:
+    def image(progress: Progress) -> object:
         first = align(source, "source")[0]
         if exemplar is None:
-            return inverting(translator).reconstruct(first)
-        return translator.translate(first, align(exemplar, "exemplar")[0])
+            return inverting(translator).reconstruct(first, progress=progress)
+        both = first, align(exemplar, "exemplar")[0]
+        if isinstance(translator, Conditioned):
+            blank = np.zeros((1, *first.shape[:2]), np.float32)
+            return translator.translate_conditioned(both, (blank, blank), progress=progress)
+        return translator.translate(*both, progress=progress)
 
-    return Estimate(device, threads, workers, len(plan.pairs), [Piece("image", second(image), len(plan.pairs))], start)
+    count = len(plan.pairs)
+    shared, written = [Piece("image", broken_off(image), count)], count * bytes_per_pair(config, translator)
+    return Estimate(device, threads, workers, count, shared, start, bytes=written)
 
 
 def passes_of(group: Sequence[Hypothesis], pairs: int, at_once: int) -> list[Pass]:

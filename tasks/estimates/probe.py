@@ -13,6 +13,7 @@ from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 
 if TYPE_CHECKING:
+    from mgi.translators import Progress
     from mgi.translators.inversion.translator import InversionTranslator
 
 BUDGET_S = 20.0
@@ -161,3 +162,40 @@ def second(work: Callable[[], object]) -> float:
         if seconds > ENOUGH_S:
             break
     return seconds
+
+
+def broken_off(work: Callable[[Progress], object]) -> float:
+    """Seconds for a piece of work that tells its progress: broken off when it takes long, and multiplied out.
+
+    Args:
+        work: is given the function that it calls with (step, steps, loss).
+    """
+    for _ in range(2):
+        watch = _Watch()
+        with suppress(_Enough):
+            work(watch)
+            watch.ended()
+        if watch.seconds > ENOUGH_S:
+            break
+    return watch.seconds
+
+
+class _Watch:
+    """Seconds of the whole, from the steps that were seen; ends it once these are enough."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began, self._seen, self._first = time.perf_counter(), 0, (0.0, 0)
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        now, self._seen = time.perf_counter(), self._seen + 1
+        if self._seen == 1:  # what comes before the first step is not repeated
+            self._first = now, step
+        first, before = self._first
+        if self._seen > ENOUGH_STEPS and now - self._began > BUDGET_S / 4 and before < step < steps:
+            self.seconds = first - self._began + (now - first) / (step - before) * (steps - before)
+            raise _Enough
+
+    def ended(self) -> None:
+        """The work came to its own end."""
+        self.seconds = time.perf_counter() - self._began

@@ -106,7 +106,9 @@ def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[st
     seconds = sum(_seconds(payload) for found in payloads.values() for payload in found.values())
     first = _of_pair(payloads, WARP, pair_id) or _of_pair(payloads, TRANSLATE, pair_id)
     info = {key: value for key, value in first.get("info", {}).items() if key != "seconds"}
-    shared = {"seconds": seconds, "notes": "; ".join(first.get("notes", ())) or None, **info}
+    needed = [payload.get("working_mib") for found in payloads.values() for payload in found.values()]
+    working = max((mib for mib in needed if mib is not None), default=None)
+    shared = {"seconds": seconds, "working_mib": working, "notes": "; ".join(first.get("notes", ())) or None, **info}
     shared |= {key: value for key, value in first.get("measures", {}).items() if key != "seconds"}
     if choice := _of_pair(payloads, result, pair_id):
         chosen = {key: choice.get(key) for key in ("hypothesis", "rule", "value")}

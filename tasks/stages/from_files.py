@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mgi.memory import WorkingMemory
 from tasks.inputs import identities, refuse
 from tasks.report.preview import preview_path, write_preview
 from tasks.stages.base import Call, Shard
@@ -66,7 +67,8 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
         faces = [run.face(pair_id), 1]  # only sources have pairs for each of their faces
         aligned = [run.align(i.pixels, side, face) for i, side, face in zip(images, sides, faces, strict=False)]
         pictures = [picture for picture, _ in aligned]
-        made = work(run, pair_id, pictures)
+        with WorkingMemory() as memory:
+            made = work(run, pair_id, pictures)
     except Exception as error:
         return refused(reason_of(error))
     how = {f"aligned_{name}": way for name, (_, way) in zip(("source", "exemplar"), aligned, strict=False)}
@@ -75,7 +77,8 @@ def from_files(job: Job, stage: str, pair_id: str, preview: bool, work: Work) ->
         run.store.write(f"warp/{name}", run.index(pair_id), value)
     seconds = time.perf_counter() - start
     notes = [note for image in images for note in image.notes]
-    said = {"info": plain(made.info | how), "notes": notes, "seconds": seconds, "inputs": seen, **made.payload}
+    cost = {"seconds": seconds, "working_mib": memory.mib}
+    said = {"info": plain(made.info | how), "notes": notes, **cost, "inputs": seen, **made.payload}
     run.store.publish(
         stage,
         pair_id,

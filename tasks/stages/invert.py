@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mgi.memory import WorkingMemory
 from mgi.pairs import Hypothesis, lane_seed, observation_seed
 from storage.run_store import StoreCorrupt
 from storage.unit_keys import key_of
@@ -104,7 +105,9 @@ def invert_lanes(
     if not todo:
         return outcomes
     start = time.perf_counter()
-    results = _invert(run, todo)
+    run.method()  # networks are no working memory
+    with WorkingMemory() as memory:
+        results = _invert(run, todo)
     seconds = time.perf_counter() - start
     # A call's time is shared among its lanes by the steps they took, or equally if nobody counted steps.
     steps = {lane: result.measures.get("steps", 0.0) for lane, result in results.items()}
@@ -112,7 +115,7 @@ def invert_lanes(
     for lane, result in results.items():
         if lane_key(*lane) not in done:
             share = seconds * (steps[lane] / total if total else 1 / len(results))
-            outcomes.append(_publish(run, lane[1], lane[0], result, share))
+            outcomes.append(_publish(run, lane[1], lane[0], result, share, memory.mib))
     first = next((lane for lane, result in results.items() if result.failed is None), None)
     if preview and first is not None:
         _preview(run, first[1], first[0], results[first])
@@ -154,12 +157,15 @@ def _lanes(run: OpenRun, pair: str, hypotheses: list[Hypothesis]) -> list[Lane]:
     ]
 
 
-def _publish(run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult, seconds: float) -> Outcome:
+def _publish(
+    run: OpenRun, hypothesis_id: str, pair_id: str, result: LaneResult, seconds: float, working_mib: float | None = None
+) -> Outcome:
     key, index = lane_key(pair_id, hypothesis_id), run.index(pair_id)
     names = [] if result.failed else [name_in(run.store, name, hypothesis_id) for name in result.arrays]
     for name, array in zip(names, result.arrays.values(), strict=False):
         run.store.write(name, index, array)
-    payload = {"measures": plain(result.measures), "failed": result.failed, "seconds": seconds}
+    cost = {"seconds": seconds, "working_mib": working_mib}
+    payload = {"measures": plain(result.measures), "failed": result.failed, **cost}
     run.store.publish(INVERT, key, pair_index=index, arrays=names, payload=payload)
     return Outcome(INVERT, key, pair_id, seconds, result.failed)
 

@@ -13,7 +13,7 @@ from mgi.intervals import holm, paired_difference
 from tasks.suites.frame import PUBLISHED
 from tasks.suites.summary import SURE, by_pair
 
-UNJUDGED = ("seconds", "parameters")
+COSTS = {"seconds": "slower", "parameters": "larger", "working-memory": "larger"}
 """What says how busy a machine was or how large a method is; shown, and no regression."""
 
 
@@ -22,7 +22,7 @@ class Change:
     """One metric of one method: before, after, their difference with its interval, and p after correction.
 
     `verdict` is better, worse, same, or unknown where nothing can be said (one number on each side, without interval);
-    of seconds it is slower instead of worse.
+    of costs it is slower or larger instead of worse.
     """
 
     method: str
@@ -115,6 +115,6 @@ def _judged(change: Change, p: float, higher: bool, tolerance: float) -> Change:
         verdict = "same"
     else:
         verdict = "better" if (difference > 0) == higher else "worse"
-    if change.metric in UNJUDGED and verdict == "worse":
-        verdict = "slower"
+    if verdict == "worse":
+        verdict = COSTS.get(change.metric, verdict)
     return replace(change, p=p, verdict=verdict)

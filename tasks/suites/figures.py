@@ -1,9 +1,8 @@
-"""Figures of an evaluation: pictures of all methods side by side, and numbers with their intervals."""
+"""Figures of an evaluation: pictures of all methods side by side, and its charts, as files."""
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from PIL import Image, ImageDraw
 from storage.atomic import write_bytes
 from tasks.report.lettering import draw_line
 from tasks.stages.select import final_path
+from tasks.suites.charts import ablation_chart, distribution_chart, interval_chart, time_chart
 from tasks.unit import SELECT, TRANSLATE, Job, OpenRun, picture
 
 CELL, EDGE, HEAD = 192, 4, 26
-COLUMNS = 3
-"""Small charts side by side."""
 
 
 def comparison_grid(runs: Mapping[str, str], count: int = 8) -> Image.Image | None:
@@ -74,83 +72,27 @@ class _Sheet:
         self.image.paste(image.resize((CELL, CELL), Image.Resampling.LANCZOS), place)
 
 
-def interval_chart(summary: pd.DataFrame) -> bytes | None:
-    """Every metric as a small chart, one dot with its interval per method, as SVG; None: nothing was measured."""
-    measured = summary[summary["metric"].notna() & summary["value"].notna()]
-    metrics = list(measured["metric"].unique())
-    if not metrics:
-        return None
-    from matplotlib.figure import Figure
+def write_figures(
+    out: Path, runs: Mapping[str, str], summary: pd.DataFrame, table: pd.DataFrame, quality: Sequence[str]
+) -> list[str]:
+    """Write all figures into `OUT/figures/`; returns their paths relative to OUT.
 
-    methods = list(measured["method"].unique())
-    rows = math.ceil(len(metrics) / COLUMNS)
-    figure = Figure(figsize=(4 * COLUMNS, rows * (0.9 + 0.24 * len(methods))), layout="constrained")
-    for number, metric in enumerate(metrics, start=1):
-        axes = figure.add_subplot(rows, COLUMNS, number)
-        of_metric = measured[measured["metric"] == metric].set_index("method")
-        for place, method in enumerate(methods):
-            if method not in of_metric.index:
-                continue
-            found = of_metric.loc[method]
-            colour = "#0b6e4f" if found["best"] else "#555555"
-            if not (math.isnan(found["low"]) or math.isnan(found["high"])):
-                axes.plot([found["low"], found["high"]], [place, place], color=colour, linewidth=2)
-            axes.plot([found["value"]], [place], "o", color=colour, markersize=4)
-        axes.set_yticks(
-            range(len(methods)), methods if (number - 1) % COLUMNS == 0 else [""] * len(methods), fontsize=8
-        )
-        axes.set_ylim(len(methods) - 0.5, -0.5)
-        first = of_metric.iloc[0]
-        arrow = "↑" if first["higher_is_better"] else "↓"
-        axes.set_title(f"{metric} {arrow}", fontsize=9)
-        axes.tick_params(axis="x", labelsize=7)
-    return _svg(figure)
-
-
-def time_chart(summary: pd.DataFrame, metric: str) -> bytes | None:
-    """A metric against the seconds per pair, one dot per method, as SVG; None: a side is not there."""
-    wide = summary[summary["metric"].notna()].pivot_table(
-        index="method", columns="metric", values="value", aggfunc="first", sort=False
-    )
-    if metric not in wide or "seconds" not in wide or not (wide[metric].notna() & wide["seconds"].gt(0)).any():
-        return None
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot()
-    kept = wide[wide[metric].notna() & wide["seconds"].gt(0)]
-    axes.plot(kept["seconds"], kept[metric], "o", color="#0b6e4f")
-    for method, found in kept.iterrows():
-        axes.annotate(str(method), (found["seconds"], found[metric]), xytext=(5, 3), textcoords="offset points", size=8)
-    axes.set_xscale("log")
-    axes.set_xlabel("seconds per pair")
-    axes.set_ylabel(metric)
-    return _svg(figure)
-
-
-def _svg(figure: object) -> bytes:
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "mgi", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})  # type: ignore[attr-defined]
-    return buffer.getvalue()
-
-
-def write_figures(out: Path, runs: Mapping[str, str], summary: pd.DataFrame, quality: Sequence[str]) -> list[str]:
-    """Write all figures into `OUT/figures/`; returns their paths relative to OUT."""
+    Args:
+        runs: {method: folder of its run}.
+        summary, table: as `tasks.suites.summary` and `tasks.suites.frame`.
+        quality: metrics for the charts of one metric, the first that was measured.
+    """
     found: list[str] = []
     if (grid := comparison_grid(runs)) is not None:
         buffer = io.BytesIO()
         grid.save(buffer, "PNG")
         found.append(_kept(out, "grid.png", buffer.getvalue()))
-    if (chart := interval_chart(summary)) is not None:
-        found.append(_kept(out, "metrics.svg", chart))
-    for metric in quality:
-        if (chart := time_chart(summary, metric)) is not None:
-            found.append(_kept(out, f"time-{metric}.svg", chart))
-            break
-    return found
+    of_pairs = list(dict.fromkeys(table[table["pair_id"].notna()]["metric"].dropna()))
+    charts = {"metrics.svg": interval_chart(summary), "distributions.svg": distribution_chart(table, of_pairs)}
+    for name, chart in {"time": time_chart, "ablation": ablation_chart}.items():
+        drawn = ((metric, chart(summary, metric)) for metric in quality)
+        charts |= {f"{name}-{metric}.svg": svg for metric, svg in [next((d for d in drawn if d[1]), ("", None))]}
+    return found + [_kept(out, name, svg) for name, svg in charts.items() if svg is not None]
 
 
 def _kept(out: Path, name: str, data: bytes) -> str:

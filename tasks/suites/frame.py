@@ -79,6 +79,8 @@ def pair_rows(suite: Suite, name: str, run: str) -> list[dict[str, Any]]:
         made = found["seconds"] - judging.get(found["pair_id"], 0.0)
         cost = {"value": made, "unit": "s", "higher_is_better": False, "n": 1}
         rows.append({**shared, **cost, "pair_id": found["pair_id"], "metric": "seconds", "status": status})
+        memory = cost | {"value": found.get("working_mib"), "unit": "MiB"}
+        rows.append({**shared, **memory, "pair_id": found["pair_id"], "metric": "working-memory", "status": status})
     return rows
 
 

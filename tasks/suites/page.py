@@ -24,6 +24,8 @@ QUALITY = ("spatial-fd", "style", "structure", "psnr", "fid", "frechet-vgg16")
 CAPTIONS = {
     "figures/grid.png": "Source, exemplar and every method",
     "figures/metrics.svg": "Every metric, with intervals",
+    "figures/distributions.svg": "Every metric over pairs: boxes hold the middle half",
+    **{f"figures/ablation-{name}.svg": f"{name} of single hypotheses, by layer and by codes" for name in QUALITY},
     **{f"figures/time-{name}.svg": f"{name} against time" for name in QUALITY},
 }
 
@@ -64,7 +66,7 @@ def write_page(out: str, suite: Suite, table: pd.DataFrame, runs: Mapping[str, s
         against=suite.baseline,
         metrics=of_pairs,
         differences=_differences(summary, of_pairs, suite.baseline),
-        figures=write_figures(folder, runs, summary, QUALITY),
+        figures=write_figures(folder, runs, summary, table, QUALITY),
         captions=CAPTIONS,
         runs=[(name, os.path.relpath(runs[name], out) if name in runs else "", states.get(name, ""))
               for name in table["method"].unique()],

@@ -46,7 +46,13 @@ def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
     assert mgi(*translate, "--metrics", "l2", "--workers", "0").exit_code == 0
     done = mgi("evaluate", run, "--out", tmp_path / "out", "--metrics", "psnr,swd")
     assert done.exit_code == 0, done.output
-    assert set(evaluated(tmp_path / "out")["metric"]) - {"parameters"} == {"l2", "psnr", "swd", "seconds"}
+    assert set(evaluated(tmp_path / "out")["metric"]) - {"parameters"} == {
+        "l2",
+        "psnr",
+        "swd",
+        "seconds",
+        "working-memory",
+    }
     nobody = mgi("evaluate", run, tmp_path, "--out", tmp_path / "out")
     assert nobody.exit_code == 2 and "is no run" in nobody.output
 
@@ -63,7 +69,7 @@ def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> N
     done = mgi("evaluate", suite, "--out", after, "--baseline", before)
     assert done.exit_code == 1 and "worse than before: mgi l2" in done.output
     compared = mgi("compare", before, after)
-    assert compared.exit_code == 1 and "mgi: 1 of 2 numbers got worse: mgi l2" in compared.output
+    assert compared.exit_code == 1 and "mgi: 1 of 3 numbers got worse: mgi l2" in compared.output
     assert mgi("compare", after, before).exit_code == 0 and mgi("compare", before, before, "--json").exit_code == 0
     assert mgi("compare", before, after, "--tolerance", "99").exit_code == 0
     board = mgi("leaderboard", before, after)

@@ -16,6 +16,7 @@ from mgi.config import ConfigError, RunConfig, Warp
 from mgi.correspondence.dense import match, shifted_cells
 from mgi.correspondence.matching import blend_cells, overlapping_cells, plain_units
 from mgi.correspondence.warping import warp_pair
+from mgi.features import load_backbone
 from mgi.inversion.objective import Objective
 from mgi.inversion.solver import LaneState
 from mgi.inversion.spaces import build_space
@@ -121,6 +122,13 @@ def test_which_descriptor_a_configuration_uses(tmp_path: Path) -> None:
     assert descriptor_name(load_config("embedded", other)) == ""
     with pytest.raises(ConfigError, match=r"none ships for .*mine.pth; make one with `mgi train descriptor"):
         descriptor_name(load_config("embedded", other | {"warp.descriptor": "mixed"}))
+
+
+def test_a_shipped_descriptor_is_a_feature_network_of_the_zoo() -> None:
+    network = load_backbone("descriptor-mobile-stylegan-ffhq")
+    image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = network(image, ["generator"])["generator"]
+    assert found.shape == (1, network.channels("generator"), 64, 64) and found.isfinite().all()
 
 
 def test_a_descriptor_of_another_generator_is_refused() -> None:

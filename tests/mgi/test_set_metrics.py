@@ -157,7 +157,7 @@ def test_sliced_wasserstein_of_one_set_is_zero_and_grows_with_the_difference() -
     assert sliced_wasserstein(x, draw(2000, 147, seed=1)) < 0.05 < sliced_wasserstein(x, heavy)
 
 
-@pytest.mark.parametrize("name", ["frechet-vgg16", "frechet-lite0", "kernel-lite0", "swd"])
+@pytest.mark.parametrize("name", ["frechet-vgg16", "frechet-lite0", "kernel-lite0", "frechet-descriptor", "swd"])
 def test_noise_moves_a_set_away(name: str) -> None:
     found = metric(name)
     assert isinstance(found, ReducedMetric)

@@ -33,6 +33,18 @@ class Renamed:
         return dict.fromkeys(layers, narrow_vgg()(images, ["relu4_3"])["relu4_3"])
 
 
+class Described:
+    """A VGG whose layer relu4_3 is called as a descriptor's."""
+
+    name, unit, layers = "described", 1.0, ("generator",)
+
+    def channels(self, layer: str) -> int:
+        return narrow_vgg().channels("relu4_3")
+
+    def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        return {"generator": narrow_vgg()(images, ["relu4_3"])["relu4_3"]}
+
+
 @cache
 def narrow_vgg() -> VGG:
     return random_vgg()
@@ -53,7 +65,8 @@ def narrow_lpips() -> LPIPS:
 
 def networks(name: str) -> Backbone:
     """Random networks under the zoo's names."""
-    return {"efficientnet-lite0": Renamed, "lpips-vgg": narrow_lpips}.get(name, narrow_vgg)()
+    known = {"efficientnet-lite0": Renamed, "lpips-vgg": narrow_lpips, "descriptor-mobile-stylegan-ffhq": Described}
+    return known.get(name, narrow_vgg)()
 
 
 def pictures(count: int, rows: int = 256) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from PIL import Image
 from places import GOLDEN
 
+from flows.cli.dry_run import mebibytes
 from mgi.generators import load_file
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
-from mgi.translators import Lane, load_translator
+from mgi.translators import Lane, Progress, load_translator
 from mgi.weights import WeightsMissing, path
 from tasks.estimates import estimate as module
+from tasks.estimates import probe
+from tasks.estimates.disk import bytes_per_pair
 from tasks.estimates.estimate import Estimate, Piece, estimate, passes_of, work
 from tasks.estimates.probe import Probe
 from tasks.report.template import duration
@@ -162,3 +166,38 @@ def test_probing_keeps_the_method_as_it_was(tmp_path: Path) -> None:
     assert probe.warp(picture, picture) > 1000 * 0.01, "every iteration counts"
     assert probe.method.config == config
     assert probe.domain_is_here(), "ships"
+
+
+def test_long_work_is_broken_off_and_multiplied_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, seen = [0.0], []
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: clock[0])
+
+    def work(steps: int, each: float, start: float = 2.0) -> Callable[[Progress], None]:
+        def run(progress: Progress) -> None:
+            clock[0] += start
+            for step in range(1, steps + 1):
+                clock[0] += each
+                seen.append(step)
+                progress(step, steps, 0.5)
+            clock[0] += 1.0
+
+        return run
+
+    assert probe.broken_off(work(1000, 0.5)) == pytest.approx(2.0 + 500.0)
+    assert len(seen) < 20
+    assert probe.broken_off(work(4, 3.0)) == pytest.approx(2.0 + 12.0 + 1.0)  # too few steps to say: the whole
+    seen.clear()
+    assert probe.broken_off(work(3, 0.1, start=0.1)) == pytest.approx(1.4) and len(seen) == 6  # short: once more
+    assert probe.broken_off(lambda progress: None) == 0.0
+
+
+def test_the_bytes_of_a_pair_are_added_up(tmp_path: Path) -> None:
+    plan = request(tmp_path, 2)
+    translator = load_translator(plan.request.config)
+    said = bytes_per_pair(plan.request.config, translator)
+    size, lanes = plan.request.config.warp.image_size, 0
+    for hypothesis in plan.request.config.hypotheses():
+        for shape, kind in translator.lane_arrays(hypothesis).values():
+            lanes += int(np.prod(shape)) * np.dtype(kind).itemsize
+    assert said == 9 * size**2 + 3 * (size * plan.request.config.upsampling) ** 2 + lanes and lanes > 0
+    assert [mebibytes(count) for count in (2**20, 2**33)] == ["1 MiB", "8.0 GiB"]

@@ -82,7 +82,8 @@ class Mixer:
 
     def mixed(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None) -> Latents:
         """The source's codes and coarse styles, the exemplar's styles from `inversion.mix_rows` on."""
-        of_source, of_exemplar = self.latents(source, progress), self.latents(exemplar, progress)
+        first, then = (_half(progress, number) for number in (0, 1))
+        of_source, of_exemplar = self.latents(source, first), self.latents(exemplar, then)
         tail, other = of_source["tail"].clone(), of_exemplar["tail"]
         fine = self.fine_styles()
         if len(tail) == 1:
@@ -123,6 +124,13 @@ class Mixer:
         ]
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         return user_cache_path("mgi") / "inverted" / digest[:2] / f"{digest}.safetensors"
+
+
+def _half(progress: Progress | None, number: int) -> Progress | None:
+    """The progress of one of two pictures as that of both."""
+    if progress is None:
+        return None
+    return lambda step, steps, loss: progress(step + number * steps, 2 * steps, loss)
 
 
 def _read(path: Path, device: str) -> Tensor | None:
