@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from metric_views import networks, noisier, pictures
+from places import GOLDEN
 
 from mgi.features.inception import InceptionFID
+from mgi.images import to_float
 from mgi.metrics.base import SetViews
 from mgi.metrics.frechet import frechet_distance
 from mgi.metrics.reduced import ReducedMetric, vectors
 from mgi.metrics.registry import metric
-from mgi.metrics.sets.inception import clean_resize
+from mgi.metrics.sets.inception import clean_levels, clean_resize
 from mgi.metrics.sets.inception_score import inception_score
 from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of, of_many
 from mgi.metrics.sets.sliced_wasserstein import pyramid, sliced_wasserstein
@@ -132,6 +134,16 @@ def test_logits_are_the_classifier_of_pool3(inception: InceptionFID) -> None:
     found = inception(image, ["pool3", "logits"])
     weight = inception.stages["logits"].weight.flatten(1)
     torch.testing.assert_close(found["logits"].flatten(1), found["pool3"].flatten(1) @ weight.T, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [64, 640])
+def test_clean_levels_are_those_of_the_package(rows: int) -> None:
+    levels = np.random.RandomState(rows).randint(0, 256, (rows, rows, 3)).astype(np.uint8)
+    images = to_float(levels)
+    with np.load(GOLDEN / "clean_resize.npz") as file:
+        expected = torch.from_numpy(file[f"levels_{rows}"]).permute(2, 0, 1)[None]
+    torch.testing.assert_close(clean_resize(images)[..., ::13, ::13].add(1).mul(127.5), expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(clean_levels(images)[..., ::13, ::13], (expected - 128) / 128, rtol=0, atol=1e-5)
 
 
 def test_clean_resize_filters_what_plain_sampling_aliases() -> None:

@@ -21,7 +21,7 @@ FID_CLEAN = ReducedMetric(
     needs=("reference",),
     rows=0,
     weights=(NETWORK,),
-    reference="docs/evaluation.md",
+    reference="clean-fid (resize)",
     reduction=CLEAN,
     compare=frechet_of,
 )

@@ -37,9 +37,14 @@ def _pool3(images: Iterable[Tensor], networks: Networks) -> Arrays:
     return vectors(images, lambda batch: network(batch, ["pool3"])["pool3"].flatten(1))
 
 
+def clean_levels(images: Tensor) -> Tensor:
+    """What clean-fid shows the network: levels of 0 to 255, less 128 and over 128; pytorch-fid has 127.5 for both."""
+    return clean_resize(images).add(1).mul(127.5).sub(128).div(128)
+
+
 def _clean(images: Iterable[Tensor], networks: Networks) -> Arrays:
     network = networks(NETWORK)
-    return vectors(images, lambda batch: network(clean_resize(batch), ["pool3"])["pool3"].flatten(1))
+    return vectors(images, lambda batch: network(clean_levels(batch), ["pool3"])["pool3"].flatten(1))
 
 
 def _logits(images: Iterable[Tensor], networks: Networks) -> Arrays:
@@ -48,5 +53,5 @@ def _logits(images: Iterable[Tensor], networks: Networks) -> Arrays:
 
 
 POOL3 = Reduction("inception-pool3", _pool3, (NETWORK,), "bilinear to 299, as pytorch-fid")
-CLEAN = Reduction("inception-clean", _clean, (NETWORK,), "bicubic to 299, as clean-fid")
+CLEAN = Reduction("inception-clean", _clean, (NETWORK,), "bicubic to 299, as clean-fid", version=2)
 LOGITS = Reduction("inception-logits", _logits, (NETWORK,), "bilinear to 299, as pytorch-fid")
