@@ -17,6 +17,7 @@ BACKBONES = (
     "lpips-vgg",
     "inception-fid",
     "efficientnet-lite0",
+    "ir-se50",
 )
 
 
@@ -48,6 +49,12 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
         from mgi.features.inception import InceptionFID
 
         return InceptionFID(load_file(path)).to(device)
+    if name == "ir-se50":
+        from safetensors.torch import load_file
+
+        from mgi.features.ir_se50 import ir_se50
+
+        return ir_se50(load_file(path)).to(device)
     if name == "lpips-vgg":
         from mgi.features.lpips import read_lpips
 

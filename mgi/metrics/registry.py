@@ -28,6 +28,7 @@ OURS = {
     "semantic-consistency": "mgi.metrics.cocosnet:SEMANTIC_CONSISTENCY",
     "colour-relevance": "mgi.metrics.cocosnet:COLOUR_RELEVANCE",
     "texture-relevance": "mgi.metrics.cocosnet:TEXTURE_RELEVANCE",
+    "identity": "mgi.metrics.identity:IDENTITY",
     "style": "mgi.metrics.style:STYLE",
     "detail": "mgi.metrics.detail:DETAIL",
     "detail-1": "mgi.metrics.detail:DETAIL_1",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from published import random_vgg
 from tiny_features import smooth_pictures
 from torch import Tensor
@@ -45,6 +46,19 @@ class Described:
         return {"generator": narrow_vgg()(images, ["relu4_3"])["relu4_3"]}
 
 
+class Face:
+    """A VGG whose layer relu4_3 is one vector of unit length."""
+
+    name, unit, layers = "face", 1.0, ("embedding",)
+
+    def channels(self, layer: str) -> int:
+        return narrow_vgg().channels("relu4_3") * 16
+
+    def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        cells = F.adaptive_avg_pool2d(narrow_vgg()(images, ["relu4_3"])["relu4_3"], 4).flatten(1)
+        return {"embedding": F.normalize(cells)[:, :, None, None]}
+
+
 @cache
 def narrow_vgg() -> VGG:
     return random_vgg()
@@ -65,7 +79,12 @@ def narrow_lpips() -> LPIPS:
 
 def networks(name: str) -> Backbone:
     """Random networks under the zoo's names."""
-    known = {"efficientnet-lite0": Renamed, "lpips-vgg": narrow_lpips, "descriptor-mobile-stylegan-ffhq": Described}
+    known: dict[str, Callable[[], Backbone]] = {
+        "efficientnet-lite0": Renamed,
+        "lpips-vgg": narrow_lpips,
+        "descriptor-mobile-stylegan-ffhq": Described,
+        "ir-se50": Face,
+    }
     return known.get(name, narrow_vgg)()
 
 

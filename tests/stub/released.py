@@ -32,7 +32,7 @@ def filled(layout: dict[str, list[int]]) -> dict[str, Tensor]:
         elif len(shape) > 1:
             values = values * np.sqrt(2 / np.prod(shape[1:]))
         else:
-            values = values * 0.1 if key.endswith("bias") else np.abs(values) * 0.3
+            values = values * 0.1 if key.endswith("bias") else np.abs(values) * 0.3 + key.endswith("running_var")
         found[key] = values.astype(np.float32)
     for key in layout:
         if key.endswith("weight_u"):
