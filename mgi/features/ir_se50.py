@@ -61,6 +61,22 @@ class Block(nn.Module):
         return found
 
 
+def stem() -> nn.Sequential:
+    """The first layer: pictures [B, 3, R, R] -> [B, 64, R, R]."""
+    width = STAGES[0][0]
+    return nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
+
+
+def bodies() -> nn.Sequential:
+    """The 24 blocks: [B, 64, R, R] -> [B, 512, R / 16, R / 16]."""
+    blocks, inputs = [], STAGES[0][0]
+    for channels, count in STAGES:
+        for number in range(count):
+            blocks.append(Block(inputs, channels, 1 if number else 2))
+            inputs = channels
+    return nn.Sequential(*blocks)
+
+
 class IRSE50(nn.Module):
     """A `Backbone` with the one layer `embedding`, a vector of unit length: [B, 512, 1, 1]."""
 
@@ -68,19 +84,13 @@ class IRSE50(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input_layer = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
-        blocks, inputs = [], 64
-        for channels, count in STAGES:
-            blocks += [
-                Block(inputs if number == 0 else channels, channels, 2 - min(number, 1)) for number in range(count)
-            ]
-            inputs = channels
-        self.body = nn.Sequential(*blocks)
+        self.input_layer, self.body = stem(), bodies()
+        width = STAGES[-1][0]
         self.output_layer = nn.Sequential(
-            nn.BatchNorm2d(inputs),
+            nn.BatchNorm2d(width),
             nn.Dropout(0.0),
             nn.Flatten(),
-            nn.Linear(inputs * 7 * 7, DIMENSIONS),
+            nn.Linear(width * 7 * 7, DIMENSIONS),
             nn.BatchNorm1d(DIMENSIONS),
         )
 

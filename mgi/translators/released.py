@@ -17,7 +17,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def read_released(method: str, option: str, path: object, whose: str) -> dict[str, Tensor]:
-    """The tensors of the file that `options.OPTION` names, in float32.
+    """The tensors of the file that `options.OPTION` names, in float32; those of its `state_dict` and those beside it.
 
     Raises:
         mgi.weights.WeightsMissing: it names none, or there is none.
@@ -28,7 +28,9 @@ def read_released(method: str, option: str, path: object, whose: str) -> dict[st
         found = f"found no file {path}" if path else "found none"
         raise WeightsMissing(f"{method}: expected options.{option}, a file of {whose}, {found}")
     try:
-        tensors = plain_tensors(read_content(file), file)
+        content = read_content(file)
+        inner = content.get("state_dict") if isinstance(content, Mapping) else None
+        tensors = plain_tensors({**content, **inner} if isinstance(inner, Mapping) else content, file)
     except GeneratorError as error:
         raise ConfigError(f"options.{option}: {error}") from None
     return {key: tensor.float() for key, tensor in tensors.items()}

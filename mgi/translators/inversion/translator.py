@@ -8,14 +8,13 @@ the reason is in docs/decisions.md.
 from __future__ import annotations
 
 import copy
-import time
 from typing import Any
 
 import numpy as np
 
 from mgi.config import RunConfig
 from mgi.directions import Direction
-from mgi.images import to_float, to_uint8
+from mgi.images import to_float
 from mgi.pairs import Hypothesis
 from mgi.scoring.judge import Judge
 from mgi.translators.base import (
@@ -33,6 +32,7 @@ from mgi.translators.inversion import lanes as solving
 from mgi.translators.inversion import rendering
 from mgi.translators.inversion.engine import Engine
 from mgi.translators.inversion.whole import translate_whole
+from mgi.translators.observing import observe
 from mgi.translators.warping import warp_pictures
 
 GPU_PAIRS = 4
@@ -90,15 +90,7 @@ class InversionTranslator:
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
         """A picture as it looks after the degradation."""
-        start, whole = time.perf_counter(), to_float(image, self.engine.device)
-        operator = self.engine.compare.observer([seed])
-        # A picture that is given degraded passes unchanged: grey stays grey, holes stay holes, squares stay squares.
-        small = self.config.inversion.observed == "given" and operator.factor > 1
-        observed = operator.shrink(whole) if small else operator(whole)
-        # Kept at the size of the picture: every pixel of a smaller observation becomes a square.
-        ratio = whole.shape[-1] // observed.shape[-1]
-        shown = observed.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
-        return Warped(to_uint8(shown)[0], {"seconds": time.perf_counter() - start})
+        return observe(image, seed, self.config.inversion, self.engine.compare.picture, self.engine.device)
 
     def lane_arrays(self, hypothesis: Hypothesis) -> ArrayShapes:
         """latents (packed), features for the score, the loss of every step, and the trajectory if asked for."""

@@ -1,0 +1,1 @@
+"""Encoders: latents of a generator from a picture in one pass."""
