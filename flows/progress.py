@@ -91,8 +91,11 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, stage: str, unit: str, total: int, done: int) -> None:
-        """Add a bar."""
+        """Add a bar; a stage that begins again, as in an evaluation's next row, has its own anew."""
         self._counts[stage] = Count(unit, total, done)
+        if (task := self._tasks.get(stage)) is not None:
+            self.progress.reset(task, total=total, completed=done, unit=unit, loss="")
+            return
         self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, unit=unit, loss="")
 
     def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:

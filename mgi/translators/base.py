@@ -3,8 +3,8 @@
 A translator makes images; metrics judge them; stages move them. Most translators need `translate` alone. The protocols
 below it are capabilities that only some have; callers check for them with `isinstance`. One that `Warps` can be asked
 for the warp, one that `Inverts` takes pictures without an exemplar, one that `Edits` moves its results along
-directions, one that is `Conditioned` also needs maps of the pictures, and one that `Searches` tries many hypotheses,
-which the pipeline spreads over workers.
+directions, one that is `Conditioned` also needs maps of the pictures, one that is `Finished` has its pictures in a
+folder, and one that `Searches` tries many hypotheses, which the pipeline spreads over workers.
 
 Pictures come aligned, uint8 [S, S, 3] with S = `picture_size`, cropped in the same way for every method
 (`mgi.alignment`).
@@ -108,6 +108,14 @@ class Inverts(Protocol):
     def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
         """A picture uint8 [S, S, 3] -> the finished image, from what is observed of it."""
         ...
+
+
+@runtime_checkable
+class Finished(Protocol):
+    """Makes nothing: its pictures lie in a folder, called as their pairs or sources."""
+
+    results: str
+    """The folder."""
 
 
 @runtime_checkable

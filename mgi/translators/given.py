@@ -14,10 +14,11 @@ from mgi.translators.registry import Method
 
 
 class Given:
-    """A `Translator` that only knows the size at which sources and exemplars are kept."""
+    """A `Translator` that is `Finished`; it only knows the size at which sources and exemplars are kept."""
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self.picture_size = config, config.warp.image_size
+        self.results = str(config.options.model_dump().get("folder", ""))
 
     def translate(
         self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None

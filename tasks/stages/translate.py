@@ -35,7 +35,7 @@ def translate_pair(job: Job, pair_id: str, preview: bool = False) -> list[Outcom
 
 
 def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
-    from mgi.translators import Conditioned
+    from mgi.translators import Conditioned, Finished
     from storage.images import write_png
     from tasks.conditions import conditions_of
 
@@ -44,8 +44,8 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
         lane_seed(run.seed, pair_id, "translate"),
         Heartbeat(TRANSLATE, [pair_id]),
     )
-    if run.config.translator == GIVEN:
-        result = _given(run, pair_id)
+    if isinstance(translator, Finished):
+        result = _finished(run, pair_id, translator.results)
     elif run.config.task == "invert":
         result = inverting(translator).reconstruct(pictures[0], seed, beat)
     elif isinstance(translator, Conditioned):
@@ -63,22 +63,21 @@ def _translate(run: OpenRun, pair_id: str, pictures: list[np.ndarray]) -> Made:
     return Made(warp, [*warp.values(), result.image], result.info, payload, (RESULT.format(pair_id),))
 
 
-def _given(run: OpenRun, pair_id: str) -> Result:
+def _finished(run: OpenRun, pair_id: str, folder: str) -> Result:
     """The picture that another program made of the pair."""
     from mgi.translators import Result, TranslatorError
     from tasks.given import read_result
 
-    path = _files(run).get(pair_id)
+    path = _files(run, folder).get(pair_id)
     if path is None:
         raise TranslatorError("there is no result of this pair in the folder")
     return Result(read_result(path))
 
 
 @lru_cache(maxsize=2)
-def _files(run: OpenRun) -> dict[str, str]:
+def _files(run: OpenRun, folder: str) -> dict[str, str]:
     from tasks.given import match_results
 
-    folder = str(run.config.options.model_dump()["folder"])
     return match_results(folder, [run.pair(id) for id in run.pair_ids()], strict=False)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from flows import progress
 
@@ -27,6 +29,18 @@ def test_a_stage_that_begins_again_counts_from_its_own_start(monkeypatch: pytest
     row(4, progress.LINE_PERIOD)  # the next row of an evaluation, slower
     assert lines[-1] == f"translate: 4 of 8 pairs, about {4 * progress.LINE_PERIOD:.0f} s to go, loss 1"
     assert not any("-" in line for line in lines)
+
+
+def test_bars_of_an_evaluation_are_as_many_as_its_stages() -> None:
+    shown = progress.Bars(Console(file=io.StringIO()))
+    for row in range(3):
+        for stage in ("warp", "evaluate"):
+            shown.begin(stage, "pairs", 4 + row, 1)
+            shown.finish(stage, "p", None)
+    assert [(task.description, task.total, task.completed) for task in shown.progress.tasks] == [
+        ("warp", 6, 2),
+        ("evaluate", 6, 2),
+    ]
 
 
 def test_durations_are_said_in_the_unit_that_suits() -> None:
