@@ -61,10 +61,10 @@ class Block(nn.Module):
         return found
 
 
-def stem() -> nn.Sequential:
-    """The first layer: pictures [B, 3, R, R] -> [B, 64, R, R]."""
+def stem(inputs: int = 3) -> nn.Sequential:
+    """The first layer: pictures [B, I, R, R] -> [B, 64, R, R]."""
     width = STAGES[0][0]
-    return nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
+    return nn.Sequential(nn.Conv2d(inputs, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
 
 
 def bodies() -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""pSp and e4e equal the public code at random weights, and a whole checkpoint answers pictures in one pass."""
+"""pSp, e4e and E2Style equal the public code at random weights; a whole checkpoint answers pictures in one pass."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor
 from mgi.config import ConfigError
 from mgi.encoders import pyramid
 from mgi.encoders.pyramid import Kind, PyramidEncoder
+from mgi.encoders.stages import Stage, StagedEncoder
 from mgi.features import ir_se50
 from mgi.generators import load_file
 from mgi.images import to_float, to_uint8
 from mgi.profiles import load_config
 from mgi.translators import Inverts
-from mgi.translators.pyramid_encoders import PyramidInversion
+from mgi.translators.one_pass import OnePass
 from mgi.weights import WeightsMissing
 
 STYLES, WIDTH = 8, 64
@@ -47,6 +48,35 @@ def test_styles_and_layout_are_those_of_the_public_code(kind: Kind) -> None:
     with np.load(GOLDEN / "pyramid_encoders.npz") as file, torch.no_grad():
         expected = torch.from_numpy(file[kind])
         torch.testing.assert_close(encoder.eval()(pictures()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "inputs"), [("first", 3), ("refine", 6)])
+def test_both_stages_of_e2style_are_those_of_the_public_code(name: str, inputs: int) -> None:
+    layout, x = layouts()["e2style"][name], pictures()
+    stage = Stage(inputs, (4, 2, 2), WIDTH)
+    assert {key: list(value.shape) for key, value in stage.state_dict().items()} == layout
+    stage.load_state_dict(filled(layout))
+    seen = x if inputs == 3 else torch.cat([x, x.flip(3)], dim=1)
+    with np.load(GOLDEN / "e2style.npz") as file, torch.no_grad():
+        torch.testing.assert_close(stage.eval()(seen), torch.from_numpy(file[name]), rtol=1e-4, atol=1e-5)
+
+
+def test_later_stages_see_the_result_so_far() -> None:
+    encoder, mean = StagedEncoder(3, (4, 2, 2), WIDTH).eval(), torch.randn(STYLES, WIDTH)
+    x, made = pictures()[:1], []
+
+    def synthesise(styles: Tensor) -> Tensor:
+        made.append(styles)
+        return styles.mean((1, 2))[:, None, None, None].expand(-1, 3, 512, 512)
+
+    with torch.no_grad():
+        found = encoder(x, mean, synthesise)
+        styles = encoder.encoder_firststage(x) + mean
+        for stage in encoder.encoder_refinestage_list:
+            shown = torch.nn.functional.adaptive_avg_pool2d(synthesise(styles), 256)
+            styles = styles + stage(torch.cat([x, shown], 1))
+    torch.testing.assert_close(found, styles)
+    assert len(made) == 4 and encoder.styles == STYLES
 
 
 def test_the_published_encoder_has_as_many_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,18 +114,22 @@ def decoder() -> dict[str, list[int]]:
     return layout
 
 
-def checkpoint(folder: Path, **change: Any) -> Path:
+def checkpoint(folder: Path, kind: str = "psp", **change: Any) -> Path:
     parts = {"encoder": filled(layouts()["pyramid-encoder"]), "decoder": filled(decoder())}
+    if kind == "e2style":
+        first, refine = (filled(layouts()["e2style"][name]) for name in ("first", "refine"))
+        del parts["encoder"]
+        parts |= {"encoder_firststage": first, "encoder_refinestage_list.0": refine}
     state = {f"{part}.{key}": x for part, tensors in parts.items() for key, x in tensors.items()}
     content = {"state_dict": state, "latent_avg": filled({"latent_avg": [STYLES, WIDTH]})["latent_avg"], **change}
-    path = folder / "psp_ffhq_encode.pt"
+    path = folder / f"{kind}_ffhq_encode.pt"
     torch.save({key: value for key, value in content.items() if value is not None}, path)
     return path
 
 
-def translator(kind: Kind, file: Path | str, **options: Any) -> PyramidInversion:
+def translator(kind: str, file: Path | str, **options: Any) -> OnePass:
     settings = {f"options.{name}": value for name, value in ({"checkpoint": str(file)} | options).items()}
-    return PyramidInversion(load_config("quick", settings, method=kind), "cpu")
+    return OnePass(load_config("quick", settings, method=kind), "cpu")
 
 
 def test_a_released_checkpoint_answers_in_one_pass(tmp_path: Path) -> None:
@@ -114,9 +148,23 @@ def test_a_released_checkpoint_answers_in_one_pass(tmp_path: Path) -> None:
     assert mixed.image.shape == found.image.shape
 
 
+def test_a_checkpoint_of_e2style_answers_in_two_stages(tmp_path: Path) -> None:
+    ours, x = translator("e2style", checkpoint(tmp_path, "e2style")), to_uint8(pictures()[:1])[0]
+    assert isinstance(ours.encoder, StagedEncoder) and len(ours.encoder.encoder_refinestage_list) == 1
+    with torch.no_grad():
+        styles = ours.encoder(to_float(x), ours.mean, ours.generator.synthesize)
+        alone = ours.encoder.encoder_firststage(to_float(x)) + ours.mean
+    assert torch.equal(ours.styles_of(x), styles) and (styles - alone).abs().max() > 1e-3
+    assert np.array_equal(ours.reconstruct(x).image, to_uint8(ours.generator.synthesize(styles).clamp(-1, 1))[0])
+    with pytest.raises(ConfigError, match=r"expected one of psp, found no encoder\.styles\.0"):
+        translator("psp", tmp_path / "e2style_ffhq_encode.pt")
+    with pytest.raises(ConfigError, match=r"expected one of e2style, found no encoder_firststage\.output_layer_3"):
+        translator("e2style", checkpoint(tmp_path))
+
+
 def test_a_degraded_picture_is_what_the_encoder_sees(tmp_path: Path) -> None:
     settings = {"options.checkpoint": str(checkpoint(tmp_path)), "inversion.degradation": "gray", "task": "invert"}
-    grey = PyramidInversion(load_config("quick", settings, method="psp"), "cpu")
+    grey = OnePass(load_config("quick", settings, method="psp"), "cpu")
     x = to_uint8(pictures()[:1])[0]
     found = grey.reconstruct(x)
     assert found.warp is not None and (found.warp.std(axis=2) == 0).all()
