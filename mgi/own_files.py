@@ -32,7 +32,7 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     samples = config.warp.descriptor_samples
     if samples and (learnt := learnt_descriptor(config.generator, samples)).is_file():
         hashes[f"descriptor of {config.generator}"] = content_hashes([learnt], learnt)[0]
-    for name in _option_files(config):
+    for name in option_files(config):
         if (given := Path(name).expanduser()).is_file():
             hashes[name] = content_hashes([given], given)[0]
         elif found := sorted(file for file in given.rglob("*") if file.is_file()):
@@ -98,7 +98,7 @@ def _pictures(config: RunConfig) -> list[Path]:
     return list(islice((file for file in found if file.is_file()), config.selection.domain_samples))
 
 
-def _option_files(config: RunConfig) -> list[str]:
+def option_files(config: RunConfig) -> list[str]:
     """Files and folders that the method's own options name; not those whose hash is an option of its own (`given`)."""
     given = config.options.model_dump()
     return [] if "content" in given else [value for value in given.values() if isinstance(value, str) and value]

@@ -1,6 +1,6 @@
 """E2Style (Wei et al., TIP 2022): styles from three maps of a shallow IR-SE-50, refined by looking at the first result.
 
-Every later stage sees the picture beside what the generator makes of the styles so far, and says how they should change.
+Every later stage sees the picture beside what the generator makes of the styles so far, and says how they change.
 Names of parameters are those of the public code.
 """
 

@@ -16,8 +16,19 @@ from mgi.weights import WeightsMissing
 M = TypeVar("M", bound=nn.Module)
 
 
+def tensors_of(file: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint: those of its `state_dict`, if it has one, and those beside it.
+
+    Raises:
+        mgi.generators.GeneratorError: it cannot be read as tensors.
+    """
+    content = read_content(file)
+    inner = content.get("state_dict") if isinstance(content, Mapping) else None
+    return plain_tensors({**content, **inner} if isinstance(inner, Mapping) else content, file)
+
+
 def read_released(method: str, option: str, path: object, whose: str) -> dict[str, Tensor]:
-    """The tensors of the file that `options.OPTION` names, in float32; those of its `state_dict` and those beside it.
+    """The tensors of the file that `options.OPTION` names, in float32.
 
     Raises:
         mgi.weights.WeightsMissing: it names none, or there is none.
@@ -28,9 +39,7 @@ def read_released(method: str, option: str, path: object, whose: str) -> dict[st
         found = f"found no file {path}" if path else "found none"
         raise WeightsMissing(f"{method}: expected options.{option}, a file of {whose}, {found}")
     try:
-        content = read_content(file)
-        inner = content.get("state_dict") if isinstance(content, Mapping) else None
-        tensors = plain_tensors({**content, **inner} if isinstance(inner, Mapping) else content, file)
+        tensors = tensors_of(file)
     except GeneratorError as error:
         raise ConfigError(f"options.{option}: {error}") from None
     return {key: tensor.float() for key, tensor in tensors.items()}

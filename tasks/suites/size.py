@@ -9,6 +9,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from mgi.generators import GeneratorError
+from mgi.own_files import option_files
+from mgi.translators.released import tensors_of
 from mgi.weights import zoo
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
@@ -20,8 +23,14 @@ def million_numbers(header: Mapping[str, Any], run: str) -> float | None:
     Args:
         header, run: of the run's store.
     """
-    known, total = {entry.name: entry for entry in zoo.entries()}, 0
-    for name in weight_names(stored_config(header, run)):
+    known, total, config = {entry.name: entry for entry in zoo.entries()}, 0, stored_config(header, run)
+    for name in option_files(config):
+        if (file := Path(name).expanduser()).is_file():
+            try:
+                total += sum(x.numel() for x in tensors_of(file).values())
+            except (GeneratorError, OSError):
+                return None
+    for name in weight_names(config):
         path = known[name].path if name in known else Path(name).expanduser()
         try:
             with safe_open(path, framework="pt") as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from released import cocosnet_files
 from runs import make_inputs
@@ -44,6 +45,8 @@ def test_a_suite_has_rows_of_a_conditioned_method_and_of_its_warp(tmp_path: Path
     table = evaluated(out)
     measured = table[table["metric"] == "l2"].groupby("method")["value"].count()
     assert measured.to_dict() == {"cocosnet": 2, "cocosnet-warp": 2}
+    numbers = sum(x.numel() for key in ("correspondence", "generator") for x in torch.load(options[key]).values())
+    assert table[table["metric"] == "parameters"]["value"].tolist() == [pytest.approx(numbers / 1e6)] * 2
     absent = table[table["method"] == "absent"]["status"].iloc[0]
     assert absent.startswith("not run: weights missing (cocosnet: expected options.correspondence")
     (run,) = out.glob("rows/cocosnet-[0-9a-f]*")
