@@ -34,6 +34,8 @@ from storage.run_store import RunStore
 
 STUB_PAIRS = 24
 """More than one shard of 16."""
+COSTS = ("seconds", "working_mib")
+"""Columns of tables with these in their names say what a machine needed, and are not compared."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def read(run: Path) -> Found:
         found.latents[key] = store.value("invert", key, f"latents/{key.partition('.')[2]}")
     for path in sorted((run / "tables").glob("*.parquet")):
         table = pd.read_parquet(path)
-        found.tables[path.stem] = table[[name for name in table.columns if "seconds" not in name]]
+        found.tables[path.stem] = table[[name for name in table.columns if not any(cost in name for cost in COSTS)]]
     return found
 
 

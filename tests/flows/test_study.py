@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def post(port: int, vote: Vote) -> bool:
     try:
         with urllib.request.urlopen(request, timeout=10) as said:
             return bool(json.load(said)["kept"])
-    except OSError:
+    except (OSError, HTTPException):  # refused, or cut off in the middle of its answer
         return False
 
 
