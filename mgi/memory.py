@@ -13,6 +13,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -95,6 +96,7 @@ class _Mallinfo(ctypes.Structure):
     ]
 
 
+@cache
 def _heap() -> Callable[[], int] | None:
     """Bytes in use on the heap, asked of glibc (2.33 or later)."""
     if not sys.platform.startswith("linux"):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mgi.alignment.template import points
+
 
 def align_map(values: Tensor, picture: tuple[int, int], quad: Tensor, size: int) -> Tensor:
     """[C, h, w] -> [C, size, size], every value from the nearest place; beyond the edge, from the edge.
@@ -16,9 +18,5 @@ def align_map(values: Tensor, picture: tuple[int, int], quad: Tensor, size: int)
         quad: corners of the square in the picture's pixels, as `template.face_quad`.
         size: rows of what is cut out.
     """
-    steps = (torch.arange(size) + 0.5) / size
-    across, down = torch.meshgrid(steps, steps, indexing="xy")
-    corner, to_right, to_bottom = (quad[0], quad[3] - quad[0], quad[1] - quad[0])
-    points = corner + across[..., None] * to_right + down[..., None] * to_bottom
-    grid = (points / torch.tensor([picture[1], picture[0]]) * 2 - 1)[None].to(values.dtype)
+    grid = (points(quad, size) / torch.tensor([picture[1], picture[0]]) * 2 - 1)[None].to(values.dtype)
     return F.grid_sample(values[None], grid, mode="nearest", padding_mode="border", align_corners=False)[0]

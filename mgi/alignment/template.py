@@ -42,17 +42,21 @@ def align_image(image_hwc: Tensor, quad: Tensor, size: int) -> Tensor:
         image = F.interpolate(image[:, :, : height * shrink, : width * shrink], size=(height, width), mode="area")
     quad = (quad / shrink).float()
     height, width = image.shape[2:]
-    steps = (torch.arange(size) + 0.5) / size
-    across, down = torch.meshgrid(steps, steps, indexing="xy")
-    origin, to_right, to_bottom = quad[0], quad[3] - quad[0], quad[1] - quad[0]
-    points = origin + across[..., None] * to_right + down[..., None] * to_bottom  # [size,size,2], pixels
-    grid = (points / torch.tensor([width, height]) * 2 - 1)[None]
+    grid = (points(quad, size) / torch.tensor([width, height]) * 2 - 1)[None]
     sharp = F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     outside = (grid.abs().amax(-1) - 1).clamp(min=0)[:, None]  # 0 inside, distance from the edge beyond it
     if float(outside.max()) > 0:
         soft = _blur(sharp, max(1, size // 32))
         sharp = torch.lerp(sharp, soft, (outside * 12).clamp(max=1))
     return sharp[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+
+
+def points(quad: Tensor, size: int) -> Tensor:
+    """Where the pixels of a square of size x size lie in the picture: [size, size, 2], x and y."""
+    steps = (torch.arange(size) + 0.5) / size
+    across, down = torch.meshgrid(steps, steps, indexing="xy")
+    origin, to_right, to_bottom = quad[0], quad[3] - quad[0], quad[1] - quad[0]
+    return origin + across[..., None] * to_right + down[..., None] * to_bottom
 
 
 def centre_square(height: int, width: int) -> Tensor:

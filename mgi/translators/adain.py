@@ -17,6 +17,7 @@ from torch import Tensor
 from mgi.config import ConfigError, RunConfig
 from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.released import read_released
 
@@ -65,10 +66,7 @@ class AdaIN:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
-        given = config.options.model_dump()
-        for name in given:
-            if name not in OPTIONS:
-                raise ConfigError(f"options.{name}: adain knows {', '.join(OPTIONS)}; remove it")
+        given = known_options(config, "adain", OPTIONS)
         self._alpha = float(given.get("alpha", 1.0))
         self._encoder = _read(given.get("encoder"), "encoder", ENCODER, device)
         self._decoder = _read(given.get("decoder"), "decoder", DECODER, device)

@@ -22,6 +22,7 @@ from mgi.generators.styled import StyleBased
 from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result, Warped
 from mgi.translators.observing import observe
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_released
 
@@ -41,10 +42,7 @@ class OnePass:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device, kind = config, device, config.translator
-        given = config.options.model_dump()
-        for name in given:
-            if name not in OPTIONS:
-                raise ConfigError(f"options.{name}: {kind} knows {', '.join(OPTIONS)}; remove it")
+        given = known_options(config, kind, OPTIONS)
         tensors = read_released(kind, "checkpoint", given.get("checkpoint"), "the public code")
         if "latent_avg" not in tensors:
             raise ConfigError(f"options.checkpoint: expected one of {kind}, found no latent_avg")

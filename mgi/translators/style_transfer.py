@@ -23,6 +23,7 @@ from mgi.features import Backbone, load_backbone
 from mgi.images import resize, to_float, to_uint8
 from mgi.losses.gram import gram
 from mgi.translators.base import Progress, Result
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 
 CONTENT = "relu4_2"
@@ -48,7 +49,7 @@ class StyleTransfer:
         self.config, self._device = config, device
         published = config.inversion.budget == "published"
         known = {"steps": PUBLISHED_STEPS if published else STEPS, "content": 1.0, "style": 1000.0}
-        self.steps, self._content, self._style = _options(config.options.model_dump(), known)
+        self.steps, self._content, self._style = _options(known_options(config, "style-transfer", known), known)
         self._network: Backbone | None = None
 
     @property
@@ -103,8 +104,6 @@ class StyleTransfer:
 
 def _options(given: dict[str, Any], known: dict[str, float]) -> tuple[int, float, float]:
     for name, value in given.items():
-        if name not in known:
-            raise ConfigError(f"options.{name}: style-transfer knows {', '.join(known)}; remove it")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise ConfigError(f"options.{name}: expected a number of at least 0, found {value!r}")
     found = {**known, **given}

@@ -22,6 +22,7 @@ from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result, TranslatorError
 from mgi.translators.cocosnet.files import NAME, read_networks
 from mgi.translators.cocosnet.networks import Enlarging
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 
 OPTIONS = ("correspondence", "generator", "labels", "warp", "output", "unlabelled")
@@ -41,10 +42,7 @@ class CoCosNet:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
-        given = config.options.model_dump()
-        for name in given:
-            if name not in OPTIONS:
-                raise ConfigError(f"options.{name}: {NAME} knows {', '.join(OPTIONS)}; remove it")
+        given = known_options(config, NAME, OPTIONS)
         self._warp = cast("Enlarging", _one_of("warp", given.get("warp", "bilinear"), get_args(Enlarging)))
         self._output = _one_of("output", given.get("output", "result"), ("result", "warp"))
         self._unlabelled = bool(given.get("unlabelled", False))

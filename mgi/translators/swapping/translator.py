@@ -14,6 +14,7 @@ from torch import Tensor
 from mgi.config import ConfigError, RunConfig
 from mgi.images import to_float, to_uint8
 from mgi.translators.base import Progress, Result
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_released
 from mgi.translators.swapping.network import Shape, SwappingAutoencoder, used
@@ -32,10 +33,7 @@ class Swapping:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
-        given = config.options.model_dump()
-        for name in given:
-            if name not in OPTIONS:
-                raise ConfigError(f"options.{name}: {NAME} knows {', '.join(OPTIONS)}; remove it")
+        given = known_options(config, NAME, OPTIONS)
         tensors = used(read_released(NAME, "checkpoint", given.get("checkpoint"), "the public code (taesungp)"))
         self.network = module_of(NAME, "checkpoint", tensors, lambda: SwappingAutoencoder(Shape.of(tensors)), device)
         self._size, self._mix = int(given.get("size", 512)), float(given.get("mix", 1.0))
