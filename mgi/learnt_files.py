@@ -40,7 +40,9 @@ def write_learnt(path: Path, kind: str, tensors: Mapping[str, Tensor], values: M
     part.replace(path)
 
 
-def read_learnt(path: Path, kind: str, what: str, command: str, tensors: bool = True) -> tuple[dict[str, Tensor], Any]:
+def read_learnt(
+    path: Path, kind: str, what: str, command: str, tensors: bool = True, largest: int = _LARGEST
+) -> tuple[dict[str, Tensor], Any]:
     """What `write_learnt` wrote: (tensors in fp32, description).
 
     Args:
@@ -49,14 +51,15 @@ def read_learnt(path: Path, kind: str, what: str, command: str, tensors: bool = 
         what: its name in messages, such as "descriptor".
         command: the command that makes one.
         tensors: whether tensors are wanted.
+        largest: bytes that such a file may have.
 
     Raises:
         LearntFileError: it is something else, or damaged.
     """
     advice = f"make one with `{command}`"
     try:
-        if path.stat().st_size > _LARGEST:
-            raise LearntFileError(f"{path}: expected a {what} of at most {_LARGEST >> 20} MiB; {advice}")
+        if path.stat().st_size > largest:
+            raise LearntFileError(f"{path}: expected a {what} of at most {largest >> 20} MiB; {advice}")
         with safe_open(path, framework="pt" if tensors else "numpy") as file:
             metadata = file.metadata() or {}
             found = {key: file.get_tensor(key).float() for key in file.keys()} if tensors else {}  # noqa: SIM118

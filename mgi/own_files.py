@@ -105,5 +105,5 @@ def option_files(config: RunConfig) -> list[str]:
 
 
 def _mask(config: RunConfig) -> Path | None:
-    kind, name = parse_degradation(config.inversion.degradation)
-    return Path(name) if kind == "mask" and name else None
+    name = dict(parse_degradation(config.inversion.degradation)).get("mask")
+    return Path(name) if name else None

@@ -50,10 +50,10 @@ def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, devic
     return tile_grid(tiles)
 
 
-def tile_grid(tiles: list[np.ndarray]) -> np.ndarray:
-    """Square tiles uint8 [T,T,3] as a nearly square grid; missing ones are white."""
+def tile_grid(tiles: list[np.ndarray], columns: int = 0) -> np.ndarray:
+    """Square tiles uint8 [T,T,3] in so many columns (0: as many as rows, nearly); missing ones are white."""
     size = tiles[0].shape[0]
-    columns = math.ceil(math.sqrt(len(tiles)))
+    columns = columns or math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     grid = np.full((rows * size, columns * size, 3), 255, np.uint8)
     for number, tile in enumerate(tiles):

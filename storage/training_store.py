@@ -4,8 +4,9 @@ training.json      what it was asked to do; the run exists from the moment this 
 images.npy         the decoded pictures, uint8 [N, R, R, 3], memory-mapped; images.json: names, and what was left out
 checkpoint.pt      where to continue, replaced as a whole
 metrics.csv        one row per evaluation
-generator.safetensors, card.md    the best snapshot so far, and its description
+generator.safetensors, card.md    the best snapshot so far, and its description; encoder.safetensors if that is trained
 samples/           one grid of samples per evaluation
+known/             samples of a generator with what is known of each, in blocks (encoders only)
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from storage.run_lock import run_lock
 FORMAT = 1
 MIN_IMAGES = 50
 """With fewer images a discriminator only learns them by heart."""
+BLOCK = 64
+"""Known samples per file."""
 
 
 class TrainingConflict(ValueError):
@@ -40,8 +43,8 @@ class TrainingConflict(ValueError):
 class TrainingStore:
     """One training run's folder; see the module for its files."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, model: str = "generator") -> None:
+        self.folder, self._model = folder, model
 
     @property
     def exists(self) -> bool:
@@ -51,7 +54,7 @@ class TrainingStore:
     @property
     def model_path(self) -> Path:
         """The best snapshot."""
-        return self.folder / "generator.safetensors"
+        return self.folder / f"{self._model}.safetensors"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -84,7 +87,7 @@ class TrainingStore:
             TrainingConflict: the folder already holds other things.
         """
         found = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
-        strangers = [name for name in found if name not in ("images.npy", "images.json")]
+        strangers = [name for name in found if name not in ("images.npy", "images.json", "known", "target")]
         if strangers:
             raise TrainingConflict(f"{self.folder} holds {strangers[0]} already; train into an empty folder")
         write_text(self.folder / "training.json", json.dumps({"format": FORMAT, **header}, indent=1) + "\n")
@@ -133,6 +136,33 @@ class TrainingStore:
         """{name: reason} of images that could not be read."""
         return dict(json.loads((self.folder / "images.json").read_text(encoding="utf-8"))["left_out"])
 
+    # ------------------------------------------------------------------ samples
+
+    def known(
+        self,
+        count: int,
+        make: Callable[[int], tuple[np.ndarray, ...]],
+        progress: Callable[[int, int], None],
+        key: str,
+    ) -> tuple[np.ndarray, ...]:
+        """`make(0)`, ..., `make(count - 1)` as stacked arrays: made now, or made before and read again.
+
+        Blocks of 64 are written as they are done, so a kill loses at most one.
+
+        Args:
+            count: how many.
+            make: one of them.
+            progress: told how many there are, and the whole.
+            key: of everything that decides what `make` makes.
+        """
+        blocks = []
+        for first in range(0, count, BLOCK):
+            path = self.folder / "known" / key / f"{first:07d}.npz"
+            indices = range(first, min(first + BLOCK, count))
+            blocks.append(_block(path, len(indices)) or _make_block(path, indices, make, progress, count))
+            progress(indices[-1] + 1, count)
+        return tuple(np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+
     # ------------------------------------------------------------------ progress
 
     def write_checkpoint(self, data: bytes) -> None:
@@ -155,6 +185,34 @@ class TrainingStore:
         """All evaluations so far."""
         path = self.folder / "metrics.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def _block(path: Path, count: int) -> tuple[np.ndarray, ...] | None:
+    """A block that was written; None if there is none, or a shorter one."""
+    if not path.exists():
+        return None
+    with np.load(path) as file:  # no pickles: NumPy refuses them unless told otherwise
+        arrays = tuple(file[f"arr_{number}"] for number in range(len(file.files)))
+    return arrays if all(len(array) == count for array in arrays) else None
+
+
+def _make_block(
+    path: Path,
+    indices: range,
+    make: Callable[[int], tuple[np.ndarray, ...]],
+    progress: Callable[[int, int], None],
+    total: int,
+) -> tuple[np.ndarray, ...]:
+    rows = []
+    for index in indices:
+        rows.append(make(index))
+        progress(index + 1, total)
+    arrays = tuple(np.stack(array) for array in zip(*rows, strict=True))
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, buffer.getvalue())
+    return arrays
 
 
 def _looked_at(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,9 +25,8 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingConflict, TrainingStore
+from tasks.training_runs import CHECKPOINT_SECONDS, check_same, read_state, write_state
 
-CHECKPOINT_SECONDS = 120.0
-"""At most this much work is lost by a kill."""
 GRID = 64
 """Samples in each grid."""
 TRUNCATED = 0.7
@@ -110,7 +107,7 @@ def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher:
     if store.exists and not resume:
         raise TrainingConflict(f"{store.folder} holds a training run; continue it with --resume, or use another folder")
     if resume:
-        _check_same(store.header(), request)
+        check_same(store, request.config.model_dump(mode="json"), request.out)
     images = store.images(request.images, request.config.resolution, watcher.decoded)
     bad = store.left_out()
     if bad:
@@ -139,13 +136,6 @@ def _require_fit(config: TrainingConfig, images: int) -> None:
         )
     if config.parent:
         require_fit(config.parent, config.resolution, config.z_dim)
-
-
-def _check_same(header: dict[str, Any], request: TrainingRequest) -> None:
-    new = request.config.model_dump(mode="json")
-    different = [f"{key}: {old} -> {new.get(key)}" for key, old in header["config"].items() if new.get(key) != old]
-    if different:
-        raise TrainingConflict(f"{request.out} was started with other settings ({'; '.join(different)}); use those")
 
 
 def _run(
@@ -248,21 +238,13 @@ def _evaluate(
 
 
 def _save(store: TrainingStore, trainer: Trainer, best: dict[str, float]) -> None:
-    buffer = io.BytesIO()
-    torch.save({**trainer.state(), "best": best}, buffer)
-    store.write_checkpoint(buffer.getvalue())
+    write_state(store, {**trainer.state(), "best": best})
 
 
 def _load(store: TrainingStore, trainer: Trainer) -> dict[str, float]:
-    path = store.checkpoint()
-    if path is None:
+    state = read_state(store)
+    if state is None:
         return {}
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-        raise TrainingError(f"{path} is damaged; remove it to train from the start") from None
-    if not isinstance(state, dict):
-        raise TrainingError(f"{path} is no training state of mgi; remove it to train from the start")
     trainer.load_state(state)
     return dict(state.get("best", {}))
 

@@ -19,9 +19,10 @@ from typer.core import TyperCommand, TyperGroup
 from flows.settings import configuration_variables
 from mgi.addresses import shown
 
-ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp")
+ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp", "--generator")
 """Like switches, these have no `MGI_<OPTION>`: it would mean something else to each verb, or outlast the one command
-that it was meant for. `MGI_WARP` is the configuration's section `warp`, as JSON."""
+that it was meant for. `MGI_WARP` is the configuration's section `warp`, as JSON, and `MGI_GENERATOR` its
+generator."""
 
 SEPARATOR = ";"
 """Between the values of an option that may be repeated. Values of --set may contain spaces and commas."""
@@ -37,6 +38,7 @@ KEYS = {
     "method": "inversion.method",
     "warp": "warp.method",
     "degrade": "inversion.degradation",
+    "refine": "options.refine",
     "given": "inversion.observed",
 }
 """Options that stand for a configuration key, which `--set` can also set."""

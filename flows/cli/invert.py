@@ -41,8 +41,13 @@ def invert(
         typer.Option(
             metavar="OPERATOR",
             help="Recover pictures from: down2 to down16 (super-resolution), gray (colorization), mask or mask:FILE "
-            "(inpainting; white is missing), rain.  [default: none, a reconstruction]",
+            "(inpainting; white is missing), rain, rain-layers, noiseN, jpegQ, or several such as rain+mask+down2.  "
+            "[default: none, a reconstruction]",
         ),
+    ] = None,
+    refine: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Steps of optimisation after an encoder's answer.  [default: 0]"),
     ] = None,
     given: Annotated[
         bool, typer.Option("--given", help="The pictures are already degraded; otherwise they are degraded first.")
@@ -81,6 +86,8 @@ def invert(
     overrides |= chosen_faces(faces)
     if degrade is not None:
         overrides["inversion.degradation"] = degrade
+    if refine is not None:
+        overrides["options.refine"] = refine
     if given:
         overrides["inversion.observed"] = "given"
     if video is not None:

@@ -1,35 +1,32 @@
-"""`mgi train`: a generator of your own, and a descriptor of any."""
+"""`mgi train`: a generator of your own, and a descriptor, a critic and an encoder of any."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Eta
 
-from flows.cli.common import err, guarded, out
+from flows.cli.common import guarded, out
 from flows.cli.environment import Verb
+from flows.cli.train_encoder import encoder
+from flows.cli.training_bars import shown
 from flows.settings import parse_assignments
 from mgi.config import ConfigError, validation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from mgi.training import TrainingConfig
 
-    from mgi.training import Losses, TrainingConfig
-
-train = typer.Typer(help="Train a generator on your own images.", no_args_is_help=True, rich_markup_mode=None)
-
-LINE_PERIOD = 30.0
-"""Seconds between two lines if there is no terminal."""
+train = typer.Typer(
+    help="Train a generator on your own images, and networks that read one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @train.callback()
 def _train() -> None:
-    """Train a generator on your own images."""
+    """Train a generator on your own images, and networks that read one."""
 
 
 @train.command("generator", cls=Verb)
@@ -79,7 +76,7 @@ def generator(
     from tasks.workers.sizing import usable_cores
 
     request = TrainingRequest(images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores())
-    with _shown(config.batch) as watcher:
+    with shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
     out.print(
         f"{result.steps} steps, {result.images_seen} images; best Frechet distance {result.best_score:.3f} "
@@ -112,7 +109,7 @@ def descriptor(
     from tasks.workers.sizing import usable_cores
 
     settings = {key: parse_value(text) for key, text in parse_assignments(assignments or []).items()}
-    with _shown(1) as watcher:
+    with shown(1) as watcher:
         found = train_descriptor(generator, file, settings, threads or usable_cores(), watcher.learnt)
     out.print(found, markup=False)
     out.print(file, markup=False)
@@ -144,11 +141,14 @@ def critic(
     said = parse_assignments(assignments or [])
     settings = {key: parse_value(text) for key, text in said.items() if "." not in key}
     overrides = {key: text for key, text in said.items() if "." in key}
-    with _shown(1) as watcher:
+    with shown(1) as watcher:
         found = train_critic(generator, file, settings, profile, overrides, threads or usable_cores(), watcher.learnt)
     out.print(found, markup=False)
     out.print(file, markup=False)
     return 0
+
+
+train.command("encoder", cls=Verb)(guarded(encoder))
 
 
 def _config(parent: str, resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
@@ -175,52 +175,3 @@ def _config(parent: str, resolution: int, objective: str, seed: int, assignments
             known = ", ".join(TrainingConfig.model_fields)
             raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
         raise ConfigError(validation_line(error)) from None
-
-
-class _Bars:
-    """Progress on a terminal; elsewhere a line now and then."""
-
-    def __init__(self, progress: Progress, batch: int) -> None:
-        self.progress, self.batch = progress, batch
-        self._tasks: dict[str, TaskID] = {}
-        self._start: tuple[float, int] | None = None
-        self._next_line = 0.0
-
-    def decoded(self, done: int, total: int) -> None:
-        self._show("decode", done, total, "images")
-
-    def stepped(self, step: int, steps: int, losses: Losses) -> None:
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now, step - 1
-        rate = self.batch * (step - self._start[1]) / max(now - self._start[0], 1.0)
-        numbers = f"{rate:.1f} images/s, losses {losses.generator:.2f} / {losses.discriminator:.2f}"
-        self._show("train", step, steps, numbers)
-        if not err.is_terminal and now >= self._next_line:
-            self._next_line = now + LINE_PERIOD
-            left = (steps - step) * self.batch / rate
-            self.say(f"step {step} of {steps}: {numbers}, about {left / 60:.0f} min to go")
-
-    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
-        self._show(phase, done, total, text)
-        now = time.monotonic()
-        if not err.is_terminal and now >= self._next_line:
-            self._next_line = now + LINE_PERIOD
-            self.say(f"{phase}: {done} of {total}, {text}")
-
-    def say(self, text: str) -> None:
-        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def _show(self, name: str, done: int, total: int, text: str) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self.progress.add_task(name, total=total, text=text)
-        self.progress.update(self._tasks[name], completed=done, text=text)
-
-
-@contextmanager
-def _shown(batch: int) -> Iterator[_Bars]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
-    with Progress(
-        *columns, TimeElapsedColumn(), TextColumn("ETA"), Eta(), console=err, disable=not err.is_terminal
-    ) as progress:
-        yield _Bars(progress, batch)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mgi.config.base import Section
+from mgi.config.degradation import parse_degradation
 from mgi.pairs import Hypothesis
 
 Layers = Annotated[int, Field(ge=1, le=99)]
@@ -37,8 +38,10 @@ class Inversion(Section):
     noise_weight: float = Field(0.0, ge=0)
     """Weight of the autocorrelation of optimised maps, which keeps pictures out of them (StyleGAN2's projector)."""
     degradation: str = "none"
-    """What the result goes through before it is compared: none, down2 to down16, gray, rain, mask (free-form), or
-    mask:FILE (white pixels are missing)."""
+    """What the result goes through before it is compared: none, down2 to down16, gray, rain, rain-layers (imgaug's),
+    mask (free-form), mask:FILE (white pixels are missing), or several such as rain+mask+down2. noiseN (standard
+    deviation in 8-bit levels) and jpegQ (quality) at the end spoil simulated pictures; results do not go through
+    them."""
     observed: Literal["simulated", "given"] = "simulated"
     """simulated: the pictures are whole and the degradation is applied to them; given: they are already degraded."""
     downscale: Literal["mean", "bilinear", "bicubic"] = "mean"
@@ -195,7 +198,8 @@ class Inversion(Section):
 
     @model_validator(mode="after")
     def _rain_is_simulated(self) -> Inversion:
-        if self.degradation == "rain" and self.observed == "given":
+        kinds = {kind for kind, _ in parse_degradation(self.degradation)}
+        if kinds & {"rain", "rain-layers"} and self.observed == "given":
             raise ValueError("rain must be simulated, because nobody knows where the streaks of a given picture are")
         return self
 
@@ -229,18 +233,6 @@ class Inversion(Section):
         if self.hypotheses:
             return tuple(Hypothesis.parse(text) for text in self.hypotheses)
         return tuple(Hypothesis(layer, codes) for layer in self.composing_layers for codes in self.num_codes)
-
-
-def parse_degradation(spec: str) -> tuple[str, str]:
-    """("down", "4") of "down4", ("mask", "hole.png") of "mask:hole.png"; raises ValueError for anything else."""
-    kind, colon, argument = spec.partition(":")
-    if spec in ("none", "gray", "rain", "mask"):
-        return spec, ""
-    if kind == "mask" and argument:
-        return kind, argument
-    if not colon and spec.removeprefix("down") in ("2", "4", "8", "16"):
-        return "down", spec.removeprefix("down")
-    raise ValueError(f"expected none, down2, down4, down8, down16, gray, rain, mask or mask:FILE, found {spec!r}")
 
 
 def parse_rungs(rungs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:

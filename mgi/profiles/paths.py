@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mgi.config import DEGRADATIONS
+
 GENERATOR = "generator"
 """The value of `selection.domain` that is not a folder."""
 MASK = "mask:"
@@ -29,8 +31,8 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
         return os.path.realpath(_joined(value, folder))
     if key == "warp.descriptor_file" and value:
         return _whole_file(value, folder)
-    if key == "inversion.degradation" and value.startswith(MASK) and value != MASK:
-        return MASK + _whole_file(value.removeprefix(MASK), folder)
+    if key == "inversion.degradation":
+        return "+".join(_whole_step(step, folder) for step in DEGRADATIONS.split(value))
     return value
 
 
@@ -39,6 +41,11 @@ def whole_generator(name_or_path: str, folder: Path | None = None) -> str:
     from mgi.weights.identity import generator_names  # the code that downloads weights is slow to import
 
     return name_or_path if name_or_path in generator_names() else _whole_file(name_or_path, folder or Path.cwd())
+
+
+def _whole_step(step: str, folder: Path) -> str:
+    named = step.startswith(MASK) and step != MASK
+    return MASK + _whole_file(step.removeprefix(MASK), folder) if named else step
 
 
 def _joined(path: str, folder: Path) -> str:

@@ -75,7 +75,7 @@ def r1_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
     """E |grad_x D(x)|^2 over real images [B, 3, R, R] (Mescheder et al. 2018, equation 9, without gamma / 2)."""
     images = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3)).mean()
+    return gradient.square().flatten(1).sum(1).mean()
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ that is continued from step k equals one that was never stopped, bit for bit on 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -31,6 +30,7 @@ from mgi.training.networks import Discriminator, Encoder, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
 from mgi.training.players import new_generator, parameter_groups
 from mgi.training.projected import ProjectedDiscriminator
+from mgi.training.seeds import seed_of
 
 _ADAM_FIRST_MOMENT = 0.0
 BLUR = 2.0
@@ -80,7 +80,7 @@ class Trainer:
         self._backbone: Backbone | None = None
         channels = default_channels(config.resolution, config.base_channels)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_seed(config.seed, "weights"))
+            torch.manual_seed(seed_of(config.seed, "weights"))
             generator = new_generator(config, channels, start)
             discriminator = self._discriminator(channels)
             encoder = Encoder(channels, config.z_dim) if config.reconstruction else None
@@ -269,9 +269,4 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
 
     def _random(self, *purpose: object) -> torch.Generator:
-        return torch.Generator().manual_seed(_seed(self.config.seed, *purpose))
-
-
-def _seed(*parts: object) -> int:
-    """A different seed for every purpose; with seed + step instead, two runs could share some."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+        return torch.Generator().manual_seed(seed_of(self.config.seed, *purpose))

@@ -22,8 +22,10 @@ def observe(image: np.ndarray, seed: int, settings: Inversion, size: int, device
     start, whole = time.perf_counter(), to_float(image, device)
     operator = degradations.build(settings.degradation, size, [seed], device, settings.downscale)
     # A picture that is given degraded passes unchanged: grey stays grey, holes stay holes, squares stay squares.
-    small = settings.observed == "given" and operator.factor > 1
-    observed = operator.shrink(whole) if small else operator(whole)
+    if settings.observed == "given":
+        observed = operator.shrink(whole) if operator.factor > 1 else operator(whole)
+    else:
+        observed = operator.simulate(whole)
     ratio = whole.shape[-1] // observed.shape[-1]
     shown = observed.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
     return Warped(to_uint8(shown)[0], {"seconds": time.perf_counter() - start})

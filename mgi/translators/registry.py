@@ -73,7 +73,8 @@ OURS |= {"style-transfer": "mgi.translators.style_transfer:METHOD"}
 OURS |= {"adain": "mgi.translators.adain:METHOD"}
 OURS |= {"cocosnet": "mgi.translators.cocosnet.translator:METHOD"}
 OURS |= {"swapping-autoencoder": "mgi.translators.swapping.translator:METHOD"}
-OURS |= {name: f"mgi.translators.one_pass:{name.upper()}" for name in ("psp", "e4e", "e2style")}
+OURS |= {name: f"mgi.translators.released_encoders:{name.upper()}" for name in ("psp", "e4e", "e2style")}
+OURS |= {"encoder": "mgi.translators.trained_encoder:ENCODER", "uda-inversion": "mgi.translators.trained_encoder:UDA"}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)

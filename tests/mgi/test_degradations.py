@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 
 from mgi.config import ConfigError, Inversion, parse_degradation
-from mgi.degradations import build, free_form, rain
+from mgi.degradations import build
+from mgi.degradations.masks import free_form
+from mgi.degradations.rain import rain, rain_layers
 from mgi.images import down
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -92,11 +94,58 @@ def test_a_mask_of_one_colour_is_refused(tmp_path: Path) -> None:
 
 
 def test_specifications_are_parsed_when_they_are_set() -> None:
-    assert parse_degradation("down4") == ("down", "4")
-    assert parse_degradation("mask:a:b.png") == ("mask", "a:b.png")
-    assert parse_degradation("gray") == ("gray", "")
-    for spec in ("blur", "down3", "down", "mask:", "down2:x", "gray:x"):
+    assert parse_degradation("none") == ()
+    assert parse_degradation("down4") == (("down", "4"),)
+    assert parse_degradation("mask:a:b+c.png") == (("mask", "a:b+c.png"),)
+    assert parse_degradation("gray") == (("gray", ""),)
+    whole = parse_degradation("rain-layers+mask:a+mask.png+down2+noise5+jpeg40")
+    assert [kind for kind, _ in whole] == ["rain-layers", "mask", "down", "noise", "jpeg"]
+    assert [argument for _, argument in whole] == ["", "a+mask.png", "2", "5", "40"]
+    for spec in ("blur", "down3", "down", "mask:", "down2:x", "gray:x", "noise0", "jpeg96", "rain+", "none+rain"):
         with pytest.raises(ValueError, match="expected none, down2"):
             Inversion(degradation=spec)
-    with pytest.raises(ValueError, match="must be simulated"):
-        Inversion(degradation="rain", observed="given")
+    for spec in ("down2+mask", "jpeg40+down2", "rain+rain", "gray+rain"):
+        with pytest.raises(ValueError, match="expected each kind once: masks and rain"):
+            Inversion(degradation=spec)
+    for spec in ("rain", "rain-layers+down2"):
+        with pytest.raises(ValueError, match="must be simulated"):
+            Inversion(degradation=spec, observed="given")
+
+
+def test_several_go_one_after_the_other() -> None:
+    seeds = [3, 4]
+    whole = build("rain-layers+mask+gray+down2", 64, seeds)
+    rained = torch.cat([build("rain-layers", 64, [seed])(IMAGES[i : i + 1]) for i, seed in enumerate(seeds)])
+    masked = torch.cat([build("mask", 64, [seed])(rained[i : i + 1]) for i, seed in enumerate(seeds)])
+    # Grey is what the picture becomes, not the drops, which are grey already.
+    torch.testing.assert_close(whole(IMAGES), down(build("gray", 64, seeds)(masked), 2), atol=1e-6, rtol=0)
+    assert whole.observed_rows(64) == 32
+    # Results at half the size go through the same obstructions.
+    flat = torch.full((2, 3, 64, 64), 0.25)
+    torch.testing.assert_close(whole(down(flat, 2)), whole(flat), atol=1e-6, rtol=0)
+
+
+def test_layers_of_rain_are_streaks_down_the_picture() -> None:
+    streaks = rain_layers(128, 3)
+    assert streaks.shape == (1, 128, 128) and streaks.min() >= 0 and streaks.max() <= 1
+    assert torch.equal(streaks, rain_layers(128, 3)) and not torch.equal(streaks, rain_layers(128, 4))
+    means = [float(rain_layers(64, seed).mean()) for seed in range(40)]
+    assert 0.02 < sum(means) / len(means) < 0.4
+    # Along the fall neighbours are alike, across it they are not.
+    along, across = (sum(float(rain_layers(64, s).diff(dim=d).abs().mean()) for s in range(20)) for d in (1, 2))
+    assert along < 0.8 * across
+    seen = build("rain-layers", 128, [3])(torch.zeros(1, 3, 128, 128))
+    torch.testing.assert_close(seen[:, :1], (240 / 127.5 - 1) * streaks[None])
+
+
+def test_noise_and_jpeg_spoil_pictures_but_not_results() -> None:
+    operator = build("down2+noise10+jpeg30", 64, [1, 2])
+    smooth = torch.nn.functional.interpolate(IMAGES[:, :, ::16, ::16], size=64, mode="bilinear")
+    seen = operator.simulate(smooth)
+    torch.testing.assert_close(operator(smooth), down(smooth, 2))
+    assert seen.shape == (2, 3, 32, 32) and 0.01 < (seen - operator(smooth)).abs().mean() < 0.2
+    assert torch.equal(seen, operator.simulate(smooth))
+    noisy = build("noise10", 64, [1, 2]).simulate(smooth) - smooth
+    assert abs(float(noisy.std()) - 10 / 127.5) < 0.01 and not torch.equal(noisy[0], noisy[1])
+    coarse, fine = (build(f"jpeg{quality}", 64, [1, 2]).simulate(smooth) - smooth for quality in (5, 90))
+    assert coarse.abs().mean() > 2 * fine.abs().mean() > 0

@@ -20,7 +20,7 @@ from mgi.generators import load_file
 from mgi.images import to_float, to_uint8
 from mgi.profiles import load_config
 from mgi.translators import Inverts
-from mgi.translators.one_pass import OnePass
+from mgi.translators.released_encoders import ReleasedEncoder
 from mgi.weights import WeightsMissing
 
 STYLES, WIDTH = 8, 64
@@ -127,15 +127,15 @@ def checkpoint(folder: Path, kind: str = "psp", **change: Any) -> Path:
     return path
 
 
-def translator(kind: str, file: Path | str, **options: Any) -> OnePass:
+def translator(kind: str, file: Path | str, **options: Any) -> ReleasedEncoder:
     settings = {f"options.{name}": value for name, value in ({"checkpoint": str(file)} | options).items()}
-    return OnePass(load_config("quick", settings, method=kind), "cpu")
+    return ReleasedEncoder(load_config("quick", settings, method=kind), "cpu")
 
 
 def test_a_released_checkpoint_answers_in_one_pass(tmp_path: Path) -> None:
     file, (x, y) = checkpoint(tmp_path), (to_uint8(image)[0] for image in pictures().split(1))
     psp, e4e = translator("psp", file), translator("e4e", file)
-    assert isinstance(psp, Inverts) and psp.picture_size == 256
+    assert isinstance(psp, Inverts) and psp.picture_size == 32
     with torch.no_grad():
         styles = psp.encoder(to_float(x)) + psp.mean
         expected = to_uint8(load_file(file).synthesize(styles).clamp(-1, 1))[0]  # type: ignore[attr-defined]
@@ -164,7 +164,7 @@ def test_a_checkpoint_of_e2style_answers_in_two_stages(tmp_path: Path) -> None:
 
 def test_a_degraded_picture_is_what_the_encoder_sees(tmp_path: Path) -> None:
     settings = {"options.checkpoint": str(checkpoint(tmp_path)), "inversion.degradation": "gray", "task": "invert"}
-    grey = OnePass(load_config("quick", settings, method="psp"), "cpu")
+    grey = ReleasedEncoder(load_config("quick", settings, method="psp"), "cpu")
     x = to_uint8(pictures()[:1])[0]
     found = grey.reconstruct(x)
     assert found.warp is not None and (found.warp.std(axis=2) == 0).all()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mgi import degradations
 from mgi.config import ConfigError, Inversion, RunConfig, parse_degradation
-from mgi.degradations import Degradation
+from mgi.degradations import OPACITIES, Degradation
 from mgi.images import down as average
 
 
@@ -44,7 +44,8 @@ class Comparison:
             return cls(s, resolution, resolution, resolution, device)
         # Means of cells can be taken twice; other filters must scale down in one go. Masks and rain belong to the
         # picture's pixels.
-        in_one_go = s.downscale != "mean" and parse_degradation(s.degradation)[0] not in ("mask", "rain")
+        hidden = {kind for kind, _ in parse_degradation(s.degradation)} & set(OPACITIES)
+        in_one_go = s.downscale != "mean" and not hidden
         return cls(s, config.warp.image_size, rows, max(rows, resolution) if in_one_go else rows, device)
 
     def observer(self, seeds: Sequence[int]) -> Degradation:

@@ -1,5 +1,7 @@
 """Degradations as operators: D(y) = keep * grey?(y) + add, and smaller by a factor.
 
+Noise and JPEG come on top where pictures are degraded (`simulate`); no operator that results go through has them.
+
 One operator covers the tasks of both papers' inversions: `down` (super-resolution), `gray` (colorization), a mask
 (inpainting), rain (deraining) and none (reconstruction). They all commute with means of cells, except in cells that a
 mask's border crosses, so the cheap steps at low resolution can use them too.
@@ -7,23 +9,20 @@ mask's border crosses, so the cheap steps at low resolution can use them too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, UnidentifiedImageError
 from torch import Tensor
 
 from mgi.config import ConfigError, parse_degradation
+from mgi.degradations.masks import free_form, mask_file
+from mgi.degradations.rain import DROP_COLOUR, rain, rain_layers
+from mgi.degradations.spoils import compressed, noise
 from mgi.downscaling import Downscale, downscale
 from mgi.images import down
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
-HOLE_SHARE = (0.2, 0.4)
-"""Free-form masks cover between these shares of the picture."""
-STREAKS, STREAK_OPACITY = 160, 0.6
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Degradation:
         gray: all channels become the luminance.
         keep: [P, 1, S, S], how much of each pixel remains; None: all.
         add: [P, 1, S, S], what is added to each channel; None: nothing.
+        spoils: (noise, standard deviation in 8-bit levels) and (jpeg, quality), for `simulate`.
+        seeds: of the pictures' noise.
     """
 
     size: int
@@ -45,6 +46,8 @@ class Degradation:
     gray: bool = False
     keep: Tensor | None = None
     add: Tensor | None = None
+    spoils: tuple[tuple[str, float], ...] = ()
+    seeds: tuple[int, ...] = ()
 
     def __call__(self, images: Tensor, rows: Sequence[int] | None = None) -> Tensor:
         """Images [B, 3, s, s] with s dividing S -> observations [B, 3, s', s'], s' = min(s, S / factor).
@@ -59,6 +62,18 @@ class Degradation:
             ratio = self.keep.shape[-1] // images.shape[-1]
             images = images * down(self.keep[chosen], ratio) + down(self.add[chosen], ratio)
         return downscale(images, self._ratio(images.shape[-1]), self.kind)
+
+    def simulate(self, images: Tensor) -> Tensor:
+        """Pictures [P, 3, S, S] as a camera or a file would have them: the operator, then noise and JPEG."""
+        seen = self(images)
+        for what, amount in self.spoils:
+            if what == "jpeg":
+                seen = compressed(seen, round(amount))
+            else:
+                seen = (
+                    seen + torch.stack([noise(seen.shape[1:], seed) for seed in self.seeds]).to(seen) * amount / 127.5
+                )
+        return seen.clamp(-1, 1) if self.spoils else seen
 
     def shrink(self, observed: Tensor) -> Tensor:
         """The observation, min(s, S / factor) rows, of pictures [B, 3, s, s] that show each pixel of it as a square."""
@@ -80,9 +95,10 @@ def build(
     kind: Downscale = "mean",
     images: int | None = None,
 ) -> Degradation:
-    """The operator of a specification for pictures of size x size; `seeds` draw each picture's own mask or rain.
+    """The operator of a specification for pictures of size x size; `seeds` draw each one's mask, rain and noise.
 
     Args:
+        spec: kinds joined by `+`, as `parse_degradation` takes them.
         kind: how images are scaled down.
         images: rows of the images that it will get, if they have more than the pictures, so that `kind` scales them
             down in one go. Masks and rain belong to the picture's own pixels, so images are scaled down before them.
@@ -90,23 +106,49 @@ def build(
     Raises:
         ConfigError: a size that the factor does not divide, or a mask file that cannot be read.
     """
-    what, argument = parse_degradation(spec)
-    larger = max(1, (images or size) // size)
-    if what == "down":
-        factor = int(argument)
-        if size % factor or size // factor < 8:
-            raise ConfigError(f"inversion.degradation: {size} rows cannot be reduced by {factor}; use a smaller factor")
-        return Degradation(size * larger, factor * larger, kind)
-    if what == "gray":
-        return Degradation(size * larger, larger, kind, gray=True)
-    if what == "rain":
-        streaks = torch.stack([rain(size, seed) for seed in seeds]).to(device)
-        return Degradation(size, keep=1 - streaks, add=streaks)  # a white streak over what is there
-    if what == "mask":
-        holes = [_mask_file(argument, size)] * len(seeds) if argument else [free_form(size, seed) for seed in seeds]
-        missing = torch.stack(holes).to(device)
-        return Degradation(size, keep=1 - missing, add=torch.zeros_like(missing))
-    return Degradation(size * larger, larger, kind)
+    steps = parse_degradation(spec)
+    kinds = [what for what, _ in steps]
+    factor = int(dict(steps).get("down", "1"))
+    if size % factor or size // factor < 8 <= size:
+        raise ConfigError(f"inversion.degradation: {size} rows cannot be reduced by {factor}; use a smaller factor")
+    keep, add = _obstructions(steps, size, seeds)
+    larger = 1 if keep is not None else max(1, (images or size) // size)
+    return Degradation(
+        size * larger,
+        factor * larger,
+        kind,
+        gray="gray" in kinds,
+        keep=None if keep is None else keep.to(device),
+        add=None if add is None else add.to(device),
+        spoils=tuple((what, float(argument)) for what, argument in steps if what in ("noise", "jpeg")),
+        seeds=tuple(seeds),
+    )
+
+
+def _obstructions(
+    steps: Sequence[tuple[str, str]], size: int, seeds: Sequence[int]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Masks and rain one over the other, as keep * y + add; None if there are none."""
+    keep: Tensor | None = None
+    add: Tensor | None = None
+    for what, argument in steps:
+        if what not in OPACITIES:
+            continue
+        opacity, colour = OPACITIES[what]
+        hidden = torch.stack(
+            [mask_file(argument, size)] * len(seeds) if argument else [opacity(size, s) for s in seeds]
+        )
+        keep = 1 - hidden if keep is None else keep * (1 - hidden)
+        add = colour * hidden if add is None else add * (1 - hidden) + colour * hidden
+    return keep, add
+
+
+OPACITIES: dict[str, tuple[Callable[[int, int], Tensor], float]] = {
+    "mask": (free_form, 0.0),
+    "rain": (rain, 1.0),
+    "rain-layers": (rain_layers, DROP_COLOUR),
+}
+"""Kind -> (opacity of a size and a seed, and its colour in [-1, 1])."""
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -127,52 +169,3 @@ def with_luminance(images: Tensor, seen: Tensor) -> Tensor:
     offset = of_seen - down(of_image, ratio)
     # The same offset on red, green and blue changes Y by it, and leaves Cb and Cr as they are.
     return images + offset.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
-
-
-def free_form(size: int, seed: int) -> Tensor:
-    """A mask of brush strokes [1, size, size], 1 where the picture is missing; a fifth to two fifths of it."""
-    random = np.random.default_rng(seed)
-    share = random.uniform(*HOLE_SHARE)
-    mask = Image.new("L", (size, size))
-    draw = ImageDraw.Draw(mask)
-    while np.asarray(mask).mean() / 255 < share:
-        width = int(size * random.uniform(0.05, 0.12))
-        point, angle = random.uniform(0, size, 2), random.uniform(0, 2 * np.pi)
-        line = [tuple(point)]
-        for _ in range(random.integers(3, 7)):
-            angle += random.uniform(-1.2, 1.2)
-            stride = size * random.uniform(0.08, 0.2) * np.array([np.cos(angle), np.sin(angle)])
-            point = np.clip(point + stride, 0, size)
-            line.append(tuple(point))
-        draw.line(line, fill=255, width=width, joint="curve")
-        for x, y in line:
-            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).round()[None]
-
-
-def rain(size: int, seed: int) -> Tensor:
-    """Slanted streaks [1, size, size], opacity 0 to 0.6, drawn at twice the size to be smooth."""
-    random = np.random.default_rng(seed)
-    big = Image.new("L", (2 * size, 2 * size))
-    draw = ImageDraw.Draw(big)
-    slant = random.uniform(-0.3, 0.3)
-    for _ in range(STREAKS):
-        x, y = random.uniform(-0.3, 1.3) * 2 * size, random.uniform(-0.2, 1.0) * 2 * size
-        length = random.uniform(0.04, 0.14) * 2 * size
-        shade = int(255 * random.uniform(0.4, 1.0))
-        draw.line((x, y, x + slant * length, y + length), fill=shade, width=max(1, size // 128))
-    streaks = np.asarray(big.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
-    return STREAK_OPACITY * torch.from_numpy(streaks)[None]
-
-
-def _mask_file(path: str, size: int) -> Tensor:
-    """White means missing; resized to size x size without grey borders."""
-    try:
-        with Image.open(Path(path)) as picture:
-            mask = np.asarray(picture.convert("L").resize((size, size), Image.Resampling.NEAREST), dtype=np.float32)
-    except (OSError, UnidentifiedImageError) as error:
-        raise ConfigError(f"inversion.degradation: mask {path} cannot be read ({error}); give a picture") from None
-    missing = torch.from_numpy(mask >= 128).float()[None]
-    if not 0 < float(missing.mean()) < 1:
-        raise ConfigError(f"inversion.degradation: mask {path} is all one colour; white pixels are the missing ones")
-    return missing

@@ -1,0 +1,99 @@
+"""`mgi train encoder`: latents of a generator from a picture in one pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.common import out
+from flows.cli.training_bars import shown
+from flows.settings import parse_assignments
+from mgi.config import ConfigError, validation_line
+
+if TYPE_CHECKING:
+    from mgi.training.encoders import EncoderConfig
+
+
+def encoder(
+    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    generator: Annotated[
+        str, typer.Option("--generator", metavar="NAME|FILE", help="Whose latents are said.")
+    ] = "mobile-stylegan-ffhq",
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Pictures of the generator's kind, beside its own samples.")
+    ] = None,
+    arch: Annotated[str, typer.Option(metavar="NAME", help="small, psp, e4e or e2style.")] = "small",
+    adapt: Annotated[
+        str,
+        typer.Option(
+            metavar="DEGRADATION",
+            help="Also learn from the second half of the pictures after this, without their originals "
+            "(UDA-inversion), such as rain-layers+mask+down2.",
+        ),
+    ] = "",
+    target: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Damaged pictures of the same kind, instead of --adapt.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 6000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/encoders.md; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Steps between evaluations: errors and a grid of pictures.")
+    ] = 500,
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")] = "not stated",
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+) -> int:
+    """Learn to say a generator's latents of a picture in one pass.
+
+    It learns from samples of the generator, whose latents are known, and from --images. `mgi invert FACES --method
+    encoder --set options.encoder=MODEL/encoder.safetensors` uses it. It may be killed at any time: `--resume`
+    continues from the last checkpoint, at most two minutes old.
+    """
+    config = _config(generator, arch, adapt, target, seed, assignments or [])
+    # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
+    from tasks.encoder_material import EncoderRequest
+    from tasks.train_encoder import train_encoder
+    from tasks.workers.sizing import usable_cores
+
+    request = EncoderRequest(images, target, model, config, steps, evaluate_every, licence, threads or usable_cores())
+    with shown(config.batch) as watcher:
+        result = train_encoder(request, resume, watcher)
+    errors = ", ".join(f"{name} {value:.3f}" for name, value in result.errors.items())
+    out.print(f"{result.steps} steps; best at step {result.best_step}: {errors}", markup=False)
+    out.print(result.model, markup=False)
+    return 0
+
+
+def _config(
+    generator: str, arch: str, adapt: str, target: Path | None, seed: int, assignments: list[str]
+) -> EncoderConfig:
+    from pydantic import ValidationError
+
+    from mgi.profiles import parse_value
+    from mgi.training.encoders.config import EncoderConfig
+    from mgi.weights.identity import generator_sha256
+
+    if adapt and target is not None:
+        raise ConfigError("--adapt and --target are two ways to say the target domain; give one")
+    values: dict[str, Any] = {"generator": generator, "arch": arch, "seed": seed}
+    values |= {"generator_sha256": generator_sha256(generator)}
+    if adapt:
+        values |= {"target": "simulated", "degradation": adapt}
+    elif target is not None:
+        values |= {"target": "given"}
+    values |= {key: parse_value(text) for key, text in parse_assignments(assignments).items()}
+    try:
+        return EncoderConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(EncoderConfig.model_fields)
+            raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
+        raise ConfigError(validation_line(error)) from None

@@ -1,0 +1,130 @@
+"""Files of encoders that were trained here: `mgi train encoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mgi.encoders.codes import Codes
+from mgi.encoders.pyramid import PyramidEncoder
+from mgi.encoders.small import SmallEncoder
+from mgi.encoders.stages import Stage
+from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
+
+KIND = "mgi-encoder"
+COMMAND = "mgi train encoder --generator GENERATOR --out FOLDER"
+LARGEST = 2**31
+_NETWORK, _CODES = "network.", "codes."
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What an encoder's file says about itself.
+
+    `generator` is a name or file, `generator_sha256` its content's; `size` the rows that it reads; `target` what the
+    pictures of its target domain went through, if it had one; `errors` are of held-out pictures, `card` whatever else
+    is worth knowing.
+    """
+
+    generator: str
+    generator_sha256: str
+    arch: str
+    size: int
+    target: str
+    errors: dict[str, float]
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> EncoderFacts:
+        """From a file's description. Raises KeyError, TypeError, ValueError or AttributeError: it is damaged."""
+        return cls(
+            generator=str(values["generator"]),
+            generator_sha256=str(values["generator_sha256"]),
+            arch=str(values["arch"]),
+            size=int(values["size"]),
+            target=str(values["target"]),
+            errors={str(name): float(value) for name, value in values["errors"].items()},
+            card=dict(values["card"]),
+        )
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """An encoder of a file: pictures [B, 3, s, s] in [-1, 1] -> latents [B, rows, D] of its generator."""
+
+    network: nn.Module
+    codes: Codes
+    facts: EncoderFacts
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """The latents: W+ of a generator with styles, else z in one row."""
+        return self.codes.latents(self.network(pictures))
+
+
+def write_encoder(path: Path, network: nn.Module, codes: Codes, facts: EncoderFacts) -> None:
+    """Write an encoder in half precision; its file appears whole or not at all."""
+    tensors = {_NETWORK + name: x for name, x in network.state_dict().items()}
+    write_learnt(path, KIND, {**tensors, **{_CODES + name: x for name, x in codes.state().items()}}, asdict(facts))
+
+
+def read_facts(path: Path) -> EncoderFacts:
+    """What a file says about itself. Raises LearntFileError: it is no encoder."""
+    return _facts(path, read_learnt(path, KIND, "encoder", COMMAND, tensors=False, largest=LARGEST)[1])
+
+
+def read_encoder(path: Path, device: str | torch.device = "cpu") -> TrainedEncoder:
+    """An encoder from its file, on a device.
+
+    Raises:
+        LearntFileError: the file is no encoder, or is damaged.
+    """
+    tensors, values = read_learnt(path, KIND, "encoder", COMMAND, largest=LARGEST)
+    facts = _facts(path, values)
+    own = {name.removeprefix(_NETWORK): x for name, x in tensors.items() if name.startswith(_NETWORK)}
+    try:
+        codes = Codes.of_state({name.removeprefix(_CODES): x for name, x in tensors.items() if name.startswith(_CODES)})
+        network = BUILD[facts.arch](own, codes.rows)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise LearntFileError(f"{path}: expected the tensors of an encoder ({reason}); get the file again") from None
+    return TrainedEncoder(network.eval().requires_grad_(False).to(device), codes.to(device), facts)
+
+
+def _pyramid(tensors: dict[str, Tensor], rows: int) -> nn.Module:
+    network = PyramidEncoder(rows, "psp")
+    network.load_state_dict(tensors)
+    return network
+
+
+def _e4e(tensors: dict[str, Tensor], rows: int) -> nn.Module:
+    network = PyramidEncoder(rows, "e4e")
+    network.load_state_dict(tensors)
+    return network
+
+
+def _e2style(tensors: dict[str, Tensor], rows: int) -> nn.Module:
+    network = Stage(3, (3, 4, rows - 7), 512)
+    network.load_state_dict(tensors)
+    return network
+
+
+BUILD: dict[str, Callable[[dict[str, Tensor], int], nn.Module]] = {
+    "small": lambda tensors, rows: SmallEncoder.of(tensors),
+    "psp": _pyramid,
+    "e4e": _e4e,
+    "e2style": _e2style,
+}
+"""Arch -> the network of a state dict and of rows."""
+
+
+def _facts(path: Path, values: Any) -> EncoderFacts:
+    try:
+        return EncoderFacts.of(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None

@@ -1,0 +1,154 @@
+"""What an encoder's training learns from: samples with known latents, pictures, and a target domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from mgi.encoders.codes import Codes
+from mgi.generators import Generator
+from mgi.images import to_float
+from mgi.training import TrainingError
+from mgi.training.data import split
+from mgi.training.encoders import Batch, EncoderConfig
+from mgi.training.encoders.data import HELD_OUT_SEED, KnownSamples, batch_rows, degraded
+from mgi.training.seeds import seed_of
+from storage.training_store import TrainingStore
+
+HELD_OUT = 64
+"""Known samples, and at most so many of the user's pictures of each domain, only measure."""
+
+
+@dataclass(frozen=True)
+class EncoderRequest:
+    """What the user asks for.
+
+    Args:
+        images: folder of pictures of the source domain, or None.
+        target: folder of pictures of the target domain, or None.
+        out: folder of the run.
+        config: what is trained, and how.
+        steps: optimisation steps in all, including those before a resume.
+        evaluate_every: steps between two evaluations.
+        licence: of the pictures, for the card.
+        threads: CPU threads; the bits of a result depend on them.
+    """
+
+    images: Path | None
+    target: Path | None
+    out: Path
+    config: EncoderConfig
+    steps: int
+    evaluate_every: int
+    licence: str
+    threads: int
+
+
+class Watcher(Protocol):
+    """Gets told what a training run does."""
+
+    def decoded(self, done: int, total: int) -> None:
+        """Images read so far."""
+
+    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
+        """So much of a phase is done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+@dataclass
+class Material:
+    """What there is to learn from, and what only measures: pictures uint8 [N, s, s, 3].
+
+    Args:
+        known, coordinates: samples of the generator, and float32 [N, rows, K].
+        real: pictures of the source domain.
+        target: pictures of the target domain.
+        held: (what is seen, what it should look like) by domain, source first; neither is trained on.
+        held_coordinates: of the known samples among those of the source.
+    """
+
+    known: np.ndarray | None
+    coordinates: np.ndarray | None
+    real: np.ndarray | None
+    target: np.ndarray | None
+    held: dict[str, tuple[np.ndarray, np.ndarray]]
+    held_coordinates: np.ndarray | None
+
+    def batch(self, config: EncoderConfig, step: int) -> Batch:
+        """The pictures of a step, which depend on its number alone."""
+
+        def rows(array: np.ndarray, purpose: str) -> list[int]:
+            return batch_rows(len(array), config.batch, config.seed, purpose, step)
+
+        known, real, target = None, None, None
+        if self.known is not None and self.coordinates is not None:
+            chosen = rows(self.known, "known")
+            known = to_float(self.known[chosen]), torch.from_numpy(self.coordinates[chosen])
+        if self.real is not None:
+            real = to_float(self.real[rows(self.real, "real")])
+            if config.flip:
+                random = torch.Generator().manual_seed(seed_of(config.seed, "flip", step))
+                real = torch.where(torch.rand(len(real), 1, 1, 1, generator=random) < 0.5, real.flip(3), real)
+        if self.target is not None:
+            target = to_float(self.target[rows(self.target, "target")])
+        return Batch(known, real, target)
+
+
+def gather(
+    request: EncoderRequest, store: TrainingStore, generator: Generator, codes: Codes, watcher: Watcher
+) -> Material:
+    """Read and draw everything. A simulated target domain is the second half of the pictures, degraded.
+
+    Raises:
+        TrainingError: there are no pictures of the source domain.
+    """
+    config = request.config
+    known = coordinates = real = target = held_coordinates = None
+    held: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    if config.samples:
+        samples = KnownSamples(generator, codes, config.size, config.mixed)
+        text = f"samples of {Path(config.generator).name}"
+        known, coordinates = store.known(
+            config.samples,
+            lambda index: samples(seed_of(config.seed, "known", index)),
+            lambda done, total: watcher.learnt("draw", done, total, text),
+            config.samples_key(),
+        )
+        found = [samples(HELD_OUT_SEED + index) for index in range(HELD_OUT)]
+        held_pictures, held_coordinates = (np.stack(part) for part in zip(*found, strict=True))
+        held["samples"] = held_pictures, held_pictures
+    if request.images is not None:
+        real = np.asarray(store.images(request.images, config.size, watcher.decoded))
+        train, apart = split(len(real))
+        real, own = real[train], real[apart[:HELD_OUT]]
+        held["pictures"] = own, own
+    if known is None and real is None:
+        raise TrainingError("there is nothing to learn from; give --images FOLDER, or --set samples=4000")
+    if config.target == "simulated":
+        # Unpaired halves: no picture of the target domain is one of the source domain's.
+        whole = real if real is not None else known
+        assert whole is not None
+        half = len(whole) // 2
+        seeds = [seed_of(config.seed, "degrade", index) for index in range(len(whole) - half)]
+        target = degraded(whole[half:], config.degradation, seeds)
+        if real is not None:
+            real = real[:half]
+        else:
+            assert coordinates is not None
+            known, coordinates = whole[:half], coordinates[:half]
+        clean = next(reversed(held.values()))[1]
+        seen = degraded(clean, config.degradation, [HELD_OUT_SEED + index for index in range(len(clean))])
+        held["target"] = seen, clean
+    elif config.target == "given":
+        if request.target is None:
+            raise TrainingError("a given target domain needs its folder (--target FOLDER)")
+        folder = TrainingStore(request.out / "target", "encoder")
+        folder.folder.mkdir(parents=True, exist_ok=True)
+        target = np.asarray(folder.images(request.target, config.size, watcher.decoded))
+    return Material(known, coordinates, real, target, held, held_coordinates)

@@ -1,0 +1,208 @@
+"""Training an encoder of a generator: on its own samples, on a folder of pictures, and across two domains."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgi.encoders.codes import measure_codes
+from mgi.encoders.files import EncoderFacts, write_encoder
+from mgi.images import to_float, to_uint8
+from mgi.memory import keep_freed_memory
+from mgi.sampling import tile_grid
+from mgi.training import TrainingError
+from mgi.training.encoders import EncoderLosses, EncoderTrainer
+from mgi.training.encoders.networks import components_of
+from mgi.training.processes import processes
+from mgi.weights import load_generator
+from storage.atomic import write_text
+from storage.images import write_png
+from storage.training_store import TrainingConflict, TrainingStore
+from tasks.encoder_card import encoder_card
+from tasks.encoder_material import EncoderRequest, Material, Watcher, gather
+from tasks.training_runs import CHECKPOINT_SECONDS, check_same, read_state, write_state
+
+SHOWN = 16
+"""Pictures in each grid."""
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class EncoderResult:
+    """The state of a run: steps done, errors of its best snapshot on held-out pictures, and its file."""
+
+    steps: int
+    errors: dict[str, float]
+    best_step: int
+    model: Path
+
+
+def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> EncoderResult:
+    """Train, or continue training, until `request.steps` are done.
+
+    Raises:
+        TrainingConflict: the folder holds a run and `resume` is False, or no run, or one with other settings.
+        storage.folders.InputError: the pictures cannot be used.
+        TrainingError: the losses stopped being numbers, or there is nothing to learn from.
+    """
+    store = TrainingStore(request.out, "encoder")
+    with processes() as (_, world, device):
+        if world > 1:
+            raise TrainingError("encoders are trained by one process; start the command without torchrun")
+        with store.lock():
+            keep_freed_memory()
+            torch.set_num_threads(request.threads)
+            config = request.config
+            if store.exists and not resume:
+                raise TrainingConflict(
+                    f"{store.folder} holds a training run; continue it with --resume, or use another folder"
+                )
+            if resume:
+                check_same(store, config.model_dump(mode="json"), request.out)
+            generator = load_generator(config.generator, device)
+            codes = measure_codes(generator, components_of(config))
+            material = gather(request, store, generator, codes.to(device), watcher)
+            if not store.exists:
+                store.create(_header(request, material))
+            trainer = EncoderTrainer(config, generator, codes, device)
+            best = _load(store, trainer)
+            _run(request, store, trainer, material, best, watcher)
+    return _result(store)
+
+
+def _header(request: EncoderRequest, material: Material) -> dict[str, Any]:
+    counts = {name: len(getattr(material, name)) for name in ("known", "real", "target") if _has(material, name)}
+    return {
+        "config": request.config.model_dump(mode="json"),
+        "digest": request.config.digest(),
+        "images": str(request.images.resolve()) if request.images else "",
+        "target": str(request.target.resolve()) if request.target else "",
+        "licence": request.licence,
+        "threads": request.threads,
+        "trained_on": counts,
+    }
+
+
+def _has(material: Material, name: str) -> bool:
+    return getattr(material, name) is not None
+
+
+def _run(
+    request: EncoderRequest,
+    store: TrainingStore,
+    trainer: EncoderTrainer,
+    material: Material,
+    best: dict[str, float],
+    watcher: Watcher,
+) -> None:
+    saved = time.monotonic()
+    try:
+        while trainer.steps_done < request.steps:
+            losses = trainer.step(material.batch(request.config, trainer.steps_done))
+            text = ", ".join(f"{name} {value:.3f}" for name, value in losses.values.items())
+            watcher.learnt("train", trainer.steps_done, request.steps, text)
+            if not losses.finite:
+                raise TrainingError(
+                    f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
+                    "checkpoint are kept; train again with a smaller --set learning_rate"
+                )
+            due = trainer.steps_done % request.evaluate_every == 0 or trainer.steps_done == request.steps
+            if due:
+                best = _evaluate(request, store, trainer, material, losses, best, watcher)
+            if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                write_state(store, {**trainer.state(), "best": best})
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        write_state(store, {**trainer.state(), "best": best})
+        watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
+        raise
+
+
+def measured(trainer: EncoderTrainer, material: Material) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Errors of the running average on what is held out, by `DOMAIN-ERROR`, and the pictures it gives."""
+    errors: dict[str, float] = {}
+    shown: dict[str, Tensor] = {}
+    for domain, (seen, whole) in material.held.items():
+        found = torch.cat([trainer.reconstruct(to_float(part)) for part in _parts(seen)])
+        per_picture = [
+            trainer.errors(one, to_float(part)) for one, part in zip(found.split(AT_ONCE), _parts(whole), strict=True)
+        ]
+        for name in per_picture[0]:
+            errors[f"{domain}-{name}"] = float(torch.cat([values[name] for values in per_picture]).mean())
+        shown[domain] = found
+    if material.held_coordinates is not None:
+        coordinates = torch.from_numpy(material.held_coordinates)
+        pictures = material.held["samples"][0]
+        found = torch.cat([trainer.encode(to_float(part)).cpu() for part in _parts(pictures)])
+        errors["explained"] = 1 - float((found - coordinates).square().mean() / coordinates.square().mean())
+    return errors, shown
+
+
+def _parts(pixels: np.ndarray) -> list[np.ndarray]:
+    return [pixels[first : first + AT_ONCE] for first in range(0, len(pixels), AT_ONCE)]
+
+
+def _evaluate(
+    request: EncoderRequest,
+    store: TrainingStore,
+    trainer: EncoderTrainer,
+    material: Material,
+    losses: EncoderLosses,
+    best: dict[str, float],
+    watcher: Watcher,
+) -> dict[str, float]:
+    errors, shown = measured(trainer, material)
+    # The target domain's truth is not there for a user, so it does not choose either.
+    source = [value for name, value in errors.items() if name in ("samples-perceptual", "pictures-perceptual")]
+    score = float(np.mean(source))
+    row = {"step": trainer.steps_done, "score": score, **errors}
+    store.add_metrics({**row, **{f"loss-{name}": value for name, value in losses.values.items()}})
+    rows = []
+    for domain, found in shown.items():
+        seen, whole = material.held[domain]
+        columns = (seen, to_uint8(found)) if seen is whole else (seen, to_uint8(found), whole)
+        rows += [picture for column in columns for picture in column[:SHOWN]]
+    write_png(store.folder / "samples" / f"{trainer.steps_done:09d}.png", tile_grid(rows, columns=SHOWN))
+    if not best or score < best["score"]:
+        best = {"score": score, "step": float(trainer.steps_done)}
+        config = request.config
+        said = config.degradation if config.target == "simulated" else config.target if config.adapts else ""
+        header = store.header()
+        counts = " and ".join(f"{count} {name}" for name, count in header["trained_on"].items())
+        card = {
+            "steps": trainer.steps_done,
+            "trained_on": counts,
+            "licence": request.licence,
+            "digest": config.digest(),
+        }
+        rounded = {name: round(value, 4) for name, value in errors.items()}
+        name = Path(config.generator).name
+        facts = EncoderFacts(name, config.generator_sha256, config.arch, config.size, said, rounded, card)
+        write_encoder(store.model_path, trainer.average, trainer.codes, facts)
+        write_text(store.folder / "card.md", encoder_card(facts, config))
+    numbers = ", ".join(f"{name} {value:.3f}" for name, value in errors.items())
+    watcher.say(f"step {trainer.steps_done}: {numbers} (best at step {best['step']:.0f})")
+    return best
+
+
+def _load(store: TrainingStore, trainer: EncoderTrainer) -> dict[str, float]:
+    state = read_state(store)
+    if state is None:
+        return {}
+    trainer.load_state(state)
+    return dict(state.get("best", {}))
+
+
+def _result(store: TrainingStore) -> EncoderResult:
+    table = store.metrics()
+    best = int(table["score"].to_numpy(float).argmin())
+    names = [name for name in table.columns if name != "step" and not name.startswith("loss-")]
+    errors = {name: float(table[name].to_numpy(float)[best]) for name in names}
+    steps = table["step"].to_numpy(int)
+    return EncoderResult(int(steps.max()), errors, int(steps[best]), store.model_path)
