@@ -116,7 +116,7 @@ def gather(
         text = f"samples of {Path(config.generator).name}"
         known, coordinates = store.known(
             config.samples,
-            lambda index: samples(seed_of(config.seed, "known", index)),
+            lambda index: samples((config.seed << 24) + index),
             lambda done, total: watcher.learnt("draw", done, total, text),
             config.samples_key(),
         )

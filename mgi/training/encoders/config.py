@@ -35,7 +35,7 @@ class EncoderConfig(Section):
     """Pictures per step, from each kind that there is."""
     optimizer: Literal["ranger", "adam"] = "ranger"
     """ranger: RAdam with Lookahead and centred gradients, as published."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     """Of the encoder; published encoders take 1e-4."""
     body_rate: float = Field(0.3, ge=0)
     """Of the pretrained body, as a multiple; 0 keeps it as it is (small only)."""
