@@ -23,12 +23,9 @@ def own_hashes(config: RunConfig) -> dict[str, str]:
     generator = Path(config.generator)
     if config.generator not in generator_names() and generator.is_file():
         hashes[config.generator] = content_hashes([generator], generator)[0]
-    descriptor = Path(config.warp.descriptor_file).expanduser()
-    if config.warp.descriptor_file and descriptor.is_file():
-        hashes[config.warp.descriptor_file] = content_hashes([descriptor], descriptor)[0]
-    critic = Path(config.selection.critic_file).expanduser()
-    if config.selection.critic_file and critic.is_file():
-        hashes[config.selection.critic_file] = content_hashes([critic], critic)[0]
+    for named, _ in _learnt_files(config).values():
+        if (file := Path(named).expanduser()).is_file():
+            hashes[named] = content_hashes([file], file)[0]
     samples = config.warp.descriptor_samples
     if samples and (learnt := learnt_descriptor(config.generator, samples)).is_file():
         hashes[f"descriptor of {config.generator}"] = content_hashes([learnt], learnt)[0]
@@ -56,14 +53,9 @@ def require_own_files(config: RunConfig) -> None:
     if config.generator not in names and not generator.is_file():
         what = "is a folder, not a checkpoint" if generator.is_dir() else "does not exist"
         raise ConfigError(f"generator: {generator} {what}; give a checkpoint file or one of {', '.join(names)}")
-    descriptor = config.warp.descriptor_file
-    if descriptor and not Path(descriptor).expanduser().is_file():
-        raise ConfigError(
-            f"warp.descriptor_file: {descriptor} is no file; give one that `mgi train descriptor` made, or none"
-        )
-    critic = config.selection.critic_file
-    if critic and not Path(critic).expanduser().is_file():
-        raise ConfigError(f"selection.critic_file: {critic} is no file; give one that `mgi train critic` made, or none")
+    for key, (named, what) in _learnt_files(config).items():
+        if not Path(named).expanduser().is_file():
+            raise ConfigError(f"{key}: {named} is no file; give one that `mgi train {what}` made, or none")
     mask = _mask(config)
     if mask is not None and not mask.is_file():
         raise ConfigError(f"inversion.degradation: mask {mask} does not exist; give a picture; white means missing")
@@ -102,6 +94,16 @@ def option_files(config: RunConfig) -> list[str]:
     """Files and folders that the method's own options name; not those whose hash is an option of its own (`given`)."""
     given = config.options.model_dump()
     return [] if "content" in given else [value for value in given.values() if isinstance(value, str) and value]
+
+
+def _learnt_files(config: RunConfig) -> dict[str, tuple[str, str]]:
+    """{key: (file, what it is)} of the networks learnt from the generator that the user named."""
+    named = {
+        "warp.descriptor_file": (config.warp.descriptor_file, "descriptor"),
+        "selection.critic_file": (config.selection.critic_file, "critic"),
+        "inversion.encoder_file": (config.inversion.encoder_file, "encoder"),
+    }
+    return {key: row for key, row in named.items() if row[0]}
 
 
 def _mask(config: RunConfig) -> Path | None:

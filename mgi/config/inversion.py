@@ -165,10 +165,13 @@ class Inversion(Section):
     keep: Literal["best", "last"] = "best"
     """Which latents are the result: those of the step with the smallest loss, or those after the last step, as
     published."""
-    start: Literal["random", "mean"] = "random"
-    """Where codes start: random samples (published), or the mean latent."""
+    start: Literal["random", "mean", "encoder"] = "random"
+    """Where codes start: random samples (published), the mean latent, or what an encoder says of the picture (spaces
+    multi, w and w+; tails, too)."""
+    encoder_file: str = ""
+    """The encoder of start = encoder, from `mgi train encoder`; empty: the one that ships for the generator."""
     jitter: float = Field(0.3, ge=0)
-    """Standard deviations by which the codes of one lane differ at the start (mean only)."""
+    """Standard deviations by which the codes of one lane differ at the start (not random)."""
     compile: bool = False
     """Compile generator and feature network for every shape (needs a C++ compiler; the first pass of each hypothesis
     can take minutes, later processes reuse it). A tenth faster on a CPU; meant for long runs on GPUs."""

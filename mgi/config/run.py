@@ -45,6 +45,7 @@ LATER: dict[str, Any] = {
     "inversion.pair_start": "none",
     "inversion.mix_rows": 32,
     "inversion.fallback": False,
+    "inversion.encoder_file": "",
     "selection.critic_margin": 0.0,
 }
 """Fields that came after 0.1.0, with their defaults."""

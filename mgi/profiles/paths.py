@@ -11,6 +11,7 @@ from mgi.config import DEGRADATIONS
 GENERATOR = "generator"
 """The value of `selection.domain` that is not a folder."""
 MASK = "mask:"
+FILES = ("warp.descriptor_file", "selection.critic_file", "inversion.encoder_file")
 
 
 def whole_paths(key: str, value: Any, folder: Path) -> Any:
@@ -29,7 +30,7 @@ def whole_paths(key: str, value: Any, folder: Path) -> Any:
         return whole_generator(value, folder)
     if key == "selection.domain" and value != GENERATOR:
         return os.path.realpath(_joined(value, folder))
-    if key == "warp.descriptor_file" and value:
+    if key in FILES and value:
         return _whole_file(value, folder)
     if key == "inversion.degradation":
         return "+".join(_whole_step(step, folder) for step in DEGRADATIONS.split(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mgi.config import RunConfig
 from mgi.critics import critic_name
 from mgi.translators.descriptors import descriptor_name
+from mgi.translators.encoders import encoder_name
 from mgi.translators.learning import READS
 
 MEASURED_BY = "vgg16-imagenet"
@@ -40,6 +41,10 @@ def inversion_networks(config: RunConfig) -> Roles:
     roles: Roles = [("generator", config.generator)]
     if config.task == "translate":
         roles += warp_networks(config)
+    if config.inversion.start == "encoder":
+        roles.append(
+            ("start", encoder_name(config, "encoder", config.inversion.encoder_file, "inversion.encoder_file"))
+        )
     chosen: Roles = [("selection", config.selection.backbone)]
     if name := critic_name(config):
         chosen.append(("selection", name))

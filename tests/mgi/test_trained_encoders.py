@@ -15,12 +15,16 @@ from mgi.encoders.files import EncoderFacts, read_encoder, read_facts, write_enc
 from mgi.encoders.small import SIDE, SmallEncoder
 from mgi.features import load_backbone
 from mgi.generators import Generator
-from mgi.images import to_float, to_uint8
+from mgi.images import resize, to_float, to_uint8
 from mgi.learnt_files import LearntFileError
+from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
 from mgi.training import TrainingError
 from mgi.training.encoders import Batch, EncoderConfig, EncoderTrainer
 from mgi.training.encoders.data import KnownSamples, batch_rows, degraded
+from mgi.translators.base import Lane
+from mgi.translators.inversion.engine import Engine
+from mgi.translators.inversion.lanes import Targets
 from mgi.translators.trained_encoder import TrainedEncoder
 from mgi.weights import WeightsMissing, load_generator
 from mgi.weights.identity import generator_sha256
@@ -243,3 +247,23 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, generator: Generator, c
         method(tmp_path / "other.safetensors")
     with pytest.raises(LearntFileError, match="its metadata lacks mgi-encoder"):
         read_facts(Path(__file__).parents[2] / "mgi" / "zoo" / "kaokore-64.safetensors")
+
+
+def test_lanes_start_at_what_an_encoder_says(tmp_path: Path, generator: Any, codes: Codes) -> None:
+    file = file_of(tmp_path, generator, codes)
+    asked = {
+        "inversion.start": "encoder",
+        "inversion.encoder_file": str(file),
+        "inversion.jitter": 0.0,
+        "inversion.alpha_start": "one",
+    }
+    asked |= {"inversion.hypotheses": ["L04N03"], "inversion.rungs": [], "inversion.warm_start": 0}
+    asked |= {"inversion.tail_start": "mean", "inversion.fused_spread": 0.0, "inversion.steps": 2}
+    engine = Engine(load_config("quick", {**asked, "task": "invert", "generator": NAME}), "cpu")
+    picture = np.full((engine.compare.picture,) * 2 + (3,), 90, np.uint8)
+    lane = Lane("p", picture, Hypothesis(4, 3), seed=1)
+    latents = Targets(engine, [lane]).start(lane)
+    said = read_encoder(file)(resize(to_float(picture), SIDE))
+    torch.testing.assert_close(engine.image(latents, 4), render(generator, said, engine.size), atol=0.02, rtol=0.02)
+    with pytest.raises(ConfigError, match=r"inversion\.start = encoder needs a generator with styles"):
+        Engine(load_config("quick", {**asked, "inversion.space": "z", "generator": NAME}), "cpu")

@@ -56,6 +56,13 @@ class Space(Protocol):
         """Another start for a lane: its own, with what a lane of the same picture but other shapes has found."""
         ...
 
+    def placed(self, latents: Latents, styles: Tensor) -> Latents:
+        """A start at styles [styles, D] of the generator's W+: a lane's own with its codes and tail moved there.
+
+        Raises GeneratorError: the space has no w.
+        """
+        ...
+
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """A copy moved by `amount` along a direction [D] or [styles, D] of the generator's z, or w if it has one."""
         ...

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators import Generator, fuse, is_tapped
+from mgi.generators import Generator, GeneratorError, fuse, is_tapped
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
 from mgi.inversion.prior import LatentPrior
@@ -142,6 +142,16 @@ class MultiCode:
         if tail:
             warm["tail"][-tail:] = scout["tail"][-tail:]  # aligned at the image: tails differ by their first layers
         return warm
+
+    def placed(self, latents: Latents, styles: Tensor) -> Latents:
+        """Codes around the mean of the styles below the composition, the tail at its own; codes keep their spread."""
+        if self.prior is None or self._codes_in_z:
+            raise GeneratorError(f"{self.generator.name} has no w in this space to start at; use start = random")
+        moved, v, rows = detached(latents), self.prior.to_v(styles), len(latents["tail"])
+        below = len(v) - (len(v) if self.settings.tail == "single" else rows)
+        moved["codes"] += v[: max(below, 1)].mean(0)
+        moved["tail"] = v.mean(0, keepdim=True) if self.settings.tail == "single" else v[-rows:].clone()
+        return moved
 
     def edited(self, latents: Latents, direction: Tensor, amount: float) -> Latents:
         """Every code and every style of the tail moves alike (mGANprior's semantic manipulation)."""

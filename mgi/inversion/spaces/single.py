@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.config import Inversion
-from mgi.generators import Generator, StyledGenerator, is_styled, is_tapped
+from mgi.generators import Generator, GeneratorError, StyledGenerator, is_styled, is_tapped
 from mgi.images import down as average
 from mgi.inversion.coarse import CoarseHead
 from mgi.inversion.latents import Latents, Shapes, detached, stacked
@@ -61,6 +61,10 @@ class SingleCode:
     def points(self, latents: Latents) -> Tensor:
         """The codes."""
         return latents["codes"]
+
+    def placed(self, latents: Latents, styles: Tensor) -> Latents:
+        """Only spaces of w can."""
+        raise GeneratorError(f"{self.generator.name} has no w in this space to start at; use start = random")
 
     def retract(self, latents: Latents) -> None:
         """Codes may be anywhere; noise maps are normalised again."""
@@ -121,6 +125,12 @@ class W(SingleCode):
         else:
             w = self.statistics(device)[0][None]
         return w.expand(rows, -1).clone()
+
+    def placed(self, latents: Latents, styles: Tensor) -> Latents:
+        """The styles, or their mean."""
+        moved = detached(latents)
+        moved["codes"] = styles.clone() if self._rows() > 1 else styles.mean(0, keepdim=True)
+        return moved
 
     def statistics(self, device: str) -> tuple[Tensor, float]:
         """Mean [D] and spread of w, measured once."""

@@ -76,6 +76,11 @@ def _of_generator(config: RunConfig, facts: GeneratorFacts) -> Iterator[str]:
             f"inversion.pair_start = style-mix needs a generator with styles and space = multi, found {facts.name} and "
             f"{settings.space}; use pair_start = none"
         )
+    if settings.start == "encoder" and not (facts.styles and settings.space in ("multi", "w", "w+")):
+        yield (
+            f"inversion.start = encoder needs a generator with styles and space multi, w or w+, found {facts.name} and "
+            f"{settings.space}; use start = random"
+        )
     if settings.space in ("w", "w+") and not facts.styles:
         made_by = "" if settings.method == "mgi" else f" (inversion.method {settings.method})"
         yield f"{facts.name} has no latent space {settings.space}{made_by}: it has no styles; use multi, z or sphere"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import RunConfig, Warp
+from mgi.encoders.files import TrainedEncoder
 from mgi.features import Backbone, Precision, load_backbone
 from mgi.features.descriptor import Descriptor
 from mgi.generators import Generator
@@ -15,6 +16,7 @@ from mgi.images import down as average
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces import Space
 from mgi.translators.descriptors import load_descriptor
+from mgi.translators.encoders import load_encoder
 from mgi.translators.inversion.comparison import Comparison, working_size
 from mgi.translators.inversion.generator import prepared_generator, space_of
 
@@ -48,6 +50,7 @@ class Engine:
         self.lanes_at_once = max(1, batch_pixels(device) // self.generator.resolution**2)
         self.space: Space = space_of(self.generator, config, device)
         self._descriptors: dict[Warp, Descriptor | None] = {}
+        self._encoder: TrainedEncoder | None = None
 
     def with_config(self, config: RunConfig) -> Engine:
         """The same networks and sizes with other search settings."""
@@ -61,6 +64,16 @@ class Engine:
         if warp not in self._descriptors:
             self._descriptors[warp] = load_descriptor(self.config, self.metric_network, self.device)
         return self._descriptors[warp]
+
+    def encoder(self) -> TrainedEncoder | None:
+        """The encoder that lanes start from, loaded once; None if they start elsewhere."""
+        settings = self.config.inversion
+        if settings.start != "encoder":
+            return None
+        if self._encoder is None:
+            key = "inversion.encoder_file"
+            self._encoder = load_encoder(self.config, "encoder", settings.encoder_file, key, self.device)
+        return self._encoder
 
     def backbone(self, name: str) -> Backbone:
         """A feature network of the zoo in the configured precision, loaded once."""

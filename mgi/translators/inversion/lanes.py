@@ -55,6 +55,7 @@ class Targets:
         found = [self._first[p].confidence for p in self.pictures]
         self.weights = _weights(found, engine.config.inversion.confidence_weight, engine.device)
         self.mixes = self._mixes()
+        self.styles = self._styles(kept)
         if engine.config.inversion.fallback:
             self.target = _filled(self.target, found, [mix and mix[1] for mix in self.mixes])
 
@@ -70,10 +71,20 @@ class Targets:
             mixes.append(None if latents is None else (latents, mixer.image(latents)))
         return mixes
 
+    def _styles(self, kept: Tensor) -> Tensor | None:
+        """What the encoder says of every picture, [P, styles, D], where lanes start from that."""
+        encoder = self._engine.encoder()
+        if encoder is None:
+            return None
+        # Each by itself: in a batch, the last bits would depend on the other pictures.
+        return torch.cat([encoder(resize(one, encoder.facts.size)) for one in kept.split(1)])
+
     def start(self, lane: Lane) -> Latents:
-        """Where the lane starts: as its seed draws it, or from its pair's style mix."""
+        """Where the lane starts: as its seed draws it, from what the encoder says, or from its pair's style mix."""
         space = self._engine.space
         drawn = space.start(lane.hypothesis, lane.seed, self._engine.device)
+        if self.styles is not None:
+            drawn = space.placed(drawn, self.styles[self.place(lane)])
         mix = self.mixes[self.place(lane)]
         return drawn if mix is None else space.warmed(drawn, mix[0])
 
