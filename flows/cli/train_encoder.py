@@ -24,6 +24,9 @@ def encoder(
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures of the generator's kind, beside its own samples.")
     ] = None,
+    parent: Annotated[
+        Path | None, typer.Option("--from", metavar="ENCODER", help="Start from this encoder.safetensors.")
+    ] = None,
     arch: Annotated[str, typer.Option(metavar="NAME", help="small, psp, e4e or e2style.")] = "small",
     adapt: Annotated[
         str,
@@ -55,7 +58,7 @@ def encoder(
     encoder --set options.encoder=MODEL/encoder.safetensors` uses it. It may be killed at any time: `--resume`
     continues from the last checkpoint, at most two minutes old.
     """
-    config = _config(generator, arch, adapt, target, seed, assignments or [])
+    config = _config(generator, arch, parent, adapt, target, seed, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.encoder_material import EncoderRequest
     from tasks.train_encoder import train_encoder
@@ -71,18 +74,23 @@ def encoder(
 
 
 def _config(
-    generator: str, arch: str, adapt: str, target: Path | None, seed: int, assignments: list[str]
+    generator: str, arch: str, parent: Path | None, adapt: str, target: Path | None, seed: int, assignments: list[str]
 ) -> EncoderConfig:
     from pydantic import ValidationError
 
     from mgi.profiles import parse_value
     from mgi.training.encoders.config import EncoderConfig
-    from mgi.weights.identity import generator_sha256
+    from mgi.weights.identity import content_hashes, generator_sha256
 
     if adapt and target is not None:
         raise ConfigError("--adapt and --target are two ways to say the target domain; give one")
     values: dict[str, Any] = {"generator": generator, "arch": arch, "seed": seed}
     values |= {"generator_sha256": generator_sha256(generator)}
+    if parent is not None:
+        if not parent.expanduser().is_file():
+            raise ConfigError(f"--from: expected an encoder.safetensors of `mgi train encoder`, found no {parent}")
+        file = parent.expanduser().resolve()
+        values |= {"parent": str(file), "parent_sha256": content_hashes([file], file)[0]}
     if adapt:
         values |= {"target": "simulated", "degradation": adapt}
     elif target is not None:

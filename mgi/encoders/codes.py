@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.generators import Generator, is_styled
+from mgi.generators import Generator, is_styled, is_tapped
 from mgi.images import down as average
 
 SLOPE = 0.2
@@ -101,12 +102,36 @@ def measure_codes(generator: Generator, components: int, samples: int = 20_000) 
     return Codes(x.mean(0).float(), basis, unit, generator.styles, SLOPE)
 
 
-def render(generator: Generator, latents: Tensor, rows: int) -> Tensor:
+class CoarseRead(Protocol):
+    """A coarse head (`mgi.inversion.coarse`): reads images from features after `layer` layers."""
+
+    @property
+    def layer(self) -> int:
+        """Where it reads."""
+        ...
+
+    def __call__(self, features: Tensor, w: Tensor, /) -> Tensor:
+        """Features [B, C, h, w] and w [B, D] -> images [B, 3, 2h, 2w]."""
+        ...
+
+
+def render(generator: Generator, latents: Tensor, rows: int, head: CoarseRead | None = None) -> Tensor:
     """Latents [B, styles, D], or [B, 1, D] without styles, -> images [B, 3, r, r], r = min(rows, R), not clipped.
 
     Larger images are reduced by means of cells, which generators compute faster than the whole image.
+
+    Args:
+        generator: whose latents they are.
+        latents: see above.
+        rows: of the images at most.
+        head: reads smaller images in the middle of the tail, for a third of the time.
     """
     down = max(1, generator.resolution // rows)
     if not is_styled(generator):
         return average(generator(latents[:, 0]), down)
-    return generator.render(generator.head(latents[:, 0], 1), 1, latents[:, -generator.tail_styles(1) :], down)
+    tail = latents[:, -generator.tail_styles(1) :]
+    features = generator.head(latents[:, 0], 1)
+    if head is not None and is_tapped(generator):
+        images = head(generator.tail_features(features, 1, tail, head.layer), tail[:, -1])
+        return average(images, max(1, images.shape[-1] // rows))
+    return generator.render(features, 1, tail, down)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig
+from mgi.directions import LatentSpace, read_direction, require_fit
 from mgi.encoders.codes import Codes, render
 from mgi.features import load_backbone
 from mgi.generators import Generator, is_styled
 from mgi.images import resize, to_float, to_uint8
+from mgi.restoring import Restorer
 from mgi.translators.base import Progress, Result, Warped
 from mgi.translators.observing import observe
 from mgi.translators.refining import refine
 
+COMMON = ("exemplar_from", "refine", "restore", "direction", "amount")
+"""Options that all of them know."""
 PICTURE = 256
 """Rows of pictures, unless the generator makes smaller ones."""
 Encode = Callable[[Tensor], Tensor]
@@ -24,7 +30,10 @@ Encode = Callable[[Tensor], Tensor]
 
 
 class OnePass:
-    """A `Translator` that `Inverts`. `options.refine` steps then move the latents under the profile's loss.
+    """A `Translator` that `Inverts`.
+
+    Options of all of them: `restore`, an ONNX network that pictures go through first; `refine`, so many steps that move
+    the latents under the profile's loss; `direction` and `amount`, along which they are edited at last.
 
     Args:
         config: profile, degradation and options.
@@ -36,7 +45,7 @@ class OnePass:
         exemplar_from: with an exemplar, its styles from this one on.
 
     Raises:
-        ConfigError: `options.refine` is no number of steps.
+        ConfigError: an option of another kind, or a file that cannot be used.
     """
 
     def __init__(
@@ -51,9 +60,12 @@ class OnePass:
     ) -> None:
         self.config, self._device, self._size, self._from = config, device, size, exemplar_from
         self.generator, self.encode, self._codes = generator, encode, codes.to(device)
-        self._steps = config.options.model_dump().get("refine", 0)
+        given = config.options.model_dump()
+        self._steps = given.get("refine", 0)
         if type(self._steps) is not int or self._steps < 0:
             raise ConfigError(f"options.refine: expected a number of steps, found {self._steps!r}")
+        self._restore = Restorer(given["restore"]) if given.get("restore") else None
+        self._edit = _edit(given, generator, device)
         settings = config.inversion
         compares = self._steps and settings.perceptual_weight
         self._backbone = load_backbone(settings.perceptual_backbone, device) if compares else None
@@ -71,7 +83,10 @@ class OnePass:
     @torch.no_grad()
     def styles_of(self, image: np.ndarray) -> Tensor:
         """A picture uint8 [S, S, 3] -> its latents [1, rows, D]."""
-        return self.encode(resize(to_float(image, self._device), self._size))
+        picture = to_float(image, self._device)
+        if self._restore is not None:
+            picture = self._restore(picture)
+        return self.encode(resize(picture, self._size))
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
         """A picture as it looks after the configured degradation."""
@@ -112,5 +127,21 @@ class OnePass:
 
     @torch.no_grad()
     def _image(self, latents: Tensor) -> np.ndarray:
-        found: np.ndarray = to_uint8(render(self.generator, latents, self.generator.resolution).clamp(-1, 1))[0]
+        images = render(self.generator, latents + self._edit, self.generator.resolution)
+        found: np.ndarray = to_uint8(images.clamp(-1, 1))[0]
         return found
+
+
+def _edit(given: dict[str, Any], generator: Generator, device: str) -> Tensor:
+    """What `direction` and `amount` add to latents, [styles, D], [1, D] or a zero."""
+    if not given.get("direction"):
+        if "amount" in given:
+            raise ConfigError("options.amount says how far along options.direction, which is missing")
+        return torch.zeros((), device=device)
+    amount = given.get("amount", 1.0)
+    if not isinstance(amount, int | float) or isinstance(amount, bool):
+        raise ConfigError(f"options.amount: expected a number, found {amount!r}")
+    direction = read_direction(Path(str(given["direction"])).expanduser())
+    space: LatentSpace = "w" if is_styled(generator) else "z"
+    require_fit(direction, generator.z_dim, generator.styles if is_styled(generator) else 0, space)
+    return amount * torch.from_numpy(np.atleast_2d(direction.vector)).to(device)

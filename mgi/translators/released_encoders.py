@@ -20,12 +20,12 @@ from mgi.encoders.stages import StagedEncoder
 from mgi.generators import GeneratorError, load_file
 from mgi.generators.styled import StyleBased
 from mgi.inversion.spaces.base import statistics_of_w
-from mgi.translators.one_pass import Encode, OnePass
+from mgi.translators.one_pass import COMMON, Encode, OnePass
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_released
 
-OPTIONS = ("checkpoint", "exemplar_from", "refine")
+OPTIONS = ("checkpoint", *COMMON)
 _HEADS = "encoder.styles.{}.linear.weight"
 
 

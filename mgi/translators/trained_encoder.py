@@ -12,12 +12,12 @@ from mgi.config import ConfigError, RunConfig
 from mgi.generators import Generator, is_styled
 from mgi.translators.encoders import encoder_name, load_encoder
 from mgi.translators.needs import Roles, loss_networks
-from mgi.translators.one_pass import OnePass
+from mgi.translators.one_pass import COMMON, OnePass
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.weights import WeightsMissing, load_generator
 
-OPTIONS = ("encoder", "exemplar_from", "refine")
+OPTIONS = ("encoder", *COMMON)
 KEY = "options.encoder"
 
 

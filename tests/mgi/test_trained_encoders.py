@@ -267,3 +267,23 @@ def test_lanes_start_at_what_an_encoder_says(tmp_path: Path, generator: Any, cod
     torch.testing.assert_close(engine.image(latents, 4), render(generator, said, engine.size), atol=0.02, rtol=0.02)
     with pytest.raises(ConfigError, match=r"inversion\.start = encoder needs a generator with styles"):
         Engine(load_config("quick", {**asked, "inversion.space": "z", "generator": NAME}), "cpu")
+
+
+def test_results_are_edited_along_a_direction(tmp_path: Path, generator: Any, codes: Codes) -> None:
+    file, picture = file_of(tmp_path, generator, codes), np.full((64, 64, 3), 90, np.uint8)
+    vector = np.random.default_rng(0).normal(size=512).astype(np.float32) * 0.1
+    np.save(tmp_path / "smile.npy", vector)
+    direction = {"options.direction": str(tmp_path / "smile.npy")}
+    moved = method(file, **direction, **{"options.amount": 3}).reconstruct(picture).image
+    latents = method(file).styles_of(picture) + 3 * torch.from_numpy(vector)
+    assert np.array_equal(moved, to_uint8(generator.synthesize(latents).clamp(-1, 1))[0])
+    assert (moved != method(file, **direction).reconstruct(picture).image).any()
+    np.save(tmp_path / "short.npy", vector[:64])
+    cases = {
+        r"options\.amount says how far along options\.direction, which is missing": {"options.amount": 3},
+        r"options\.amount: expected a number, found 'far'": {**direction, "options.amount": "far"},
+        "direction short has 64 dimensions": {"options.direction": str(tmp_path / "short.npy")},
+    }
+    for message, settings in cases.items():
+        with pytest.raises(ConfigError, match=message):
+            method(file, **settings)

@@ -25,6 +25,10 @@ class EncoderConfig(Section):
     """Hash of its weights; filled in by the command."""
     arch: Arch = "small"
     """small: EfficientNet-Lite0, six million weights; psp, e4e, e2style: as published, for GPUs."""
+    parent: str = ""
+    """File of an encoder of the same kind that training starts from (`--from`); empty: from the pretrained body."""
+    parent_sha256: str = ""
+    """Hash of that file; filled in by the command."""
     components: int = Field(192, ge=8, le=512)
     """Principal directions of the generator's latents that are said of each style (small only)."""
     samples: int = Field(4000, ge=0)
@@ -43,6 +47,8 @@ class EncoderConfig(Section):
     """Weight of the squared error of known coordinates."""
     pictures: int = Field(4, ge=0)
     """How many pictures of each batch are rendered and compared; those that have no known latents need it."""
+    coarse: bool = True
+    """Read those pictures from the generator's coarse head, if one ships: a third of the time at 1024."""
     pixel_weight: float = Field(1.0, ge=0)
     """Weight of the squared error of pixels in [-1, 1] (equation 4)."""
     perceptual_weight: float = Field(0.8, ge=0)

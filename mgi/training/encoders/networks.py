@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from mgi.encoders.codes import Codes
+from mgi.encoders.files import read_encoder
 from mgi.encoders.pyramid import PyramidEncoder
 from mgi.encoders.small import SmallEncoder
 from mgi.encoders.stages import Stage
 from mgi.features import load_backbone
 from mgi.features.efficientnet import Lite0
+from mgi.learnt_files import LearntFileError
 from mgi.training.encoders.config import EncoderConfig
 from mgi.training.errors import TrainingError
 
@@ -22,12 +27,16 @@ def components_of(config: EncoderConfig) -> int:
     return config.components if config.arch == "small" else 0
 
 
-def new_encoder(config: EncoderConfig, rows: int, columns: int) -> nn.Module:
-    """An encoder before its training; pictures [B, 3, s, s] -> coordinates [B, rows, columns].
+def new_encoder(config: EncoderConfig, codes: Codes) -> nn.Module:
+    """An encoder before its training; pictures [B, 3, s, s] -> coordinates [B, rows, K].
 
     Raises:
-        TrainingError: the published encoders say 512 dimensions of at least eight styles, and the generator has others.
+        TrainingError: the parent says other latents; or the published encoders say 512 dimensions of at least eight
+            styles, and the generator has others.
     """
+    if config.parent:
+        return _parent(config, codes)
+    rows, columns = codes.rows, codes.columns
     if config.arch == "small":
         body = load_backbone(BODY)
         assert isinstance(body, Lite0)
@@ -40,6 +49,20 @@ def new_encoder(config: EncoderConfig, rows: int, columns: int) -> nn.Module:
     if config.arch == "e2style":
         return Stage(3, (3, 4, rows - 7), WIDTH)
     return PyramidEncoder(rows, config.arch)
+
+
+def _parent(config: EncoderConfig, codes: Codes) -> nn.Module:
+    try:
+        found = read_encoder(Path(config.parent).expanduser())
+    except LearntFileError as error:
+        raise TrainingError(f"--from: {error}") from None
+    facts, of = found.facts, (config.arch, config.generator_sha256, codes.rows, codes.columns)
+    if (facts.arch, facts.generator_sha256, found.codes.rows, found.codes.columns) != of:
+        raise TrainingError(
+            f"--from: expected a {config.arch} encoder of {config.generator} with {codes.columns} components, found a "
+            f"{facts.arch} one of {facts.generator} with {found.codes.columns}; name another, or train without --from"
+        )
+    return found.network.requires_grad_(True)
 
 
 class LatentDiscriminator(nn.Module):

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from mgi.encoders.codes import Codes, render
 from mgi.features import Backbone, load_backbone
 from mgi.features.efficientnet import Lite0
-from mgi.generators import Generator
+from mgi.generators import Generator, is_tapped
 from mgi.images import resize
 from mgi.losses.divergences import DIVERGENCES, discrepancy
 from mgi.losses.perceptual import perceptual_unit
 from mgi.losses.pixel import l2
+from mgi.statistics import shipped
+from mgi.statistics.latents import read_latents
 from mgi.training.encoders.config import EncoderConfig
 from mgi.training.encoders.networks import BODY, Auxiliary, LatentDiscriminator, new_encoder
 from mgi.training.errors import TrainingError
@@ -81,7 +83,7 @@ class EncoderTrainer:
         self._faces = load_backbone("ir-se50", device) if config.identity_weight else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            encoder = new_encoder(config, self.codes.rows, self.codes.columns)
+            encoder = new_encoder(config, codes)
             adversary = LatentDiscriminator(generator.z_dim) if config.adversary_weight else None
         self.encoder = encoder.to(self.device).train()
         self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
@@ -89,6 +91,9 @@ class EncoderTrainer:
         compares = config.adapts and config.discrepancy_weight > 0
         self.auxiliary = Auxiliary(features, config.seed).to(self.device) if compares else None
         self._optimizers = self._new_optimizers()
+        file = shipped(config.generator) if config.coarse and is_tapped(generator) else None
+        head = read_latents(file)[1].to(self.device) if file is not None else None
+        self._head = head if head is not None and 2 * generator.layer_size(head.layer) >= config.size else None
 
     # ------------------------------------------------------------------ a step
 
@@ -159,7 +164,8 @@ class EncoderTrainer:
         return [*range(of_known), *range(known, known + min(real, self.config.pictures - of_known))]
 
     def _render(self, coordinates: Tensor) -> Tensor:
-        return resize(render(self.generator, self.codes.latents(coordinates), self.config.size), self.config.size)
+        size = self.config.size
+        return resize(render(self.generator, self.codes.latents(coordinates), size, self._head), size)
 
     def _source_terms(self, shown: Tensor, pictures: Tensor) -> dict[str, Tensor]:
         """Equation 4."""
