@@ -19,7 +19,7 @@ def suites(
     if name is None:
         for known in shipped():
             suite = load_suite(known)
-            out.print(f"{known:<27}{suite.task:<11}{len(suite.methods):>2} rows  {suite.summary}", markup=False)
+            out.print(f"{known:<31}{suite.task:<11}{len(suite.methods):>2} rows  {suite.summary}", markup=False)
         return 0
     suite = load_suite(name)
     data = suite.data

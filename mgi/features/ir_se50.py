@@ -37,9 +37,9 @@ class Excitation(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions next to a shortcut."""
+    """Two convolutions next to a shortcut, excited (IR-SE) or not (IR)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, excited: bool = True) -> None:
         super().__init__()
         if inputs == outputs:
             self.shortcut_layer: nn.Module = nn.MaxPool2d(1, stride)
@@ -52,7 +52,7 @@ class Block(nn.Module):
             nn.PReLU(outputs),
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
             nn.BatchNorm2d(outputs),
-            Excitation(outputs),
+            *([Excitation(outputs)] if excited else []),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from mgi.restoring import Restorer
 from mgi.translators.base import Progress, Result, Warped
 from mgi.translators.observing import observe
 from mgi.translators.refining import refine
+from mgi.weights import WeightsMissing
 
 COMMON = ("exemplar_from", "refine", "restore", "direction", "amount")
 """Options that all of them know."""
@@ -46,6 +47,7 @@ class OnePass:
 
     Raises:
         ConfigError: an option of another kind, or a file that cannot be used.
+        mgi.weights.WeightsMissing: there is no such file.
     """
 
     def __init__(
@@ -64,8 +66,12 @@ class OnePass:
         self._steps = given.get("refine", 0)
         if type(self._steps) is not int or self._steps < 0:
             raise ConfigError(f"options.refine: expected a number of steps, found {self._steps!r}")
+        for option in ("restore", "direction"):
+            if given.get(option) and not Path(str(given[option])).expanduser().is_file():
+                message = f"options.{option}: expected a file, found no {given[option]}"
+                raise WeightsMissing(message, "there is no such file")
         self._restore = Restorer(given["restore"]) if given.get("restore") else None
-        self._edit = _edit(given, generator, device)
+        self.edit = _edit(given, generator, device)
         settings = config.inversion
         compares = self._steps and settings.perceptual_weight
         self._backbone = load_backbone(settings.perceptual_backbone, device) if compares else None
@@ -80,13 +86,21 @@ class OnePass:
         """Of its networks."""
         return self._device
 
-    @torch.no_grad()
-    def styles_of(self, image: np.ndarray) -> Tensor:
-        """A picture uint8 [S, S, 3] -> its latents [1, rows, D]."""
+    def read(self, image: np.ndarray) -> Tensor:
+        """A picture uint8 [S, S, 3] as the encoder sees it, [1, 3, s, s], restored if asked for."""
         picture = to_float(image, self._device)
         if self._restore is not None:
             picture = self._restore(picture)
-        return self.encode(resize(picture, self._size))
+        return resize(picture, self._size)
+
+    @torch.no_grad()
+    def encoded(self, read: Tensor) -> Tensor:
+        """A picture as the encoder sees it -> its latents [1, rows, D]."""
+        return self.encode(read)
+
+    def styles_of(self, image: np.ndarray) -> Tensor:
+        """A picture uint8 [S, S, 3] -> its latents [1, rows, D]."""
+        return self.encoded(self.read(image))
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
         """A picture as it looks after the configured degradation."""
@@ -95,9 +109,10 @@ class OnePass:
     def reconstruct(self, image: np.ndarray, seed: int = 0, progress: Progress | None = None) -> Result:
         """The picture of what is observed, at the generator's resolution, refined if asked for."""
         seen = self.observe(image, seed)
-        latents = self.styles_of(seen.warp)
+        read = self.read(seen.warp)
+        latents = self.encoded(read)
         if not self._steps:
-            return Result(self._image(latents), seen.warp, info=seen.info)
+            return Result(self.finished(latents, read), seen.warp, info=seen.info)
         latents, loss = refine(
             self.generator,
             self._codes,
@@ -109,7 +124,7 @@ class OnePass:
             self._steps,
             progress,
         )
-        return Result(self._image(latents), seen.warp, {"loss": loss}, seen.info)
+        return Result(self.finished(latents, read), seen.warp, {"loss": loss}, seen.info)
 
     def translate(
         self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None
@@ -121,15 +136,24 @@ class OnePass:
         """
         if not is_styled(self.generator):
             raise ConfigError(f"{self.generator.name} has no styles to mix; use `mgi invert`, or another method")
-        mixed = self.styles_of(source)
+        read = self.read(source)
+        mixed = self.encoded(read).clone()
         mixed[:, self._from :] = self.styles_of(exemplar)[:, self._from :]
-        return Result(self._image(mixed))
+        return Result(self.finished(mixed, read))
 
     @torch.no_grad()
-    def _image(self, latents: Tensor) -> np.ndarray:
-        images = render(self.generator, latents + self._edit, self.generator.resolution)
-        found: np.ndarray = to_uint8(images.clamp(-1, 1))[0]
+    def finished(self, latents: Tensor, read: Tensor) -> np.ndarray:
+        """The image uint8 [R, R, 3] of latents [1, rows, D], edited if asked for, for a picture as it was read."""
+        found: np.ndarray = to_uint8(self.images(latents, read).clamp(-1, 1))[0]
         return found
+
+    def images(self, latents: Tensor, read: Tensor) -> Tensor:
+        """[1, 3, R, R], not clipped."""
+        return self.generator_image(latents + self.edit)
+
+    def generator_image(self, latents: Tensor) -> Tensor:
+        """[1, 3, R, R] of latents, as the generator makes it."""
+        return render(self.generator, latents, self.generator.resolution)
 
 
 def _edit(given: dict[str, Any], generator: Generator, device: str) -> Tensor:

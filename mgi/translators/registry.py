@@ -74,6 +74,7 @@ OURS |= {"adain": "mgi.translators.adain:METHOD"}
 OURS |= {"cocosnet": "mgi.translators.cocosnet.translator:METHOD"}
 OURS |= {"swapping-autoencoder": "mgi.translators.swapping.translator:METHOD"}
 OURS |= {name: f"mgi.translators.released_encoders:{name.upper()}" for name in ("psp", "e4e", "e2style")}
+OURS |= {"hfgi": "mgi.translators.hfgi:METHOD"}
 OURS |= {"encoder": "mgi.translators.trained_encoder:ENCODER", "uda-inversion": "mgi.translators.trained_encoder:UDA"}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 

@@ -26,6 +26,8 @@ from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_released
 
 OPTIONS = ("checkpoint", *COMMON)
+FURTHER = ("grid_align.", "residue.")
+"""Parts of HFGI's checkpoints that the others lack."""
 _HEADS = "encoder.styles.{}.linear.weight"
 
 
@@ -41,6 +43,7 @@ class ReleasedEncoder(OnePass):
         kind = config.translator
         given = known_options(config, kind, OPTIONS)
         tensors = read_released(kind, "checkpoint", given.get("checkpoint"), "the public code")
+        self.further = {key: x for key, x in tensors.items() if key.startswith(FURTHER)}
         if "latent_avg" not in tensors:
             raise ConfigError(f"options.checkpoint: expected one of {kind}, found no latent_avg")
         try:
@@ -71,7 +74,7 @@ def _pyramid(kind: str, tensors: Mapping[str, Tensor], mean: Tensor, generator: 
     if not styles:
         raise ConfigError(f"options.checkpoint: expected one of {kind}, found no {_HEADS.format(0)}")
     own = {key.removeprefix("encoder."): x for key, x in tensors.items() if key.startswith("encoder.")}
-    which: Kind = "e4e" if kind == "e4e" else "psp"
+    which: Kind = "psp" if kind == "psp" else "e4e"
     encoder = module_of(kind, "checkpoint", own, lambda: PyramidEncoder(styles, which), device)
     return encoder, lambda images: encoder(images) + mean, styles
 
