@@ -111,6 +111,14 @@ def gather(
     config = request.config
     known = coordinates = real = target = held_coordinates = None
     held: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    # The user's pictures first: what is wrong with them shows before minutes are spent on samples.
+    if request.images is not None:
+        real = np.asarray(store.images(request.images, config.size, watcher.decoded))
+        train, apart = split(len(real))
+        real, own = real[train], real[apart[:HELD_OUT]]
+        held["pictures"] = own, own
+    if not config.samples and real is None:
+        raise TrainingError("there is nothing to learn from; give --images FOLDER, or --set samples=4000")
     if config.samples:
         samples = KnownSamples(generator, codes, config.size, config.mixed)
         text = f"samples of {Path(config.generator).name}"
@@ -122,14 +130,7 @@ def gather(
         )
         found = [samples(HELD_OUT_SEED + index) for index in range(HELD_OUT)]
         held_pictures, held_coordinates = (np.stack(part) for part in zip(*found, strict=True))
-        held["samples"] = held_pictures, held_pictures
-    if request.images is not None:
-        real = np.asarray(store.images(request.images, config.size, watcher.decoded))
-        train, apart = split(len(real))
-        real, own = real[train], real[apart[:HELD_OUT]]
-        held["pictures"] = own, own
-    if known is None and real is None:
-        raise TrainingError("there is nothing to learn from; give --images FOLDER, or --set samples=4000")
+        held = {"samples": (held_pictures, held_pictures), **held}
     if config.target == "simulated":
         # Unpaired halves: no picture of the target domain is one of the source domain's.
         whole = real if real is not None else known
