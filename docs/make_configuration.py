@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from flows.cli.environment import ONLY_LONG
 from mgi.config import RunConfig
 from mgi.training.config import TrainingConfig
+from mgi.training.encoders import EncoderConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -76,6 +77,11 @@ TRAINING = """\
 Training has its own settings, given by options or by `--set KEY=VALUE`; they are kept in the model's folder, and
 `--resume` continues only with the same ones. Measurements: [training.md](training.md).
 """
+ENCODERS = """\
+## `mgi train encoder`
+
+In the same way; a key without a default is given by an option. Measurements: [encoders.md](encoders.md).
+"""
 
 
 def page() -> str:
@@ -89,6 +95,7 @@ def page() -> str:
     for name, model in sections:
         parts.append(f"## `[{name}]`\n\n{_text(model.__doc__)}\n\n{_table(model, f'{name}.')}")
     parts.append(f"{TRAINING}\n{_table(TrainingConfig, '')}")
+    parts.append(f"{ENCODERS}\n{_table(EncoderConfig, '')}")
     return "\n".join(parts)
 
 
@@ -100,7 +107,8 @@ def _table(model: type[BaseModel], prefix: str) -> str:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             continue
         values = _values(field.annotation) + _bounds(field)
-        cells = (f"`{prefix}{name}`", values, f"`{_toml(field.default)}`", _text(field.description) or _spoken(name))
+        default = "" if field.is_required() else f"`{_toml(field.default)}`"
+        cells = (f"`{prefix}{name}`", values, default, _text(field.description) or _spoken(name))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
