@@ -202,7 +202,7 @@ def _load(store: TrainingStore, trainer: EncoderTrainer) -> dict[str, float]:
 def _result(store: TrainingStore) -> EncoderResult:
     table = store.metrics()
     best = int(table["score"].to_numpy(float).argmin())
-    names = [name for name in table.columns if name != "step" and not name.startswith("loss-")]
+    names = [name for name in table.columns if name not in ("step", "score") and not name.startswith("loss-")]
     errors = {name: float(table[name].to_numpy(float)[best]) for name in names}
     steps = table["step"].to_numpy(int)
     return EncoderResult(int(steps.max()), errors, int(steps[best]), store.model_path)

@@ -31,7 +31,7 @@ class Entry:
 
     name: str
     title: str
-    kind: Literal["generator", "features", "detector", "metric", "descriptor", "critic"]
+    kind: Literal["generator", "features", "detector", "metric", "descriptor", "critic", "encoder"]
     embedded: bool
     source: str
     file: str

@@ -287,3 +287,18 @@ def test_results_are_edited_along_a_direction(tmp_path: Path, generator: Any, co
     for message, settings in cases.items():
         with pytest.raises(ConfigError, match=message):
             method(file, **settings)
+
+
+def test_the_shipped_encoder_knows_faces() -> None:
+    """Samples that it never saw come back nearer than any two faces are."""
+    config = load_config("embedded", {"task": "invert"}, method="encoder")
+    translator: Any = TrainedEncoder(config, "cpu")
+    samples = KnownSamples(translator.generator, measure_codes(translator.generator, 192, 2000), 256, 0.0)
+    pictures = [samples((1 << 41) + number)[0] for number in range(2)]
+    found = [to_float(translator.reconstruct(picture).image) for picture in pictures]
+    assert found[0].shape[-1] == 1024
+    near, far = (
+        np.mean([float((resize(found[i], 256) - to_float(pictures[j])).square().mean()) for i, j in pairs])
+        for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0)))
+    )
+    assert near < 0.12 and near < 0.3 * far

@@ -89,6 +89,7 @@ def test_the_catalogue_is_complete():
         "descriptor-mobile-stylegan-ffhq",
         "descriptor-kaokore-64",
         "critic-mobile-stylegan-ffhq",
+        "encoder-mobile-stylegan-ffhq",
     } == {name for name, item in entries.items() if item.embedded}
     assert {"pggan-celebahq-1024", "stylegan-ffhq-1024", "stylegan2-ffhq-1024"} <= entries.keys()
     assert {"vgg19-imagenet", "inception-fid", "lpips-alex", "lpips-vgg", "lpips-squeeze"} <= entries.keys()
