@@ -14,13 +14,14 @@ from mgi.encoders.codes import Codes, measure_codes, render
 from mgi.encoders.files import EncoderFacts, read_encoder, read_facts, write_encoder
 from mgi.encoders.small import SIDE, SmallEncoder
 from mgi.features import load_backbone
+from mgi.features.ir_se50 import IRSE50
 from mgi.generators import Generator
 from mgi.images import resize, to_float, to_uint8
 from mgi.learnt_files import LearntFileError
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
 from mgi.training import TrainingError
-from mgi.training.encoders import Batch, EncoderConfig, EncoderTrainer
+from mgi.training.encoders import Batch, EncoderConfig, EncoderTrainer, networks
 from mgi.training.encoders.data import KnownSamples, batch_rows, degraded
 from mgi.translators.base import Lane
 from mgi.translators.inversion.engine import Engine
@@ -302,3 +303,16 @@ def test_the_shipped_encoder_knows_faces() -> None:
         for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0)))
     )
     assert near < 0.12 and near < 0.3 * far
+
+
+def test_published_bodies_start_from_the_face_network(monkeypatch: pytest.MonkeyPatch, generator: Generator) -> None:
+    faces = IRSE50()
+    monkeypatch.setattr(networks, "load_backbone", lambda name: faces if name == "ir-se50" else None)
+    codes = Codes(torch.zeros(512), torch.eye(512), 1.0, 11)
+    for arch in ("e4e", "e2style"):
+        encoder = networks.new_encoder(config(arch=arch, body="ir-se50"), codes)
+        own = encoder.state_dict()
+        assert torch.equal(own["body.5.res_layer.1.weight"], faces.state_dict()["body.5.res_layer.1.weight"])
+        assert torch.equal(own["input_layer.0.weight"], faces.state_dict()["input_layer.0.weight"])
+    plain = networks.new_encoder(config(arch="e2style"), codes).state_dict()
+    assert not torch.equal(plain["input_layer.0.weight"], faces.state_dict()["input_layer.0.weight"])

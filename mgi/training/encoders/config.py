@@ -29,6 +29,8 @@ class EncoderConfig(Section):
     """File of an encoder of the same kind that training starts from (`--from`); empty: from the pretrained body."""
     parent_sha256: str = ""
     """Hash of that file; filled in by the command."""
+    body: Literal["random", "ir-se50"] = "random"
+    """Where the bodies of psp, e4e and e2style start; ir-se50: from the face network of the user's, as published."""
     components: int = Field(192, ge=8, le=512)
     """Principal directions of the generator's latents that are said of each style (small only)."""
     samples: int = Field(4000, ge=0)

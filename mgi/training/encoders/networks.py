@@ -46,9 +46,14 @@ def new_encoder(config: EncoderConfig, codes: Codes) -> nn.Module:
             f"arch {config.arch} says styles of {WIDTH} dimensions, at least 8 of them; the generator has {rows} of "
             f"{columns}; use arch small"
         )
-    if config.arch == "e2style":
-        return Stage(3, (3, 4, rows - 7), WIDTH)
-    return PyramidEncoder(rows, config.arch)
+    encoder: nn.Module
+    encoder = Stage(3, (3, 4, rows - 7), WIDTH) if config.arch == "e2style" else PyramidEncoder(rows, config.arch)
+    if config.body == "ir-se50":
+        faces = load_backbone("ir-se50")
+        assert isinstance(faces, nn.Module)
+        known = {key: x for key, x in faces.state_dict().items() if key.startswith(("input_layer.", "body."))}
+        encoder.load_state_dict(known, strict=False)
+    return encoder
 
 
 def _parent(config: EncoderConfig, codes: Codes) -> nn.Module:
