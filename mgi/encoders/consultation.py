@@ -13,23 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.equalised import EqualisedConv
 from mgi.features.ir_se50 import Block
 
 ROWS = 64
 """Rows of the features that are fused."""
-
-
-class EqualisedConv(nn.Module):
-    """A 3 x 3 convolution whose weights are stored with unit variance."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, I, h, w] -> [B, O, h, w]."""
-        return F.conv2d(x, self.weight / math.sqrt(self.weight[0].numel()), self.bias, padding=1)
 
 
 class ScaledLeaky(nn.Module):
@@ -89,7 +77,8 @@ class Consultant(nn.Module):
         self.conv_layer3 = _blocks(48, (64, 64, 64), 2)
 
         def head() -> nn.Sequential:
-            return nn.Sequential(EqualisedConv(64, channels), ScaledLeaky(), EqualisedConv(channels, channels))
+            first, second = (EqualisedConv(inputs, channels, 3, padding=1) for inputs in (64, channels))
+            return nn.Sequential(first, ScaledLeaky(), second)
 
         self.condition_scale3, self.condition_shift3 = head(), head()
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.equalised import EqualisedLinear
 from mgi.features.ir_se50 import bodies, stem
 
 Kind = Literal["psp", "e4e"]
@@ -25,18 +26,6 @@ TAPS = {6: 128, 20: 256, 23: 512}
 WIDTH = 512
 
 
-class Equalised(nn.Module):
-    """A linear layer whose weights are stored with unit variance."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.randn(width, width)), nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C] -> [B, C]."""
-        return F.linear(x, self.weight / math.sqrt(self.weight.shape[1]), self.bias)
-
-
 class Head(nn.Module):
     """map2style: a map [B, 512, R, R], halved until one place is left -> a style [B, 512]."""
 
@@ -45,7 +34,7 @@ class Head(nn.Module):
         layers: list[nn.Module] = []
         for _ in range(int(math.log2(rows))):
             layers += [nn.Conv2d(WIDTH, WIDTH, 3, 2, 1), nn.LeakyReLU()]
-        self.convs, self.linear = nn.Sequential(*layers), Equalised(WIDTH)
+        self.convs, self.linear = nn.Sequential(*layers), EqualisedLinear(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
         """The style."""

@@ -66,7 +66,7 @@ def test_what_is_no_such_network_is_one_line(tmp_path: Path, monkeypatch: pytest
 
 def test_an_encoder_reads_what_was_restored(tmp_path: Path) -> None:
     """The picture that the encoder sees is the network's, not the user's."""
-    from test_trained_encoders import NAME, file_of, method
+    from test_encoder_methods import NAME, file_of, method
 
     from mgi.encoders.codes import measure_codes
     from mgi.weights import load_generator

@@ -9,25 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from mgi.config import ConfigError
 from mgi.encoders.codes import Codes, measure_codes, render
 from mgi.encoders.files import EncoderFacts, read_encoder, read_facts, write_encoder
 from mgi.encoders.small import SIDE, SmallEncoder
 from mgi.features import load_backbone
 from mgi.features.ir_se50 import IRSE50
 from mgi.generators import Generator
-from mgi.images import resize, to_float, to_uint8
-from mgi.learnt_files import LearntFileError
-from mgi.pairs import Hypothesis
-from mgi.profiles import load_config
+from mgi.images import to_float, to_uint8
 from mgi.training import TrainingError
 from mgi.training.encoders import Batch, EncoderConfig, EncoderTrainer, networks
 from mgi.training.encoders.data import KnownSamples, batch_rows, degraded
-from mgi.translators.base import Lane
-from mgi.translators.inversion.engine import Engine
-from mgi.translators.inversion.lanes import Targets
-from mgi.translators.trained_encoder import TrainedEncoder
-from mgi.weights import WeightsMissing, load_generator
+from mgi.weights import load_generator
 from mgi.weights.identity import generator_sha256
 
 NAME = "kaokore-64"
@@ -59,15 +51,6 @@ def batch(known: tuple[np.ndarray, np.ndarray], step: int, target: bool = False)
     rows = batch_rows(8, 4, 0, "known", step)
     pictures = to_float(known[0][rows])
     return Batch((pictures, torch.from_numpy(known[1][rows])), None, pictures.flip(0) * 0.5 if target else None)
-
-
-def file_of(folder: Path, generator: Generator, codes: Codes, target: str = "") -> Path:
-    body = load_backbone("efficientnet-lite0").state_dict()  # type: ignore[attr-defined]
-    torch.manual_seed(0)
-    network = SmallEncoder(body, codes.rows, codes.columns)
-    facts = EncoderFacts(NAME, generator_sha256(NAME), "small", SIDE, target, {"samples-l2": 0.1})
-    write_encoder(folder / "encoder.safetensors", network, codes, facts)
-    return folder / "encoder.safetensors"
 
 
 def test_coordinates_are_those_of_latents(generator: Any) -> None:
@@ -205,104 +188,6 @@ def test_published_encoders_need_styles_of_their_size(generator: Generator) -> N
     pggan: Any = load_generator("kaokore")
     with pytest.raises(TrainingError, match="arch psp says styles of 512 dimensions"):
         EncoderTrainer(config(arch="psp"), pggan, measure_codes(pggan, 0))
-
-
-def method(file: Path | str, kind: str = "encoder", **settings: Any) -> TrainedEncoder:
-    asked = {"options.encoder": str(file), "task": "invert", **settings}
-    return TrainedEncoder(load_config("quick", asked, method=kind), "cpu")
-
-
-def test_a_picture_in_one_pass(tmp_path: Path, generator: Any, codes: Codes) -> None:
-    file = file_of(tmp_path, generator, codes)
-    found, encoder = method(file), read_encoder(file)
-    picture = to_uint8(generator(torch.randn(1, 512, generator=torch.Generator().manual_seed(5))).clamp(-1, 1))[0]
-    result = found.reconstruct(picture)
-    latents = found.styles_of(picture)
-    assert result.image.shape == (64, 64, 3) and found.picture_size == 64
-    assert np.array_equal(result.image, to_uint8(generator.synthesize(latents).clamp(-1, 1))[0])
-    assert latents.shape == (1, generator.styles, 512) and encoder.facts.arch == "small"
-    mixed = found.translate(picture, picture[::-1].copy())
-    assert mixed.image.shape == result.image.shape and (mixed.image != result.image).any()
-    refined = method(file, **{"options.refine": 6}).reconstruct(picture)
-    start = method(file, **{"options.refine": 0}).reconstruct(picture)
-    nearer, far = (np.square(one.image.astype(float) - picture).mean() for one in (refined, start))
-    assert nearer < far and np.array_equal(start.image, result.image)
-
-
-def test_what_cannot_be_used_is_one_line(tmp_path: Path, generator: Generator, codes: Codes) -> None:
-    file = file_of(tmp_path, generator, codes)
-    with pytest.raises(ConfigError, match=r"belongs to kaokore-64 .* found generator mobile-stylegan-ffhq"):
-        method(file, generator="mobile-stylegan-ffhq")
-    with pytest.raises(ConfigError, match=r"expected an encoder that was adapted .* found a plain one"):
-        method(file, "uda-inversion")
-    assert method(file_of(tmp_path, generator, codes, "mask"), "uda-inversion").config.translator == "uda-inversion"
-    with pytest.raises(WeightsMissing, match=r"found no .*nowhere"):
-        method(tmp_path / "nowhere.safetensors")
-    with pytest.raises(WeightsMissing, match=r"no encoder ships for kaokore;.*mgi train encoder --generator kaokore"):
-        method("", generator="kaokore")
-    for bad in (-1, "many", 1.5):
-        with pytest.raises(ConfigError, match=r"options\.refine: expected a number of steps"):
-            method(file, **{"options.refine": bad})
-    (tmp_path / "other.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ConfigError, match="is not a readable encoder"):
-        method(tmp_path / "other.safetensors")
-    with pytest.raises(LearntFileError, match="its metadata lacks mgi-encoder"):
-        read_facts(Path(__file__).parents[2] / "mgi" / "zoo" / "kaokore-64.safetensors")
-
-
-def test_lanes_start_at_what_an_encoder_says(tmp_path: Path, generator: Any, codes: Codes) -> None:
-    file = file_of(tmp_path, generator, codes)
-    asked = {
-        "inversion.start": "encoder",
-        "inversion.encoder_file": str(file),
-        "inversion.jitter": 0.0,
-        "inversion.alpha_start": "one",
-    }
-    asked |= {"inversion.hypotheses": ["L04N03"], "inversion.rungs": [], "inversion.warm_start": 0}
-    asked |= {"inversion.tail_start": "mean", "inversion.fused_spread": 0.0, "inversion.steps": 2}
-    engine = Engine(load_config("quick", {**asked, "task": "invert", "generator": NAME}), "cpu")
-    picture = np.full((engine.compare.picture,) * 2 + (3,), 90, np.uint8)
-    lane = Lane("p", picture, Hypothesis(4, 3), seed=1)
-    latents = Targets(engine, [lane]).start(lane)
-    said = read_encoder(file)(resize(to_float(picture), SIDE))
-    torch.testing.assert_close(engine.image(latents, 4), render(generator, said, engine.size), atol=0.02, rtol=0.02)
-    with pytest.raises(ConfigError, match=r"inversion\.start = encoder needs a generator with styles"):
-        Engine(load_config("quick", {**asked, "inversion.space": "z", "generator": NAME}), "cpu")
-
-
-def test_results_are_edited_along_a_direction(tmp_path: Path, generator: Any, codes: Codes) -> None:
-    file, picture = file_of(tmp_path, generator, codes), np.full((64, 64, 3), 90, np.uint8)
-    vector = np.random.default_rng(0).normal(size=512).astype(np.float32) * 0.1
-    np.save(tmp_path / "smile.npy", vector)
-    direction = {"options.direction": str(tmp_path / "smile.npy")}
-    moved = method(file, **direction, **{"options.amount": 3}).reconstruct(picture).image
-    latents = method(file).styles_of(picture) + 3 * torch.from_numpy(vector)
-    assert np.array_equal(moved, to_uint8(generator.synthesize(latents).clamp(-1, 1))[0])
-    assert (moved != method(file, **direction).reconstruct(picture).image).any()
-    np.save(tmp_path / "short.npy", vector[:64])
-    cases = {
-        r"options\.amount says how far along options\.direction, which is missing": {"options.amount": 3},
-        r"options\.amount: expected a number, found 'far'": {**direction, "options.amount": "far"},
-        "direction short has 64 dimensions": {"options.direction": str(tmp_path / "short.npy")},
-    }
-    for message, settings in cases.items():
-        with pytest.raises(ConfigError, match=message):
-            method(file, **settings)
-
-
-def test_the_shipped_encoder_knows_faces() -> None:
-    """Samples that it never saw come back nearer than any two faces are."""
-    config = load_config("embedded", {"task": "invert"}, method="encoder")
-    translator: Any = TrainedEncoder(config, "cpu")
-    samples = KnownSamples(translator.generator, measure_codes(translator.generator, 192, 2000), 256, 0.0)
-    pictures = [samples((1 << 41) + number)[0] for number in range(2)]
-    found = [to_float(translator.reconstruct(picture).image) for picture in pictures]
-    assert found[0].shape[-1] == 1024
-    near, far = (
-        np.mean([float((resize(found[i], 256) - to_float(pictures[j])).square().mean()) for i, j in pairs])
-        for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0)))
-    )
-    assert near < 0.12 and near < 0.3 * far
 
 
 def test_published_bodies_start_from_the_face_network(monkeypatch: pytest.MonkeyPatch, generator: Generator) -> None:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.equalised import EqualisedConv, EqualisedLinear
+
 GAIN, SLOPE, EPSILON = math.sqrt(2.0), 0.2, 1e-8
 
 
@@ -30,33 +32,6 @@ class Activation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C, h, w]."""
         return F.leaky_relu(x + self.bias[:, None, None], SLOPE) * GAIN
-
-
-class Equalised(nn.Module):
-    """A convolution whose weights are stored with unit variance."""
-
-    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, bias: bool = False) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self._stride, self._scale = stride, 1 / math.sqrt(inputs * side**2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, I, h, w] -> [B, O, h', w'], without padding."""
-        return F.conv2d(x, self.weight * self._scale, self.bias, self._stride)
-
-
-class Linear(nn.Module):
-    """A linear layer whose weights are stored with unit variance."""
-
-    def __init__(self, inputs: int, outputs: int, bias: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs))
-        self.bias = nn.Parameter(torch.full((outputs,), bias))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, I] -> [B, O]."""
-        return F.linear(x, self.weight / math.sqrt(self.weight.shape[1]), self.bias)
 
 
 class Blur(nn.Module):
@@ -108,7 +83,7 @@ def convolution(
         layers["Blur"] = Blur(down, (0, 0), mirrored)
     elif side > 1:
         layers["RefPad"] = nn.ReflectionPad2d(side // 2) if mirrored else nn.ZeroPad2d(side // 2)
-    layers["Conv"] = Equalised(inputs, outputs, side, 2 if down else 1, bias and not activate)
+    layers["Conv"] = EqualisedConv(inputs, outputs, side, 2 if down else 1, bias=bias and not activate)
     if activate:
         layers["Act"] = Activation(outputs)
     return nn.Sequential(layers)
@@ -120,7 +95,7 @@ class Modulated(nn.Module):
     def __init__(self, inputs: int, outputs: int, side: int, textures: int, up: bool, demodulate: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, side, side))
-        self.modulation = Linear(textures, inputs, 1.0)
+        self.modulation = EqualisedLinear(textures, inputs, 1.0)
         self._up, self._demodulate = up, demodulate
         if up:
             self.blur = Blur((1, 3, 3, 1), (1, 1), False, 4.0)

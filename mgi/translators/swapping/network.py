@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mgi.translators.swapping.layers import Linear, Modulated, Styled, convolution, unit
+from mgi.equalised import EqualisedLinear
+from mgi.translators.swapping.layers import Modulated, Styled, convolution, unit
 
 _BLUR = (1, 2, 1)
 _ROOT = math.sqrt(2.0)
@@ -100,7 +101,7 @@ class Encoder(nn.Module):
         widths = (last, *shape.more)
         for number, (inputs, outputs) in enumerate(zip(widths, shape.more, strict=False), start=len(shape.down) - 1):
             self.DownToGlobalCode.add_module(f"ConvLayerDownBy{2**number}", convolution(inputs, outputs, 3, (1,)))
-        self.ToGlobalCode = nn.Sequential(Linear(widths[-1], shape.texture))
+        self.ToGlobalCode = nn.Sequential(EqualisedLinear(widths[-1], shape.texture))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The two codes."""
@@ -114,7 +115,7 @@ class Scaling(nn.Module):
 
     def __init__(self, textures: int, channels: int) -> None:
         super().__init__()
-        self.scale, self.bias = Linear(textures, channels), Linear(textures, channels)
+        self.scale, self.bias = EqualisedLinear(textures, channels), EqualisedLinear(textures, channels)
 
     def forward(self, x: Tensor, texture: Tensor) -> Tensor:
         """[B, C, h, w] and [B, T] -> [B, C, h, w]."""
