@@ -11,6 +11,8 @@ def encoder_card(facts: EncoderFacts, config: EncoderConfig) -> str:
     errors = "\n".join(f"| {name} | {value:.4f} |" for name, value in facts.errors.items())
     settings = "\n".join(f"| {key} | {value} |" for key, value in config.model_dump(mode="json").items())
     adapted = f" It was adapted to pictures that went through: {facts.target}." if facts.target else ""
+    damaged = facts.card.get("damaged")
+    adapted += f" {config.damaged:.0%} of its samples went through {damaged} before they were read." if damaged else ""
     return f"""# Encoder ({facts.arch}) of {facts.generator}
 
 From a picture of {facts.size} rows to latents of the generator (sha256 {facts.generator_sha256[:12]}...) in one pass,

@@ -89,7 +89,8 @@ class Material:
         known, real, target = None, None, None
         if self.known is not None and self.coordinates is not None:
             chosen = rows(self.known, "known")
-            known = to_float(self.known[chosen]), torch.from_numpy(self.coordinates[chosen])
+            pictures = _damaged(self.known[chosen], config, step)
+            known = to_float(pictures), torch.from_numpy(self.coordinates[chosen])
         if self.real is not None:
             real = to_float(self.real[rows(self.real, "real")])
             if config.flip:
@@ -98,6 +99,18 @@ class Material:
         if self.target is not None:
             target = to_float(self.target[rows(self.target, "target")])
         return Batch(known, real, target)
+
+
+def _damaged(pixels: np.ndarray, config: EncoderConfig, step: int) -> np.ndarray:
+    """Known samples of a step, some of them damaged."""
+    if not config.damaged:
+        return pixels
+    draw = torch.rand(len(pixels), generator=torch.Generator().manual_seed(seed_of(config.seed, "damaged", step)))
+    rows = (draw < config.damaged).nonzero()[:, 0].tolist()
+    found = pixels.copy()
+    seeds = [seed_of(config.seed, "damage", step, row) for row in rows]
+    found[rows] = degraded(pixels[rows], config.degradation, seeds)
+    return found
 
 
 def gather(
@@ -143,13 +156,14 @@ def gather(
         else:
             assert coordinates is not None
             known, coordinates = whole[:half], coordinates[:half]
-        clean = next(reversed(held.values()))[1]
-        seen = degraded(clean, config.degradation, [HELD_OUT_SEED + index for index in range(len(clean))])
-        held["target"] = seen, clean
     elif config.target == "given":
         if request.target is None:
             raise TrainingError("a given target domain needs its folder (--target FOLDER)")
         folder = TrainingStore(request.out / "target", "encoder")
         folder.folder.mkdir(parents=True, exist_ok=True)
         target = np.asarray(folder.images(request.target, config.size, watcher.decoded))
+    if config.degradation != "none":
+        clean = next(reversed(held.values()))[1]
+        seen = degraded(clean, config.degradation, [HELD_OUT_SEED + index for index in range(len(clean))])
+        held["target"] = seen, clean
     return Material(known, coordinates, real, target, held, held_coordinates)

@@ -175,7 +175,8 @@ def _evaluate(
         said = config.degradation if config.target == "simulated" else config.target if config.adapts else ""
         header = store.header()
         counts = " and ".join(f"{count} {name}" for name, count in header["trained_on"].items())
-        card = {
+        card: dict[str, Any] = {"damaged": config.degradation} if config.damaged else {}
+        card |= {
             "steps": trainer.steps_done,
             "trained_on": counts,
             "licence": request.licence,

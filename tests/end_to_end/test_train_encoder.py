@@ -130,6 +130,16 @@ def test_training_goes_on_from_another_encoder(whole: Path, tmp_path: Path) -> N
     assert "expected a small encoder of kaokore-64 with 64 components, found a small one" in said
 
 
+def test_samples_may_be_damaged_while_their_latents_stay_known(tmp_path: Path) -> None:
+    said = train("--out", tmp_path / "model", "--set", "damaged=0.5", "--set", "degradation=mask+down2")
+    assert "target-l2" in said and "target domain" not in (tmp_path / "model" / "card.md").read_text()
+    facts = read_facts(tmp_path / "model" / "encoder.safetensors")
+    assert facts.target == "" and facts.card["damaged"] == "mask+down2"
+    assert "50% of its samples went through mask+down2" in (tmp_path / "model" / "card.md").read_text()
+    said = train("--out", tmp_path / "other", "--set", "damaged=0.5", check=2)
+    assert "damaged samples need a degradation" in said
+
+
 def test_a_folder_of_damaged_pictures_is_a_target_domain(images: Path, tmp_path: Path) -> None:
     train("--target", images, "--out", tmp_path / "model")
     assert read_facts(tmp_path / "model" / "encoder.safetensors").target == "given"

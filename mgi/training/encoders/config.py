@@ -68,6 +68,9 @@ class EncoderConfig(Section):
     """The target domain. simulated: the second half of the pictures, degraded; given: a folder of the user's."""
     degradation: str = "none"
     """What the pictures of a simulated target domain go through, such as rain+mask+down2."""
+    damaged: float = Field(0.0, ge=0, le=1)
+    """Share of the known samples that go through it before they are read, while their latents stay known: no target
+    domain is needed for that, and nothing but the generator."""
     discrepancy_weight: float = Field(1.0, ge=0)
     """Weight of the discrepancy between the domains (equation 7); 0: the encoder never sees the target domain."""
     divergence: Literal["pearson", "kl", "js", "total-variation"] = "pearson"
@@ -93,8 +96,10 @@ class EncoderConfig(Section):
             raise ValueError("expected pictures > 0 or latent_weight > 0: nothing else is learnt from")
         if self.adapts and self.pictures < 2:
             raise ValueError("the discrepancy compares rendered pictures; set pictures to at least 2")
-        if (self.target == "simulated") != (self.degradation != "none"):
-            raise ValueError("a simulated target domain needs a degradation such as rain+mask+down2, and only that one")
+        if (self.target == "simulated" or self.damaged > 0) != (self.degradation != "none"):
+            raise ValueError(
+                "a simulated target domain and damaged samples need a degradation, such as rain+mask+down2; only they"
+            )
         return self
 
     @property
