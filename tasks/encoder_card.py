@@ -16,8 +16,9 @@ def encoder_card(facts: EncoderFacts, config: EncoderConfig) -> str:
     return f"""# Encoder ({facts.arch}) of {facts.generator}
 
 From a picture of {facts.size} rows to latents of the generator (sha256 {facts.generator_sha256[:12]}...) in one pass,
-trained by `mgi train encoder`.{adapted} What the generator makes of its latents are **generated images**: label them
-so. The licence of that generator holds for this file, too.
+trained by `mgi train encoder`.{adapted}
+What the generator makes of its latents are **generated images**: label them so. The licence of that generator holds for
+this file, too.
 
 - Learnt from {facts.card["trained_on"]}, {facts.card["steps"]:,} steps.
 - Licence of the pictures: {facts.card["licence"]}

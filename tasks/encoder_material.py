@@ -86,11 +86,13 @@ class Material:
         def rows(array: np.ndarray, purpose: str) -> list[int]:
             return batch_rows(len(array), config.batch, config.seed, purpose, step)
 
-        known, real, target = None, None, None
+        known, whole, real, target = None, None, None, None
         if self.known is not None and self.coordinates is not None:
             chosen = rows(self.known, "known")
-            pictures = _damaged(self.known[chosen], config, step)
-            known = to_float(pictures), torch.from_numpy(self.coordinates[chosen])
+            plain = self.known[chosen]
+            seen = _damaged(plain, config, step)
+            known = to_float(seen), torch.from_numpy(self.coordinates[chosen])
+            whole = to_float(plain) if seen is not plain else None
         if self.real is not None:
             real = to_float(self.real[rows(self.real, "real")])
             if config.flip:
@@ -98,7 +100,7 @@ class Material:
                 real = torch.where(torch.rand(len(real), 1, 1, 1, generator=random) < 0.5, real.flip(3), real)
         if self.target is not None:
             target = to_float(self.target[rows(self.target, "target")])
-        return Batch(known, real, target)
+        return Batch(known, whole, real, target)
 
 
 def _damaged(pixels: np.ndarray, config: EncoderConfig, step: int) -> np.ndarray:

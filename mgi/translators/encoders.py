@@ -11,8 +11,8 @@ from mgi.learnt_files import LearntFileError
 from mgi.weights import WeightsMissing
 from mgi.weights.identity import generator_sha256, zoo_name
 
-PREFIXES = {"encoder": "encoder-", "uda-inversion": "uda-encoder-"}
-"""Method -> how the zoo's name of a generator's encoder begins; the generator's name follows."""
+PREFIX = "encoder-"
+"""How the zoo's name of a generator's encoder begins; the generator's name follows."""
 COMMANDS = {
     "encoder": "mgi train encoder --generator {} --out MODEL",
     "uda-inversion": "mgi train encoder --generator {} --images FOLDER --adapt rain-layers+mask+down2 --out MODEL",
@@ -33,7 +33,7 @@ def encoder_name(config: RunConfig, kind: str, named: str, key: str) -> str:
     """
     if named:
         return str(Path(named).expanduser())
-    shipped = f"{PREFIXES[kind]}{zoo_name(config.generator)}"
+    shipped = f"{PREFIX}{zoo_name(config.generator)}"
     if shipped in {entry.name for entry in weights.entries()}:
         return shipped
     command = COMMANDS[kind].format(config.generator)

@@ -50,7 +50,7 @@ def config(**values: Any) -> EncoderConfig:
 def batch(known: tuple[np.ndarray, np.ndarray], step: int, target: bool = False) -> Batch:
     rows = batch_rows(8, 4, 0, "known", step)
     pictures = to_float(known[0][rows])
-    return Batch((pictures, torch.from_numpy(known[1][rows])), None, pictures.flip(0) * 0.5 if target else None)
+    return Batch((pictures, torch.from_numpy(known[1][rows])), target=pictures.flip(0) * 0.5 if target else None)
 
 
 def test_coordinates_are_those_of_latents(generator: Any) -> None:
@@ -157,6 +157,20 @@ def test_what_is_learnt_is_learnt(generator: Generator, codes: Codes, known: tup
     losses = [trainer.step(batch(known, step)).values["latent"] for step in range(40)]
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
     assert trainer.errors(trainer.reconstruct(pictures), pictures)["l2"].mean() < 0.8 * before
+
+
+def test_damaged_samples_are_compared_with_whole_ones(
+    generator: Generator, codes: Codes, known: tuple[np.ndarray, np.ndarray]
+) -> None:
+    pictures, coordinates = to_float(known[0][:4]), torch.from_numpy(known[1][:4])
+    seen = torch.full_like(pictures, -1.0)
+    asked = config(learning_rate=1e-9, perceptual_weight=0.0, pictures=4)
+    trainer = EncoderTrainer(asked, generator, codes)
+    shown = trainer.reconstruct(seen)  # the running average is the encoder still
+    whole = trainer.step(Batch((seen, coordinates), whole=pictures)).values["pixel"]
+    assert abs(whole - float((shown - pictures).square().mean())) < 0.02
+    blind = EncoderTrainer(asked, generator, codes).step(Batch((seen, coordinates))).values["pixel"]
+    assert abs(whole - blind) > 0.02
 
 
 def test_the_auxiliary_network_ascends(

@@ -40,11 +40,13 @@ class Batch:
 
     Args:
         known: samples of the generator, with coordinates [B, rows, K].
+        whole: what those samples look like undamaged; None: as they are seen.
         real: pictures of the source domain without latents.
         target: pictures of the target domain.
     """
 
     known: tuple[Tensor, Tensor] | None = None
+    whole: Tensor | None = None
     real: Tensor | None = None
     target: Tensor | None = None
 
@@ -106,6 +108,8 @@ class EncoderTrainer:
             raise TrainingError("a step needs pictures of the source domain")
         pictures = torch.cat(parts).to(self.device)
         found = self.coordinates(pictures)
+        if batch.whole is not None:
+            pictures = torch.cat([batch.whole, *([batch.real] if batch.real is not None else [])]).to(self.device)
         if batch.known is not None and config.latent_weight:
             known = batch.known[1].to(self.device)
             terms["latent"] = config.latent_weight * (found[: len(known)] - known).square().mean()
