@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mgi.encoders import pyramid
 from mgi.encoders.codes import Codes
 from mgi.encoders.pyramid import PyramidEncoder
 from mgi.encoders.small import SmallEncoder
@@ -19,7 +19,7 @@ from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
 KIND = "mgi-encoder"
 COMMAND = "mgi train encoder --generator GENERATOR --out FOLDER"
 LARGEST = 2**31
-_NETWORK, _CODES = "network.", "codes."
+NETWORK, CODES = "network.", "codes."
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class TrainedEncoder:
 
 def write_encoder(path: Path, network: nn.Module, codes: Codes, facts: EncoderFacts) -> None:
     """Write an encoder in half precision; its file appears whole or not at all."""
-    tensors = {_NETWORK + name: x for name, x in network.state_dict().items()}
-    write_learnt(path, KIND, {**tensors, **{_CODES + name: x for name, x in codes.state().items()}}, asdict(facts))
+    tensors = {NETWORK + name: x for name, x in network.state_dict().items()}
+    write_learnt(path, KIND, {**tensors, **{CODES + name: x for name, x in codes.state().items()}}, asdict(facts))
 
 
 def read_facts(path: Path) -> EncoderFacts:
@@ -86,41 +86,27 @@ def read_encoder(path: Path, device: str | torch.device = "cpu") -> TrainedEncod
     """
     tensors, values = read_learnt(path, KIND, "encoder", COMMAND, largest=LARGEST)
     facts = _facts(path, values)
-    own = {name.removeprefix(_NETWORK): x for name, x in tensors.items() if name.startswith(_NETWORK)}
+    own = {name.removeprefix(NETWORK): x for name, x in tensors.items() if name.startswith(NETWORK)}
     try:
-        codes = Codes.of_state({name.removeprefix(_CODES): x for name, x in tensors.items() if name.startswith(_CODES)})
-        network = BUILD[facts.arch](own, codes.rows)
+        codes = Codes.of_state({name.removeprefix(CODES): x for name, x in tensors.items() if name.startswith(CODES)})
+        network = _network(facts.arch, own, codes.rows)
     except (KeyError, IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0][:160]
         raise LearntFileError(f"{path}: expected the tensors of an encoder ({reason}); get the file again") from None
     return TrainedEncoder(network.eval().requires_grad_(False).to(device), codes.to(device), facts)
 
 
-def _pyramid(tensors: dict[str, Tensor], rows: int) -> nn.Module:
-    network = PyramidEncoder(rows, "psp")
+def _network(arch: str, tensors: dict[str, Tensor], rows: int) -> nn.Module:
+    """The network of a state dict. Raises KeyError or RuntimeError: it is another's, or there is no such arch."""
+    if arch == "small":
+        return SmallEncoder.of(tensors)
+    network = {
+        "psp": lambda: PyramidEncoder(rows, "psp"),
+        "e4e": lambda: PyramidEncoder(rows, "e4e"),
+        "e2style": lambda: Stage(3, (3, 4, rows - 7), pyramid.WIDTH),
+    }[arch]()
     network.load_state_dict(tensors)
     return network
-
-
-def _e4e(tensors: dict[str, Tensor], rows: int) -> nn.Module:
-    network = PyramidEncoder(rows, "e4e")
-    network.load_state_dict(tensors)
-    return network
-
-
-def _e2style(tensors: dict[str, Tensor], rows: int) -> nn.Module:
-    network = Stage(3, (3, 4, rows - 7), 512)
-    network.load_state_dict(tensors)
-    return network
-
-
-BUILD: dict[str, Callable[[dict[str, Tensor], int], nn.Module]] = {
-    "small": lambda tensors, rows: SmallEncoder.of(tensors),
-    "psp": _pyramid,
-    "e4e": _e4e,
-    "e2style": _e2style,
-}
-"""Arch -> the network of a state dict and of rows."""
 
 
 def _facts(path: Path, values: Any) -> EncoderFacts:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mgi.config import ConfigError
 from mgi.encoders import pyramid
+from mgi.encoders.codes import Codes
+from mgi.encoders.files import EncoderFacts, read_encoder, write_encoder
 from mgi.encoders.pyramid import Kind, PyramidEncoder
 from mgi.encoders.stages import Stage, StagedEncoder
 from mgi.features import ir_se50
@@ -183,3 +185,15 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
         translator("psp", checkpoint(tmp_path, latent_avg=None))
     with pytest.raises(ConfigError, match=r"expected one of psp, found no encoder\.styles\.0.linear.weight"):
         translator("psp", GOLDEN / "stylegan2_rosinality.pth")
+
+
+@pytest.mark.parametrize("arch", ["psp", "e4e", "e2style"])
+def test_one_that_was_trained_here_comes_back_from_its_file(arch: str, tmp_path: Path) -> None:
+    network: torch.nn.Module
+    network = Stage(3, (3, 4, 1), WIDTH) if arch == "e2style" else PyramidEncoder(STYLES, arch)  # type: ignore[arg-type]
+    codes = Codes(torch.zeros(WIDTH), torch.eye(WIDTH), 1.0, STYLES)
+    file = tmp_path / "encoder.safetensors"
+    write_encoder(file, network, codes, EncoderFacts("g", "0" * 64, arch, 256, "", {}))
+    found = read_encoder(file)
+    expected = network.eval()(pictures()[:1]).detach()
+    torch.testing.assert_close(found(pictures()[:1]), expected, atol=0.02, rtol=0.02)
