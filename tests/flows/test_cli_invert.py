@@ -33,7 +33,7 @@ def invert(inputs: Path, run: Path, *more: str | Path) -> Result:
     ("more", "expected"),
     [
         (("--method", "pix2pix"), "unknown method 'pix2pix'"),
-        (("--degrade", "blur"), "expected none, down2, down4"),
+        (("--degrade", "blur"), "expected none, down2 to down16"),
         (("--degrade", "mask:missing.png"), "missing.png"),
         (("--degrade", "rain", "--given"), "must be simulated"),
         (("--set", 'inversion.rungs=["2"]'), "expected STEPS:KEPT"),

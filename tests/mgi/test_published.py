@@ -75,6 +75,7 @@ def test_the_published_feature_scale_does_not_depend_on_the_networks_convention(
 def test_mganpriors_tasks_compare_as_its_code_does(degradation: str) -> None:
     """Colorization, inpainting and super-resolution: both sides degraded, features of what is seen at 256 pixels."""
     from mgi import degradations
+    from mgi.degradations.masks import free_form
 
     settings, vgg = published("mganprior", degradation=degradation), random_vgg()
     random = torch.Generator().manual_seed(4)
@@ -87,7 +88,7 @@ def test_mganpriors_tasks_compare_as_its_code_does(degradation: str) -> None:
             weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
             return (image * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1)
         if degradation == "mask":
-            return image * (1 - degradations.free_form(128, 5))
+            return image * (1 - free_form(128, 5))
         return F.interpolate(image, scale_factor=1 / 4, mode="bilinear")
 
     def features(image: Tensor) -> Tensor:
