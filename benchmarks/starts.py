@@ -3,7 +3,7 @@
 Warps of a generator's own faces are inverted under the profile's hypotheses from three starts: random, the mean, and
 what an encoder says of the warp. Printed for each, as means over pairs and hypotheses: the loss after some steps as a
 ratio to the loss that the random start has at the end, the steps to get there, how different the hypotheses of a pair
-are (features of VGG-16 at unit length), and the encoder's share of the seconds.
+are (features of VGG-16 at unit length), and the seconds of a pair.
 """
 
 from __future__ import annotations

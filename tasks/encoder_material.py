@@ -143,8 +143,12 @@ def gather(
             lambda done, total: watcher.learnt("draw", done, total, text),
             config.samples_key(),
         )
-        found = [samples(HELD_OUT_SEED + index) for index in range(HELD_OUT)]
-        held_pictures, held_coordinates = (np.stack(part) for part in zip(*found, strict=True))
+        held_pictures, held_coordinates = store.known(
+            HELD_OUT,
+            lambda index: samples(HELD_OUT_SEED + index),
+            lambda done, total: watcher.learnt("draw held-out", done, total, text),
+            f"{config.samples_key()}-held-out",
+        )
         held = {"samples": (held_pictures, held_pictures), **held}
     if config.target == "simulated":
         # Unpaired halves: no picture of the target domain is one of the source domain's.

@@ -23,10 +23,10 @@ from mgi.training.processes import processes
 from mgi.weights import load_generator
 from storage.atomic import write_text
 from storage.images import write_png
-from storage.training_store import TrainingConflict, TrainingStore
+from storage.training_store import TrainingStore
 from tasks.encoder_card import encoder_card
 from tasks.encoder_material import EncoderRequest, Material, Watcher, gather
-from tasks.training_runs import CHECKPOINT_SECONDS, check_same, read_state, write_state
+from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
 
 SHOWN = 16
 """Pictures in each grid."""
@@ -59,19 +59,14 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
             keep_freed_memory()
             torch.set_num_threads(request.threads)
             config = request.config
-            if store.exists and not resume:
-                raise TrainingConflict(
-                    f"{store.folder} holds a training run; continue it with --resume, or use another folder"
-                )
-            if resume:
-                check_same(store, config.model_dump(mode="json"), request.out)
+            check_startable(store, resume, config.model_dump(mode="json"), request.out)
             generator = load_generator(config.generator, device)
             codes = measure_codes(generator, components_of(config))
             material = gather(request, store, generator, codes.to(device), watcher)
             if not store.exists:
                 store.create(_header(request, material))
             trainer = EncoderTrainer(config, generator, codes, device)
-            best = _load(store, trainer)
+            best = continued(store, trainer)
             _run(request, store, trainer, material, best, watcher)
     return _result(store)
 
@@ -190,14 +185,6 @@ def _evaluate(
     numbers = ", ".join(f"{name} {value:.3f}" for name, value in errors.items())
     watcher.say(f"step {trainer.steps_done}: {numbers} (best at step {best['step']:.0f})")
     return best
-
-
-def _load(store: TrainingStore, trainer: EncoderTrainer) -> dict[str, float]:
-    state = read_state(store)
-    if state is None:
-        return {}
-    trainer.load_state(state)
-    return dict(state.get("best", {}))
 
 
 def _result(store: TrainingStore) -> EncoderResult:

@@ -24,8 +24,8 @@ from mgi.training.parents import require_fit, start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
-from storage.training_store import TrainingConflict, TrainingStore
-from tasks.training_runs import CHECKPOINT_SECONDS, check_same, read_state, write_state
+from storage.training_store import TrainingStore
+from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
 
 GRID = 64
 """Samples in each grid."""
@@ -104,10 +104,7 @@ def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) ->
 
 
 def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher: Watcher) -> None:
-    if store.exists and not resume:
-        raise TrainingConflict(f"{store.folder} holds a training run; continue it with --resume, or use another folder")
-    if resume:
-        check_same(store, request.config.model_dump(mode="json"), request.out)
+    check_startable(store, resume, request.config.model_dump(mode="json"), request.out)
     images = store.images(request.images, request.config.resolution, watcher.decoded)
     bad = store.left_out()
     if bad:
@@ -151,7 +148,7 @@ def _run(
     # An adaptation is over in minutes on a GPU; compiling takes as long, and was never run on one.
     compile = device.type == "cuda" and start is None
     trainer = Trainer(request.config, device, rank, world, compile, start)
-    best = _load(store, trainer)
+    best = continued(store, trainer)
     if trainer.steps_done >= request.steps:
         return
     judge = HeldOut(pixels, train, held_out, device) if rank == 0 else None
@@ -239,14 +236,6 @@ def _evaluate(
 
 def _save(store: TrainingStore, trainer: Trainer, best: dict[str, float]) -> None:
     write_state(store, {**trainer.state(), "best": best})
-
-
-def _load(store: TrainingStore, trainer: Trainer) -> dict[str, float]:
-    state = read_state(store)
-    if state is None:
-        return {}
-    trainer.load_state(state)
-    return dict(state.get("best", {}))
 
 
 def _result(store: TrainingStore, request: TrainingRequest) -> TrainingResult:

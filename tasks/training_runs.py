@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -16,8 +16,19 @@ CHECKPOINT_SECONDS = 120.0
 """At most this much work is lost by a kill."""
 
 
-def check_same(store: TrainingStore, new: dict[str, Any], out: Path) -> None:
-    """Raise TrainingConflict unless the run in `store` was started with these settings."""
+class Continues(Protocol):
+    """A trainer that continues from a state."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state()` of another one said."""
+
+
+def check_startable(store: TrainingStore, resume: bool, new: dict[str, Any], out: Path) -> None:
+    """Raise TrainingConflict if a run is there that nobody asked to continue, or was started with other settings."""
+    if store.exists and not resume:
+        raise TrainingConflict(f"{store.folder} holds a training run; continue it with --resume, or use another folder")
+    if not resume:
+        return
     old = store.header()["config"]
     different = [f"{key}: {value} -> {new.get(key)}" for key, value in old.items() if new.get(key) != value]
     if different:
@@ -31,7 +42,20 @@ def write_state(store: TrainingStore, state: dict[str, Any]) -> None:
     store.write_checkpoint(buffer.getvalue())
 
 
-def read_state(store: TrainingStore) -> dict[str, Any] | None:
+def continued(store: TrainingStore, trainer: Continues) -> dict[str, float]:
+    """Bring a trainer to the newest checkpoint, if there is one; returns the best evaluation so far, or nothing.
+
+    Raises:
+        TrainingError: the checkpoint is damaged, or another training's.
+    """
+    state = _read_state(store)
+    if state is None:
+        return {}
+    trainer.load_state(state)
+    return dict(state.get("best", {}))
+
+
+def _read_state(store: TrainingStore) -> dict[str, Any] | None:
     """The newest checkpoint; None before the first.
 
     Raises:

@@ -11,8 +11,8 @@ from flows.cli.common import guarded, out
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.training_bars import shown
+from flows.cli.training_settings import settings_of
 from flows.settings import parse_assignments
-from mgi.config import ConfigError, validation_line
 
 if TYPE_CHECKING:
     from mgi.training import TrainingConfig
@@ -152,15 +152,13 @@ train.command("encoder", cls=Verb)(guarded(encoder))
 
 
 def _config(parent: str, resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
-    from pydantic import ValidationError
-
     from mgi.profiles import parse_value
     from mgi.training.config import TrainingConfig
 
     values: dict[str, Any] = {"resolution": resolution, "objective": objective, "seed": seed}
     for key, text in parse_assignments(assignments).items():
         values[key] = parse_value(text)
-    try:
+    with settings_of(TrainingConfig):
         if parent:
             from mgi.training.parents import code_length
             from mgi.weights.identity import generator_sha256
@@ -168,10 +166,3 @@ def _config(parent: str, resolution: int, objective: str, seed: int, assignments
             values.setdefault("z_dim", code_length(parent))
             return TrainingConfig.adapting(parent, generator_sha256(parent), **values)
         return TrainingConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(TrainingConfig.model_fields)
-            raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
-        raise ConfigError(validation_line(error)) from None

@@ -9,8 +9,9 @@ import typer
 
 from flows.cli.common import out
 from flows.cli.training_bars import shown
+from flows.cli.training_settings import settings_of
 from flows.settings import parse_assignments
-from mgi.config import ConfigError, validation_line
+from mgi.config import ConfigError
 
 if TYPE_CHECKING:
     from mgi.training.encoders import EncoderConfig
@@ -76,8 +77,6 @@ def encoder(
 def _config(
     generator: str, arch: str, parent: Path | None, adapt: str, target: Path | None, seed: int, assignments: list[str]
 ) -> EncoderConfig:
-    from pydantic import ValidationError
-
     from mgi.profiles import parse_value
     from mgi.training.encoders.config import EncoderConfig
     from mgi.weights.identity import content_hashes, generator_sha256
@@ -96,12 +95,5 @@ def _config(
     elif target is not None:
         values |= {"target": "given"}
     values |= {key: parse_value(text) for key, text in parse_assignments(assignments).items()}
-    try:
+    with settings_of(EncoderConfig):
         return EncoderConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(EncoderConfig.model_fields)
-            raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
-        raise ConfigError(validation_line(error)) from None

@@ -109,7 +109,7 @@ def build(
     steps = parse_degradation(spec)
     kinds = [what for what, _ in steps]
     factor = int(dict(steps).get("down", "1"))
-    if size % factor or size // factor < 8 <= size:
+    if factor > 1 and (size % factor or size // factor < 8):
         raise ConfigError(f"inversion.degradation: {size} rows cannot be reduced by {factor}; use a smaller factor")
     keep, add = _obstructions(steps, size, seeds)
     larger = 1 if keep is not None else max(1, (images or size) // size)

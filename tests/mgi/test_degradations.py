@@ -87,6 +87,13 @@ def test_what_does_not_fit_is_one_line(spec: str, expected: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_no_observation_has_fewer_than_eight_rows() -> None:
+    for size in (4, 8):
+        with pytest.raises(ConfigError, match=f"{size} rows cannot be reduced by 2"):
+            build("down2", size, [1])
+    assert build("down2", 16, [1]).observed_rows(16) == 8 and build("gray", 4, [1]).observed_rows(4) == 4
+
+
 def test_a_mask_of_one_colour_is_refused(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "black.png")
     with pytest.raises(ConfigError, match="all one colour"):
