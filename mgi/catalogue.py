@@ -41,7 +41,7 @@ def _method_row(row: Row) -> dict[str, Any]:
         "name": row.name,
         "summary": found.summary,
         "can": can,
-        **_networks(names),
+        **_brought(_networks(names), found.brings),
         "paper": found.paper,
         "package": row.package,
     }
@@ -88,6 +88,13 @@ def _networks(names: Sequence[str], none: str = "") -> dict[str, Any]:
     said = [name if state == "here" else f"{name} ({state})" for name, state in states.items()]
     whole = "here" if set(states.values()) <= {"here"} else "missing"
     return {"state": whole, "networks": ", ".join(said) or none, "weights": states}
+
+
+def _brought(row: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
+    """A row of a method that cannot be used before the user names files of theirs."""
+    if not options:
+        return row
+    return {**row, "state": "bring", "networks": ", ".join([*filter(None, [row["networks"]]), *options])}
 
 
 def _broken(row: Row, error: ConfigError) -> dict[str, Any]:

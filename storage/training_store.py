@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,25 +141,27 @@ class TrainingStore:
     def known(
         self,
         count: int,
-        make: Callable[[int], tuple[np.ndarray, ...]],
+        make: Callable[[Sequence[int]], tuple[np.ndarray, ...]],
         progress: Callable[[int, int], None],
         key: str,
+        at_once: int = 1,
     ) -> tuple[np.ndarray, ...]:
-        """`make(0)`, ..., `make(count - 1)` as stacked arrays: made now, or made before and read again.
+        """`make` of 0, ..., count - 1 as whole arrays: made now, or made before and read again.
 
         Blocks of 64 are written as they are done, so a kill loses at most one.
 
         Args:
             count: how many.
-            make: one of them.
+            make: some of them, as arrays with a row for each.
             progress: told how many there are, and the whole.
             key: of everything that decides what `make` makes.
+            at_once: how many `make` is asked for.
         """
         blocks = []
         for first in range(0, count, BLOCK):
             path = self.folder / "known" / key / f"{first:07d}.npz"
             indices = range(first, min(first + BLOCK, count))
-            blocks.append(_block(path, len(indices)) or _make_block(path, indices, make, progress, count))
+            blocks.append(_block(path, len(indices)) or _make_block(path, indices, make, progress, count, at_once))
             progress(indices[-1] + 1, count)
         return tuple(np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
 
@@ -199,15 +201,16 @@ def _block(path: Path, count: int) -> tuple[np.ndarray, ...] | None:
 def _make_block(
     path: Path,
     indices: range,
-    make: Callable[[int], tuple[np.ndarray, ...]],
+    make: Callable[[Sequence[int]], tuple[np.ndarray, ...]],
     progress: Callable[[int, int], None],
     total: int,
+    at_once: int,
 ) -> tuple[np.ndarray, ...]:
-    rows = []
-    for index in indices:
-        rows.append(make(index))
-        progress(index + 1, total)
-    arrays = tuple(np.stack(array) for array in zip(*rows, strict=True))
+    parts = []
+    for first in range(0, len(indices), at_once):
+        parts.append(make(indices[first : first + at_once]))
+        progress(indices[first] + len(parts[-1][0]), total)
+    arrays = tuple(np.concatenate(array) for array in zip(*parts, strict=True))
     buffer = io.BytesIO()
     np.savez(buffer, *arrays)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,12 @@ import torch
 
 from mgi.encoders.codes import Codes
 from mgi.generators import Generator
-from mgi.images import to_float
+from mgi.images import to_float, to_uint8
 from mgi.training import TrainingError
 from mgi.training.data import split
 from mgi.training.encoders import Batch, EncoderConfig
 from mgi.training.encoders.data import HELD_OUT_SEED, KnownSamples, batch_rows, degraded
+from mgi.training.encoders.estranging import estranged
 from mgi.training.seeds import seed_of
 from storage.training_store import TrainingStore
 
@@ -139,17 +140,22 @@ def gather(
         text = f"samples of {Path(config.generator).name}"
         known, coordinates = store.known(
             config.samples,
-            lambda index: samples((config.seed << 24) + index),
+            lambda indices: samples([(config.seed << 24) + index for index in indices]),
             lambda done, total: watcher.learnt("draw", done, total, text),
             config.samples_key(),
+            samples.at_once,
         )
         held_pictures, held_coordinates = store.known(
             HELD_OUT,
-            lambda index: samples(HELD_OUT_SEED + index),
+            lambda indices: samples([HELD_OUT_SEED + index for index in indices]),
             lambda done, total: watcher.learnt("draw held-out", done, total, text),
             f"{config.samples_key()}-held-out",
+            samples.at_once,
         )
         held = {"samples": (held_pictures, held_pictures), **held}
+        if config.arch == "hfgi":
+            strange = to_uint8(estranged(to_float(held_pictures), 1.0, HELD_OUT_SEED))
+            held["strange"] = strange, strange
     if config.target == "simulated":
         # Unpaired halves: no picture of the target domain is one of the source domain's.
         whole = real if real is not None else known

@@ -12,22 +12,29 @@ import torch
 from torch import Tensor
 
 from mgi.encoders.codes import measure_codes
-from mgi.encoders.files import EncoderFacts, write_encoder
+from mgi.encoders.files import EncoderFacts, TrainedEncoder, read_encoder, write_encoder
+from mgi.encoders.fusion import FusionFacts, write_fusion
 from mgi.images import to_float, to_uint8
+from mgi.learnt_files import LearntFileError
 from mgi.memory import keep_freed_memory
 from mgi.sampling import tile_grid
 from mgi.training import TrainingError
-from mgi.training.encoders import EncoderLosses, EncoderTrainer
+from mgi.training.encoders import EncoderConfig, EncoderLosses, EncoderTrainer, FusionTrainer
 from mgi.training.encoders.networks import components_of
 from mgi.training.processes import processes
 from mgi.weights import load_generator
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.encoder_card import encoder_card
+from tasks.encoder_card import encoder_card, fusion_card
 from tasks.encoder_material import EncoderRequest, Material, Watcher, gather
 from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
 
+Trainer = EncoderTrainer | FusionTrainer
+FUSES = "hfgi"
+"""The arch that is no encoder."""
+SCORED = ("samples-perceptual", "strange-perceptual", "pictures-perceptual")
+"""Errors whose mean says which snapshot is the best."""
 SHOWN = 16
 """Pictures in each grid."""
 AT_ONCE = 16
@@ -51,24 +58,46 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
         storage.folders.InputError: the pictures cannot be used.
         TrainingError: the losses stopped being numbers, or there is nothing to learn from.
     """
-    store = TrainingStore(request.out, "encoder")
+    config = request.config
+    store = TrainingStore(request.out, "fusion" if config.arch == FUSES else "encoder")
     with processes() as (_, world, device):
         if world > 1:
             raise TrainingError("encoders are trained by one process; start the command without torchrun")
         with store.lock():
             keep_freed_memory()
             torch.set_num_threads(request.threads)
-            config = request.config
             check_startable(store, resume, config.model_dump(mode="json"), request.out)
             generator = load_generator(config.generator, device)
-            codes = measure_codes(generator, components_of(config))
+            base = _base(config, device) if config.arch == FUSES else None
+            codes = base.codes if base is not None else measure_codes(generator, components_of(config))
             material = gather(request, store, generator, codes.to(device), watcher)
             if not store.exists:
                 store.create(_header(request, material))
-            trainer = EncoderTrainer(config, generator, codes, device)
+            trainer: Trainer
+            if base is not None:
+                trainer = FusionTrainer(config, generator, base, device)
+            else:
+                trainer = EncoderTrainer(config, generator, codes, device)
             best = continued(store, trainer)
             _run(request, store, trainer, material, best, watcher)
     return _result(store)
+
+
+def _base(config: EncoderConfig, device: torch.device) -> TrainedEncoder:
+    """The encoder whose losses a fusion puts back.
+
+    Raises:
+        TrainingError: it is none, or another generator's.
+    """
+    try:
+        base = read_encoder(Path(config.parent).expanduser(), device)
+    except LearntFileError as error:
+        raise TrainingError(f"--from: {error}") from None
+    if base.facts.generator_sha256 != config.generator_sha256:
+        raise TrainingError(
+            f"--from: expected an encoder of {config.generator}, found one of {base.facts.generator}; name another"
+        )
+    return base
 
 
 def _header(request: EncoderRequest, material: Material) -> dict[str, Any]:
@@ -91,7 +120,7 @@ def _has(material: Material, name: str) -> bool:
 def _run(
     request: EncoderRequest,
     store: TrainingStore,
-    trainer: EncoderTrainer,
+    trainer: Trainer,
     material: Material,
     best: dict[str, float],
     watcher: Watcher,
@@ -119,7 +148,7 @@ def _run(
         raise
 
 
-def measured(trainer: EncoderTrainer, material: Material) -> tuple[dict[str, float], dict[str, Tensor]]:
+def measured(trainer: Trainer, material: Material) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Errors of the running average on what is held out, by `DOMAIN-ERROR`, and the pictures it gives."""
     errors: dict[str, float] = {}
     shown: dict[str, Tensor] = {}
@@ -131,7 +160,7 @@ def measured(trainer: EncoderTrainer, material: Material) -> tuple[dict[str, flo
         for name in per_picture[0]:
             errors[f"{domain}-{name}"] = float(torch.cat([values[name] for values in per_picture]).mean())
         shown[domain] = found
-    if material.held_coordinates is not None:
+    if material.held_coordinates is not None and isinstance(trainer, EncoderTrainer):
         coordinates = torch.from_numpy(material.held_coordinates)
         pictures = material.held["samples"][0]
         found = torch.cat([trainer.encode(to_float(part)).cpu() for part in _parts(pictures)])
@@ -146,7 +175,7 @@ def _parts(pixels: np.ndarray) -> list[np.ndarray]:
 def _evaluate(
     request: EncoderRequest,
     store: TrainingStore,
-    trainer: EncoderTrainer,
+    trainer: Trainer,
     material: Material,
     losses: EncoderLosses,
     best: dict[str, float],
@@ -154,7 +183,7 @@ def _evaluate(
 ) -> dict[str, float]:
     errors, shown = measured(trainer, material)
     # The target domain's truth is not there for a user, so it does not choose either.
-    source = [value for name, value in errors.items() if name in ("samples-perceptual", "pictures-perceptual")]
+    source = [value for name, value in errors.items() if name in SCORED]
     score = float(np.mean(source))
     row = {"step": trainer.steps_done, "score": score, **errors}
     store.add_metrics({**row, **{f"loss-{name}": value for name, value in losses.values.items()}})
@@ -166,25 +195,36 @@ def _evaluate(
     write_png(store.folder / "samples" / f"{trainer.steps_done:09d}.png", tile_grid(rows, columns=SHOWN))
     if not best or score < best["score"]:
         best = {"score": score, "step": float(trainer.steps_done)}
-        config = request.config
-        said = config.degradation if config.target == "simulated" else config.target if config.adapts else ""
-        header = store.header()
-        counts = " and ".join(f"{count} {name}" for name, count in header["trained_on"].items())
-        card: dict[str, Any] = {"damaged": config.degradation} if config.damaged else {}
-        card |= {
-            "steps": trainer.steps_done,
-            "trained_on": counts,
-            "licence": request.licence,
-            "digest": config.digest(),
-        }
-        rounded = {name: round(value, 4) for name, value in errors.items()}
-        name = Path(config.generator).name
-        facts = EncoderFacts(name, config.generator_sha256, config.arch, config.size, said, rounded, card)
-        write_encoder(store.model_path, trainer.average, trainer.codes, facts)
-        write_text(store.folder / "card.md", encoder_card(facts, config))
+        _keep(request, store, trainer, errors)
     numbers = ", ".join(f"{name} {value:.3f}" for name, value in errors.items())
     watcher.say(f"step {trainer.steps_done}: {numbers} (best at step {best['step']:.0f})")
     return best
+
+
+def _keep(request: EncoderRequest, store: TrainingStore, trainer: Trainer, errors: dict[str, float]) -> None:
+    """Write the running average and its card."""
+    config = request.config
+    counts = " and ".join(f"{count} {name}" for name, count in store.header()["trained_on"].items())
+    card: dict[str, Any] = {"damaged": config.degradation} if config.damaged else {}
+    card |= {
+        "steps": trainer.steps_done,
+        "trained_on": counts,
+        "licence": request.licence,
+        "digest": config.digest(),
+    }
+    rounded = {name: round(value, 4) for name, value in errors.items()}
+    name, sha256 = Path(config.generator).name, config.generator_sha256
+    if isinstance(trainer, FusionTrainer):
+        base = Path(config.parent).name
+        fusion = FusionFacts(name, sha256, base, config.parent_sha256, config.fusion_width, rounded, card)
+        write_fusion(store.model_path, trainer.average, fusion)
+        text = fusion_card(fusion, config)
+    else:
+        said = config.degradation if config.target == "simulated" else config.target if config.adapts else ""
+        facts = EncoderFacts(name, sha256, config.arch, config.size, said, rounded, card)
+        write_encoder(store.model_path, trainer.average, trainer.codes, facts)
+        text = encoder_card(facts, config)
+    write_text(store.folder / "card.md", text)
 
 
 def _result(store: TrainingStore) -> EncoderResult:

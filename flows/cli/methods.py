@@ -13,7 +13,10 @@ from flows.cli.common import JsonOption, guarded, out
 
 @guarded
 def methods(as_json: JsonOption = False) -> int:
-    """List the methods that --method takes, and whether their networks are here (under the profile `embedded`)."""
+    """List the methods that --method takes, and whether their networks are here (under the profile `embedded`).
+
+    `bring`: it needs files of yours, named by --set options.NAME=FILE.
+    """
     from mgi.catalogue import method_rows
 
     def line(row: dict[str, Any]) -> str:

@@ -26,9 +26,18 @@ def encoder(
         Path | None, typer.Option(metavar="FOLDER", help="Pictures of the generator's kind, beside its own samples.")
     ] = None,
     parent: Annotated[
-        Path | None, typer.Option("--from", metavar="ENCODER", help="Start from this encoder.safetensors.")
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="ENCODER",
+            help="Start from this encoder.safetensors; of hfgi: the encoder that it belongs to.  [default of hfgi: "
+            "the shipped one]",
+        ),
     ] = None,
-    arch: Annotated[str, typer.Option(metavar="NAME", help="small, psp, e4e or e2style.")] = "small",
+    arch: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="small, psp, e4e, e2style; hfgi: a fusion."),
+    ] = "small",
     adapt: Annotated[
         str,
         typer.Option(
@@ -56,8 +65,9 @@ def encoder(
     """Learn to say a generator's latents of a picture in one pass.
 
     It learns from samples of the generator, whose latents are known, and from --images. `mgi invert FACES --method
-    encoder --set options.encoder=MODEL/encoder.safetensors` uses it. It may be killed at any time: `--resume`
-    continues from the last checkpoint, at most two minutes old.
+    encoder --set options.encoder=MODEL/encoder.safetensors` uses it. With --arch hfgi it learns a fusion for an
+    encoder that is there, MODEL/fusion.safetensors. It may be killed at any time: `--resume` continues from the last
+    checkpoint, at most two minutes old.
     """
     config = _config(generator, arch, parent, adapt, target, seed, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
@@ -78,13 +88,16 @@ def _config(
     generator: str, arch: str, parent: Path | None, adapt: str, target: Path | None, seed: int, assignments: list[str]
 ) -> EncoderConfig:
     from mgi.profiles import parse_value
-    from mgi.training.encoders.config import EncoderConfig
+    from mgi.training.encoders.config import FUSION, EncoderConfig
     from mgi.weights.identity import content_hashes, generator_sha256
 
     if adapt and target is not None:
         raise ConfigError("--adapt and --target are two ways to say the target domain; give one")
     values: dict[str, Any] = {"generator": generator, "arch": arch, "seed": seed}
     values |= {"generator_sha256": generator_sha256(generator)}
+    if arch == "hfgi":
+        values |= FUSION
+        parent = parent or _shipped_encoder(generator)
     if parent is not None:
         if not parent.expanduser().is_file():
             raise ConfigError(f"--from: expected an encoder.safetensors of `mgi train encoder`, found no {parent}")
@@ -97,3 +110,13 @@ def _config(
     values |= {key: parse_value(text) for key, text in parse_assignments(assignments).items()}
     with settings_of(EncoderConfig):
         return EncoderConfig.model_validate(values)
+
+
+def _shipped_encoder(generator: str) -> Path:
+    from mgi.translators.encoders import shipped_name
+    from mgi.weights import path
+
+    name = shipped_name("encoder-", generator)
+    if name is None:
+        raise ConfigError(f"--arch hfgi needs an encoder of {generator}, and none ships; name yours by --from ENCODER")
+    return path(name)

@@ -18,6 +18,8 @@ from mgi.features.ir_se50 import Block
 
 ROWS = 64
 """Rows of the features that are fused."""
+START = 0.1
+"""Of the size of ordinary weights."""
 
 
 class ScaledLeaky(nn.Module):
@@ -68,19 +70,30 @@ class Aligner(nn.Module):
 
 
 class Consultant(nn.Module):
-    """The aligned map [B, 3, 256, 256] -> scale and shift [B, C, 64, 64] of the generator's features."""
+    """The aligned map [B, 3, 256, 256] -> scale and shift [B, C, 64, 64] of the generator's features.
 
-    def __init__(self, channels: int = 512) -> None:
+    Args:
+        channels: C.
+        width: channels inside of both heads; published: 512.
+    """
+
+    def __init__(self, channels: int = 512, width: int = 512) -> None:
         super().__init__()
         self.conv_layer1 = _entry(3, 32)
         self.conv_layer2 = _blocks(32, (48, 48, 48), 2)
         self.conv_layer3 = _blocks(48, (64, 64, 64), 2)
 
         def head() -> nn.Sequential:
-            first, second = (EqualisedConv(inputs, channels, 3, padding=1) for inputs in (64, channels))
+            first, second = EqualisedConv(64, width, 3, padding=1), EqualisedConv(width, channels, 3, padding=1)
             return nn.Sequential(first, ScaledLeaky(), second)
 
         self.condition_scale3, self.condition_shift3 = head(), head()
+
+    def start_small(self) -> None:
+        """Change next to nothing, before training."""
+        with torch.no_grad():
+            for head in (self.condition_scale3, self.condition_shift3):
+                next(head[-1].parameters()).mul_(START)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(scale, shift)."""
@@ -89,11 +102,11 @@ class Consultant(nn.Module):
 
 
 class Consultation(nn.Module):
-    """Both networks, as a checkpoint has them."""
+    """Both networks, as a checkpoint has them; see `Consultant` for its arguments."""
 
-    def __init__(self, channels: int = 512) -> None:
+    def __init__(self, channels: int = 512, width: int = 512) -> None:
         super().__init__()
-        self.grid_align, self.residue = Aligner(), Consultant(channels)
+        self.grid_align, self.residue = Aligner(), Consultant(channels, width)
 
     def forward(self, lost: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
         """Distortion map and (edited) result [B, 3, 256, 256] -> scale and shift."""

@@ -104,4 +104,5 @@ METHOD = Method(
     summary="the source's features with the exemplar's means and deviations, by the user's encoder and decoder",
     paper="Huang and Belongie, ICCV 2017",
     translator="mgi.translators.adain:AdaIN",
+    brings=("options.encoder", "options.decoder"),
 )

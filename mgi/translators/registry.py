@@ -30,6 +30,7 @@ class Method:
         needs: configuration -> further (role, network), for methods whose networks the configuration names.
         settings: keys of the section `inversion` that make the method, for methods of that family.
         published: further keys that its paper states, under `inversion.budget = published`.
+        brings: options that name files of the user's, without which it cannot be used.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Method:
     needs: Callable[[RunConfig], list[tuple[str, str]]] | None = None
     settings: Settings | None = None
     published: Settings | None = None
+    brings: tuple[str, ...] = ()
 
     def networks(self, config: RunConfig) -> list[tuple[str, str]]:
         """(role, zoo name or file) of every network that it loads."""

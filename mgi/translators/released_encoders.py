@@ -8,6 +8,7 @@ the place of the source's, as pSp's `--latent_mask` does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -40,29 +41,52 @@ class ReleasedEncoder(OnePass):
     """
 
     def __init__(self, config: RunConfig, device: str) -> None:
-        kind = config.translator
-        given = known_options(config, kind, OPTIONS)
-        tensors = read_released(kind, "checkpoint", given.get("checkpoint"), "the public code")
-        self.further = {key: x for key, x in tensors.items() if key.startswith(FURTHER)}
-        if "latent_avg" not in tensors:
-            raise ConfigError(f"options.checkpoint: expected one of {kind}, found no latent_avg")
-        try:
-            generator = load_file(Path(str(given["checkpoint"])).expanduser(), device)
-        except GeneratorError as error:
-            raise ConfigError(f"options.checkpoint: {error}") from None
-        if not isinstance(generator, StyleBased):
-            raise ConfigError(f"options.checkpoint: expected a generator with styles, found {type(generator).__name__}")
-        mean = self.mean = tensors["latent_avg"].to(device)
-        read = _staged if kind == "e2style" else _pyramid
-        self.encoder, encode, styles = read(kind, tensors, mean, generator, device)
-        if generator.styles != styles:
-            raise ConfigError(
-                f"options.checkpoint: an encoder of {styles} styles beside a generator of {generator.styles}"
-            )
-        spread = statistics_of_w(generator, device)[1] / generator.z_dim**0.5 if given.get("refine") else 1.0
-        size = generator.z_dim
-        codes = Codes(torch.zeros(size), torch.eye(size), spread, styles)
-        super().__init__(config, device, generator, encode, codes, SIDE, int(given.get("exemplar_from", 8)))
+        read = released(config, device)
+        self.encoder, self.mean = read.encoder, read.mean
+        super().__init__(config, device, read.generator, read.encode, read.codes, SIDE, read.first)
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a checkpoint holds; `further` are tensors of HFGI's parts, `first` is where an exemplar's styles begin."""
+
+    generator: StyleBased
+    encoder: nn.Module
+    encode: Encode
+    mean: Tensor
+    codes: Codes
+    further: dict[str, Tensor]
+    first: int
+
+
+def released(config: RunConfig, device: str) -> Released:
+    """What the checkpoint that the configuration names holds.
+
+    Raises:
+        mgi.weights.WeightsMissing: the user has named no checkpoint, or it is not there.
+        ConfigError: another option, or a checkpoint of another layout.
+    """
+    kind = config.translator
+    given = known_options(config, kind, OPTIONS)
+    tensors = read_released(kind, "checkpoint", given.get("checkpoint"), "the public code")
+    further = {key: x for key, x in tensors.items() if key.startswith(FURTHER)}
+    if "latent_avg" not in tensors:
+        raise ConfigError(f"options.checkpoint: expected one of {kind}, found no latent_avg")
+    try:
+        generator = load_file(Path(str(given["checkpoint"])).expanduser(), device)
+    except GeneratorError as error:
+        raise ConfigError(f"options.checkpoint: {error}") from None
+    if not isinstance(generator, StyleBased):
+        raise ConfigError(f"options.checkpoint: expected a generator with styles, found {type(generator).__name__}")
+    mean = tensors["latent_avg"].to(device)
+    read = _staged if kind == "e2style" else _pyramid
+    encoder, encode, styles = read(kind, tensors, mean, generator, device)
+    if generator.styles != styles:
+        raise ConfigError(f"options.checkpoint: an encoder of {styles} styles beside a generator of {generator.styles}")
+    spread = statistics_of_w(generator, device)[1] / generator.z_dim**0.5 if given.get("refine") else 1.0
+    size = generator.z_dim
+    codes = Codes(torch.zeros(size), torch.eye(size), spread, styles)
+    return Released(generator, encoder, encode, mean, codes, further, int(given.get("exemplar_from", 8)))
 
 
 Read = tuple[nn.Module, Encode, int]
@@ -88,7 +112,8 @@ def _staged(kind: str, tensors: Mapping[str, Tensor], mean: Tensor, generator: S
 
 def _method(name: str, whose: str, paper: str) -> Method:
     summary = f"styles by {whose} encoder in one pass, from the user's checkpoint"
-    return Method(name, summary, "mgi.translators.released_encoders:ReleasedEncoder", paper)
+    target = "mgi.translators.released_encoders:ReleasedEncoder"
+    return Method(name, summary, target, paper, brings=("options.checkpoint",))
 
 
 PSP = _method("psp", "pSp's", "Richardson et al., CVPR 2021")

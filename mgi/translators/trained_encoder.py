@@ -36,11 +36,11 @@ class TrainedEncoder(OnePass):
         if kind == UDA.name and not encoder.facts.target:
             raise ConfigError(f"{KEY}: expected an encoder that was adapted (--adapt), found a plain one; use encoder")
         generator = load_generator(config.generator, device)
-        first = int(given.get("exemplar_from", _first_fine(generator)))
+        first = int(given.get("exemplar_from", first_fine(generator)))
         super().__init__(config, device, generator, encoder, encoder.codes, encoder.facts.size, first)
 
 
-def _first_fine(generator: Generator) -> int:
+def first_fine(generator: Generator) -> int:
     """The first style after the last layer with 32 rows, or a quarter of the image's if that is less."""
     rows = min(32, generator.resolution // 4)
     coarse = [layer for layer in range(1, generator.layers + 1) if generator.layer_size(layer) <= rows]

@@ -162,3 +162,30 @@ def test_a_folder_of_damaged_pictures_is_a_target_domain(images: Path, tmp_path:
 def test_bad_input_is_one_line(arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     said = run("train", "encoder", "--out", tmp_path / "m", *SMALL, *QUICK, *arguments, check=None)
     assert expected in said and len(said.strip().splitlines()) <= 2
+
+
+def test_a_fusion_for_an_encoder(images: Path, tmp_path: Path) -> None:
+    """`--arch hfgi`: learnt for an encoder, and used by the method hfgi."""
+    of = ("--generator", "kaokore-128", "--set", "samples=4", "--set", "batch=2", "--threads", "1")
+    run("train", "encoder", "--out", tmp_path / "encoder", *of, "--set", "pictures=2", "--steps", "2")
+    encoder = tmp_path / "encoder" / "encoder.safetensors"
+    hfgi = ("train", "encoder", "--arch", "hfgi", *of, "--set", "fusion_width=8", "--evaluate-every", "2")
+    said = run(*hfgi, "--out", tmp_path / "whole", "--from", encoder, "--steps", "2")
+    assert "strange-l2" in said and "fusion.safetensors" in said
+    card = (tmp_path / "whole" / "card.md").read_text()
+    assert "Consultation fusion (HFGI) of kaokore-128" in card and "encoder encoder.safetensors" in card
+    named = (
+        "--set",
+        f"options.encoder={encoder}",
+        "--set",
+        f"options.fusion={tmp_path / 'whole' / 'fusion.safetensors'}",
+    )
+    to = ("--method", "hfgi", "--profile", "quick", "--set", "generator=kaokore-128", "--limit", "1")
+    run("invert", images, "--out", tmp_path / "run", *to, *named, "--workers", "0")
+    (result,) = (tmp_path / "run" / "final").glob("*.png")
+    with Image.open(result) as image:
+        assert image.size == (128, 128)
+
+    assert "none ships; name yours by --from ENCODER" in run(*hfgi, "--out", tmp_path / "none", check=2)
+    wrong = run(*hfgi, "--out", tmp_path / "none", "--from", encoder, "--generator", "kaokore-64", check=1)
+    assert "expected an encoder of kaokore-64, found one of kaokore-128" in wrong

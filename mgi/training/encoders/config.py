@@ -11,9 +11,11 @@ from pydantic import Field, field_validator, model_validator
 from mgi.config import parse_degradation
 from mgi.config.base import Section
 
-Arch = Literal["small", "psp", "e4e", "e2style"]
-SIDES: dict[str, int] = {"small": 128, "psp": 256, "e4e": 256, "e2style": 256}
+Arch = Literal["small", "psp", "e4e", "e2style", "hfgi"]
+SIDES: dict[str, int] = {"small": 128, "psp": 256, "e4e": 256, "e2style": 256, "hfgi": 256}
 """Rows of the pictures that each reads."""
+FUSION: dict[str, Any] = {"learning_rate": 1e-3, "batch": 8}
+"""Defaults of hfgi where they differ; published: a learning rate of 1e-4 for 100,000 steps, identity 0.1."""
 
 
 class EncoderConfig(Section):
@@ -24,9 +26,11 @@ class EncoderConfig(Section):
     generator_sha256: str = ""
     """Hash of its weights; filled in by the command."""
     arch: Arch = "small"
-    """small: EfficientNet-Lite0, six million weights; psp, e4e, e2style: as published, for GPUs."""
+    """small: EfficientNet-Lite0, six million weights; psp, e4e, e2style: as published, for GPUs; hfgi: no encoder, but
+    what puts the losses of `parent` back into the generator's features (consultation fusion)."""
     parent: str = ""
-    """File of an encoder of the same kind that training starts from (`--from`); empty: from the pretrained body."""
+    """File of an encoder of the same kind that training starts from (`--from`); empty: from the pretrained body. hfgi:
+    the encoder whose losses it puts back."""
     parent_sha256: str = ""
     """Hash of that file; filled in by the command."""
     body: Literal["random", "ir-se50"] = "random"
@@ -77,6 +81,17 @@ class EncoderConfig(Section):
     """Whose conjugate it takes (Table V)."""
     auxiliary_rate: float = Field(1e-4, gt=0)
     """Learning rate of the auxiliary network h'."""
+    fusion_width: int = Field(128, ge=8, le=1024)
+    """Channels inside of the consultant's heads (hfgi); published: 512."""
+    alignment_weight: float = Field(0.1, ge=0)
+    """Weight of the absolute error of the aligned distortion map (hfgi)."""
+    distortion: float = Field(0.15, ge=0, le=1)
+    """How far the corners of the distortion map move before it is aligned, as a share of half its size (hfgi)."""
+    distorted: float = Field(0.9, ge=0, le=1)
+    """Share of the steps in which they do (hfgi)."""
+    estranged: float = Field(0.5, ge=0, le=1)
+    """Share of the generator's samples that are bent and recoloured, so that no latents say them: users' pictures are
+    further from what the encoder can say than its own samples are (hfgi; ours)."""
     ema_images: float = Field(4_000, gt=0)
     """Pictures after which half of a weight's running average is forgotten; the average is what is kept."""
     flip: bool = False
@@ -100,6 +115,8 @@ class EncoderConfig(Section):
             raise ValueError(
                 "a simulated target domain and damaged samples need a degradation, such as rain+mask+down2; only they"
             )
+        if self.arch == "hfgi" and (self.adapts or self.damaged):
+            raise ValueError("arch hfgi learns from whole pictures; drop the degradation and the target domain")
         return self
 
     @property

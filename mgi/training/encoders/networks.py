@@ -47,7 +47,10 @@ def new_encoder(config: EncoderConfig, codes: Codes) -> nn.Module:
             f"{columns}; use arch small"
         )
     encoder: nn.Module
-    encoder = Stage(3, (3, 4, rows - 7), WIDTH) if config.arch == "e2style" else PyramidEncoder(rows, config.arch)
+    if config.arch == "e2style":
+        encoder = Stage(3, (3, 4, rows - 7), WIDTH)
+    else:
+        encoder = PyramidEncoder(rows, "psp" if config.arch == "psp" else "e4e")
     if config.body == "ir-se50":
         faces = load_backbone("ir-se50")
         assert isinstance(faces, nn.Module)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,55 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.encoders.codes import Codes, render
-from mgi.features import Backbone, load_backbone
-from mgi.features.efficientnet import Lite0
-from mgi.generators import Generator, is_tapped
+from mgi.generators import Generator
 from mgi.images import resize
 from mgi.losses.divergences import DIVERGENCES, discrepancy
 from mgi.losses.perceptual import perceptual_unit
-from mgi.losses.pixel import l2
-from mgi.statistics import shipped
-from mgi.statistics.latents import read_latents
+from mgi.training.encoders.averages import update_average
+from mgi.training.encoders.comparison import LAYERS, Comparison
 from mgi.training.encoders.config import EncoderConfig
-from mgi.training.encoders.networks import BODY, Auxiliary, LatentDiscriminator, new_encoder
+from mgi.training.encoders.networks import Auxiliary, LatentDiscriminator, new_encoder
+from mgi.training.encoders.steps import Batch, EncoderLosses, check_state, coarse_head, new_optimizer
 from mgi.training.errors import TrainingError
 from mgi.training.objectives import r1_penalty
-from mgi.training.ranger import Ranger
 
-LAYERS = ("stride4", "stride8", "stride16")
-"""Of EfficientNet-Lite0, in which pictures are compared."""
 ADVERSARY_RATE, ADVERSARY_R1, R1_EVERY = 2e-5, 10.0, 16
 """As e4e's public code has them."""
 FORMAT = "mgi-encoder-training-1"
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pictures float [B, 3, s, s] in [-1, 1] of one step.
-
-    Args:
-        known: samples of the generator, with coordinates [B, rows, K].
-        whole: what those samples look like undamaged; None: as they are seen.
-        real: pictures of the source domain without latents.
-        target: pictures of the target domain.
-    """
-
-    known: tuple[Tensor, Tensor] | None = None
-    whole: Tensor | None = None
-    real: Tensor | None = None
-    target: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class EncoderLosses:
-    """One step's numbers by name."""
-
-    values: dict[str, float]
-
-    @property
-    def finite(self) -> bool:
-        """Whether training is still alive."""
-        return all(math.isfinite(value) for value in self.values.values())
 
 
 class EncoderTrainer:
@@ -79,10 +43,8 @@ class EncoderTrainer:
         self.config, self.generator, self.device = config, generator, torch.device(device)
         self.steps_done = 0
         self.codes = codes.to(device)
-        features = load_backbone(BODY, device)
-        assert isinstance(features, Lite0)
-        self.features: Backbone = features
-        self._faces = load_backbone("ir-se50", device) if config.identity_weight else None
+        self.comparison = Comparison(config, self.device)
+        self.features = self.comparison.features
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = new_encoder(config, codes)
@@ -91,11 +53,9 @@ class EncoderTrainer:
         self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
         self.adversary = adversary and adversary.to(self.device)
         compares = config.adapts and config.discrepancy_weight > 0
-        self.auxiliary = Auxiliary(features, config.seed).to(self.device) if compares else None
+        self.auxiliary = Auxiliary(self.features, config.seed).to(self.device) if compares else None
         self._optimizers = self._new_optimizers()
-        file = shipped(config.generator) if config.coarse and is_tapped(generator) else None
-        head = read_latents(file)[1].to(self.device) if file is not None else None
-        self._head = head if head is not None and 2 * generator.layer_size(head.layer) >= config.size else None
+        self._head = coarse_head(config, generator, self.device)
 
     # ------------------------------------------------------------------ a step
 
@@ -118,7 +78,7 @@ class EncoderTrainer:
             terms["delta"] = config.delta_weight * deltas
         if config.pictures:
             shown = self._render(found[seen])
-            terms |= self._source_terms(shown, pictures[seen])
+            terms |= self.comparison.terms(shown, pictures[seen])
             if self.auxiliary is not None and batch.target is not None:
                 target = self._render(self.coordinates(batch.target[: len(seen)].to(self.device)))
                 self._ascend(shown.detach(), target.detach())
@@ -128,7 +88,8 @@ class EncoderTrainer:
         loss = torch.stack(list(terms.values())).sum()
         self._update("encoder", loss)
         self.steps_done += 1
-        self._update_average()
+        images = self.steps_done * config.batch
+        update_average(self.average, self.encoder, images, config.batch, config.ema_images)
         values = torch.stack([loss, *terms.values()]).detach().tolist()
         return EncoderLosses(dict(zip(("loss", *terms), values, strict=True)))
 
@@ -153,10 +114,8 @@ class EncoderTrainer:
 
     @torch.no_grad()
     def errors(self, found: Tensor, pictures: Tensor) -> dict[str, Tensor]:
-        """Squared error of pixels and perceptual distance of two batches, each [B]."""
-        pictures = pictures.to(self.device)
-        features = self.features(found, LAYERS)
-        return {"l2": l2(found, pictures), "perceptual": perceptual_unit(features, self.features(pictures, LAYERS))}
+        """See `Comparison.errors`."""
+        return self.comparison.errors(found, pictures.to(self.device))
 
     # ------------------------------------------------------------------ terms
 
@@ -170,22 +129,6 @@ class EncoderTrainer:
     def _render(self, coordinates: Tensor) -> Tensor:
         size = self.config.size
         return resize(render(self.generator, self.codes.latents(coordinates), size, self._head), size)
-
-    def _source_terms(self, shown: Tensor, pictures: Tensor) -> dict[str, Tensor]:
-        """Equation 4."""
-        config, terms = self.config, {"pixel": self.config.pixel_weight * l2(shown, pictures).mean()}
-        if config.perceptual_weight:
-            target = self.features(pictures, LAYERS)
-            terms["perceptual"] = (
-                config.perceptual_weight * perceptual_unit(self.features(shown, LAYERS), target).mean()
-            )
-        if self._faces is not None:
-            with torch.no_grad():
-                whose = self._faces(pictures, self._faces.layers)
-            who = self._faces(shown, self._faces.layers)
-            likeness = torch.stack([(who[layer] * whose[layer]).sum((1, 2, 3)).mean() for layer in who]).mean()
-            terms["identity"] = config.identity_weight * (1 - likeness)
-        return terms
 
     def _distances(self, images: Tensor) -> Tensor:
         """l(h, h') of equation 7: the perceptual distance between features of the network and of the auxiliary one."""
@@ -235,10 +178,7 @@ class EncoderTrainer:
         Raises:
             TrainingError: it is another training's, or something else.
         """
-        if state.get("format") != FORMAT or state.get("digest") != self.config.digest():
-            raise TrainingError(
-                "the checkpoint is not of this training; give the folder and settings that it began with"
-            )
+        check_state(state, FORMAT, self.config)
         for name, network in self._networks().items():
             network.load_state_dict(state[name])
         for name, optimizer in self._optimizers.items():
@@ -259,8 +199,7 @@ class EncoderTrainer:
         ]
         if body is not None and config.body_rate:
             groups.append({"params": list(body.parameters()), "lr": config.learning_rate * config.body_rate})
-        make = Ranger if config.optimizer == "ranger" else torch.optim.Adam
-        found: dict[str, torch.optim.Optimizer] = {"encoder": make(groups, config.learning_rate)}
+        found = {"encoder": new_optimizer(config, groups)}
         if self.auxiliary is not None:
             found["auxiliary"] = torch.optim.Adam(self.auxiliary.parameters(), config.auxiliary_rate, (0.5, 0.99))
         if self.adversary is not None:
@@ -272,11 +211,3 @@ class EncoderTrainer:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        images = self.steps_done * self.config.batch
-        keep = 0.5 ** (self.config.batch / min(self.config.ema_images, max(images / 20, 1)))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.encoder.parameters()), 1 - keep)
-        for own, new in zip(self.average.buffers(), self.encoder.buffers(), strict=True):
-            own.copy_(new)

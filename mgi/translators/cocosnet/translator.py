@@ -110,4 +110,5 @@ METHOD = Method(
     summary="the exemplar warped to the source's labels and repaired by a generator, by the user's checkpoints",
     paper="Zhang et al., CVPR 2020",
     translator="mgi.translators.cocosnet.translator:CoCosNet",
+    brings=("options.correspondence", "options.generator", "options.labels"),
 )

@@ -67,4 +67,5 @@ METHOD = Method(
     summary="the source's structure with the exemplar's texture, by the user's checkpoint",
     paper="Park et al., NeurIPS 2020",
     translator="mgi.translators.swapping.translator:Swapping",
+    brings=("options.checkpoint",),
 )
