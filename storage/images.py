@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -29,6 +30,21 @@ from storage.file_names import exists_with_other_bytes
 
 MIN_SIDE = 32
 """Faces in smaller images are too small for features to match."""
+
+
+JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
+TIFF: dict[str, Any] = {"compression": "tiff_deflate"}
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", JPEG),
+    ".jpeg": ("JPEG", JPEG),
+    ".webp": ("WEBP", {"quality": 95, "method": 6}),
+    ".tif": ("TIFF", TIFF),
+    ".tiff": ("TIFF", TIFF),
+}
+"""How a name ends -> Pillow's format and what it is saved with."""
+DESCRIPTION = 0x010E
+"""EXIF's ImageDescription."""
 
 
 class BadImage(ValueError):
@@ -101,6 +117,32 @@ def write_png(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] 
         info.add_text(key, text)
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", pnginfo=info, compress_level=6)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_picture(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] | None = None) -> None:
+    """Write uint8 [H,W,3] in the format that the name ends in: whole or not at all.
+
+    Args:
+        path: ends in one of `FORMATS`.
+        pixels: uint8 [H,W,3] RGB.
+        metadata: text chunks of a PNG; the description of the others, one line per key.
+
+    Raises:
+        BadImage: the name ends otherwise.
+        OSError: the file cannot be written; an older one under this name is then untouched.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise BadImage(f"{path}: expected a name that ends in {', '.join(FORMATS)}; rename it")
+    if suffix == ".png":
+        write_png(path, pixels, metadata)
+        return
+    exif = Image.Exif()
+    exif[DESCRIPTION] = "\n".join(f"{key}: {text}" for key, text in sorted((metadata or {}).items()))
+    buffer = io.BytesIO()
+    kind, options = FORMATS[suffix]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format=kind, exif=exif, **options)
     write_bytes(path, buffer.getvalue())
 
 

@@ -22,12 +22,13 @@ from flows.cli.common import (
     guarded,
 )
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
+from flows.cli.single import is_single, refuse, write_single
 from flows.settings import chosen_method, load_settings, parse_assignments
 
 
 @guarded
 def invert(
-    images: Annotated[Path, typer.Argument(help="Folder of the pictures.")],
+    images: Annotated[Path, typer.Argument(help="Folder of the pictures, or one picture.")],
     out_dir: OutOption,
     method: Annotated[
         str | None,
@@ -77,10 +78,12 @@ def invert(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Invert IMAGES into RUN: find the latent codes that reproduce each picture, or what is left of it."""
+    """Invert IMAGES into RUN: find the latent codes that reproduce each picture, or what is left of it.
+
+    Of one picture, `mgi invert A.jpg --out RESULT.png` makes one.
+    """
     check_options(dry_run, strict, as_json)
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings, patience)
     assigned = parse_assignments(assignments or [])
     overrides: dict[str, Any] = {**settings.overrides(), **assigned, **chosen_method(method, settings, assigned)}
     overrides |= chosen_faces(faces)
@@ -92,6 +95,11 @@ def invert(
         overrides["inversion.observed"] = "given"
     if video is not None:
         overrides.setdefault("inversion.snapshots", SNAPSHOTS)
+    if is_single([images], out_dir):
+        refuse({"--extend": extend, "--video": video, "--dry-run": dry_run, "--faces all": faces == "all"})
+        begins = seed if seed is not None else settings.seed
+        return write_single("invert", [images], out_dir, profile or settings.profile, begins, overrides)
+    where = choose_cluster(workers, scheduler, settings, patience)
     asked = Arguments(
         task="invert",
         sources=str(images),

@@ -23,14 +23,15 @@ from flows.cli.common import (
 )
 from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
 from flows.cli.paste import paste_all, require_folder
+from flows.cli.single import is_single, refuse, write_single
 from flows.errors import Exit
 from flows.settings import chosen_method, load_settings, parse_assignments
 
 
 @guarded
 def translate(
-    sources: Annotated[Path, typer.Argument(help="Folder of the images whose structure is kept.")],
-    exemplars: Annotated[Path, typer.Argument(help="Folder of the images whose style is taken.")],
+    sources: Annotated[Path, typer.Argument(help="Folder of the images whose structure is kept, or one image.")],
+    exemplars: Annotated[Path, typer.Argument(help="Folder of the images whose style is taken, or one image.")],
     out_dir: OutOption,
     profile: Annotated[
         str | None,
@@ -75,12 +76,27 @@ def translate(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Translate SOURCES by EXEMPLARS into RUN: warp, invert, select, report."""
+    """Translate SOURCES by EXEMPLARS into RUN: warp, invert, select, report.
+
+    Of two pictures, `mgi translate A.jpg B.jpg --out RESULT.png` makes one.
+    """
     check_options(dry_run, strict, as_json)
+    settings = load_settings()
+    assigned = parse_assignments(assignments or [])
+    overrides = {
+        **settings.overrides(),
+        **assigned,
+        **_chosen_warp(warp),
+        **chosen_faces(faces),
+        **chosen_method(method, settings, assigned),
+    }
+    if is_single([sources, exemplars], out_dir):
+        refuse({"--extend": extend, "--paste-back": paste_back, "--dry-run": dry_run, "--faces all": faces == "all"})
+        begins = seed if seed is not None else settings.seed
+        return write_single("translate", [sources, exemplars], out_dir, profile or settings.profile, begins, overrides)
     if paste_back:
         require_folder(str(out_dir), None)
-    settings = load_settings()
-    where, assigned = choose_cluster(workers, scheduler, settings, patience), parse_assignments(assignments or [])
+    where = choose_cluster(workers, scheduler, settings, patience)
     asked = Arguments(
         task="translate",
         sources=str(sources),
@@ -89,13 +105,7 @@ def translate(
         pairing=pairing or settings.pairing,
         limit=limit if limit is not None else settings.limit,
         seed=seed if seed is not None else settings.seed,
-        overrides={
-            **settings.overrides(),
-            **assigned,
-            **_chosen_warp(warp),
-            **chosen_faces(faces),
-            **chosen_method(method, settings, assigned),
-        },
+        overrides=overrides,
         extend=extend,
     )
     # Not at the top: the pipeline's imports take seconds, which `mgi --help` should not.

@@ -102,6 +102,10 @@ class StyledGenerator(Generator, Protocol):
         """Mapping network: z [..., D] ~ N(0, 1) -> w [..., D]."""
         ...
 
+    def truncate(self, w: Tensor, psi: float, layers: int | None = None) -> Tensor:
+        """w [B, D] or [B, styles, D] -> W+ [B, styles, D], the first `layers` styles (None: all) pulled to the mean."""
+        ...
+
     def head(self, w: Tensor, layer: int, noise: Mapping[int, Tensor] | None = None) -> Tensor:
         """Features [B, C, h, w] after `layer` layers, of w [B, D] or W+ [B, styles, D]; `noise`: see `render`."""
         ...

@@ -78,7 +78,7 @@ class Constructed:
         g = self.generator
         z = torch.randn(1, g.z_dim, generator=random).to(self._device)
         share = 0.5 + 0.5 * float(torch.rand(1, generator=random))
-        return g.truncate(g.to_w(z), share) if is_styled(g) else z  # type: ignore[attr-defined]
+        return g.truncate(g.to_w(z), share) if is_styled(g) else z
 
     def picture(self, latent: Tensor) -> Tensor:
         """[1, 3, S, S]."""

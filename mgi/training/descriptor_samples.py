@@ -69,7 +69,7 @@ class Samples:
         if not is_styled(g):
             target = unit_layers([g.head(z[:1], layer) for layer in self.layers])
             return seen(down(g(z[:1]), factor)).clamp(-1, 1), target
-        w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)  # type: ignore[attr-defined]
+        w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)
         target = unit_layers([g.head(w[:1], layer) for layer in self.layers])
         shown = w[:1].clone()
         if choice < (mixed := self._variation.mixed):  # another's styles from one of the layers on

@@ -37,7 +37,7 @@ def known_translation(generator: StyledGenerator, seed: int, down: int = 1) -> K
     """
     z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(seed))
     device = next(iter(generator.state_dict().values())).device
-    w = generator.truncate(generator.to_w(z.to(device)), TRUNCATION)  # type: ignore[attr-defined]
+    w = generator.truncate(generator.to_w(z.to(device)), TRUNCATION)
     a, b, c = w.split(1)
     coarse = max(layer for layer in range(1, generator.layers + 1) if generator.layer_size(layer) <= MIX_ROWS)
     cut = generator.styles - generator.tail_styles(coarse)

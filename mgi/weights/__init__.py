@@ -8,7 +8,7 @@
 """
 
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
-from mgi.weights.generators import load_generator
+from mgi.weights.generators import load_generator, load_styled
 from mgi.weights.install import fetch, path
 from mgi.weights.zoo import Entry, entries, entry, folder, stand_in, state, verify
 
@@ -22,6 +22,7 @@ __all__ = [
     "fetch",
     "folder",
     "load_generator",
+    "load_styled",
     "path",
     "stand_in",
     "state",

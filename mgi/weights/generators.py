@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from mgi.generators import Generator
+    from mgi.generators.protocols import StyledGenerator
 
 
 def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu") -> Generator:
@@ -33,6 +34,20 @@ def load_generator(name_or_path: str | Path, device: str | torch.device = "cpu")
     generator = load_file(path, device)
     if str(name_or_path) not in generator_names():
         require_as_before(path)  # after the reader has refused what is no checkpoint, however large
+    return generator
+
+
+def load_styled(name_or_path: str | Path, device: str | torch.device = "cpu") -> StyledGenerator:
+    """As `load_generator`, of a generator with styles: it has W, W+, truncation, noise and `synthesize`.
+
+    Raises:
+        GeneratorError: also if it has no styles, as a PGGAN.
+    """
+    from mgi.generators import GeneratorError, is_styled
+
+    generator = load_generator(name_or_path, device)
+    if not is_styled(generator):
+        raise GeneratorError(f"{name_or_path} has no styles, so no W; load_generator reads it, and it takes z alone")
     return generator
 
 

@@ -58,7 +58,7 @@ class KnownSamples:
         least, most = TRUNCATION
         w = g.to_w(z)
         psi = least + (most - least) * share
-        plus: Tensor = g.truncate(w, psi)  # type: ignore[attr-defined]
+        plus = g.truncate(w, psi)
         if choice < self.mixed:
             cut = 1 + int(where * (g.styles - 1))
             return torch.cat([plus[:1, :cut], plus[1:, cut:]], dim=1)
