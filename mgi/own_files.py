@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from mgi.config import ConfigError, RunConfig, parse_degradation
+from mgi.near import near
 from mgi.weights.identity import content_hashes, generator_names
 from mgi.weights.learnt import learnt_descriptor
 
@@ -52,6 +53,7 @@ def require_own_files(config: RunConfig) -> None:
     generator, names = Path(config.generator), generator_names()
     if config.generator not in names and not generator.is_file():
         what = "is a folder, not a checkpoint" if generator.is_dir() else "does not exist"
+        what += near(generator.name, names)
         raise ConfigError(f"generator: {generator} {what}; give a checkpoint file or one of {', '.join(names)}")
     for key, (named, what) in _learnt_files(config).items():
         if not Path(named).expanduser().is_file():

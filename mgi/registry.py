@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from mgi.config import ConfigError
+from mgi.near import near
 
 OURS = "mgi"
 
@@ -69,7 +70,9 @@ class Registry:
         """
         row = self.rows.get(name)
         if row is None:
-            raise RegistryError(f"unknown {self.kind} {name!r}; use one of {', '.join(self.rows)}")
+            raise RegistryError(
+                f"unknown {self.kind} {name!r}{near(name, self.rows)}; use one of {', '.join(self.rows)}"
+            )
         return imported(row.target, f"{self.kind} {name} of {row.package}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgi.config import ConfigError
+from mgi.near import near
 
 
 def check_out(out: Path) -> None:
@@ -27,7 +28,7 @@ def check_settings(settings: Mapping[str, Any], known: Mapping[str, Any], may_be
     """
     for key, value in settings.items():
         if key not in known:
-            raise ConfigError(f"unknown setting {key}; expected one of {', '.join(known)}")
+            raise ConfigError(f"unknown setting {key}{near(key, known)}; expected one of {', '.join(known)}")
         kind = type(known[key])
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise ConfigError(f"{key}: expected {'a number' if kind is float else 'a whole number'}, found {value!r}")

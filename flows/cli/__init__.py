@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import signal
+from typing import Annotated
 
 import typer
 
@@ -28,6 +30,20 @@ from flows.cli.translate import translate
 from flows.cli.verify import verify
 from flows.cli.weights import weights
 
+
+def _print_version(asked: bool) -> None:
+    if not asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("mgi")
+    except PackageNotFoundError:
+        own = "of a checkout that is not installed"
+    print(f"mgi {own} (Python {platform.python_version()}, PyTorch {version('torch')})")
+    raise typer.Exit
+
+
 app = typer.Typer(
     name="mgi",
     cls=Verbs,
@@ -39,6 +55,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _mgi(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print versions and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 RUNS = (translate, invert, edit, resume, verify, select, status, report, paste)
 EVALUATIONS = (evaluate, compare, leaderboard)
 for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, suites, methods, metrics):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mgi.config import ConfigError, validation_line
+from mgi.near import near
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,5 +25,6 @@ def settings_of(model: type[BaseModel]) -> Iterator[None]:
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
-            raise ConfigError(f"unknown training setting {field}; expected one of {known}") from None
+            meant = near(field, model.model_fields)
+            raise ConfigError(f"unknown training setting {field}{meant}; expected one of {known}") from None
         raise ConfigError(validation_line(error)) from None

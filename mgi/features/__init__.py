@@ -7,6 +7,7 @@ import torch
 from mgi.features.base import Backbone, FeatureError, Precision
 from mgi.features.chain import Chain
 from mgi.features.vgg import VGG, read_vgg
+from mgi.near import near
 
 __all__ = ["VGG", "Backbone", "Chain", "FeatureError", "Precision", "load_backbone"]
 
@@ -41,7 +42,9 @@ def load_backbone(name: str, device: str | torch.device = "cpu", precision: Prec
         file = weights.path(name)
         return read_descriptor(file, load_backbone(read_facts(file).backbone, device)).to(device)
     if name not in BACKBONES:
-        raise FeatureError(f"unknown feature network {name!r}; use one of {', '.join(BACKBONES)}")
+        raise FeatureError(
+            f"unknown feature network {name!r}{near(name, BACKBONES)}; use one of {', '.join(BACKBONES)}"
+        )
     path = weights.path(name)
     if name == "inception-fid":
         from safetensors.torch import load_file

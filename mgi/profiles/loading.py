@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mgi.config import INVERSION, ConfigError, RunConfig, validation_line
+from mgi.near import near
 from mgi.profiles.paths import whole_paths
 from mgi.translators.registry import preset
 
@@ -52,7 +53,7 @@ def load_config(profile: str, overrides: dict[str, Any] | None = None, method: s
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(validation_line(error)) from None
+        raise ConfigError(validation_line(error, RunConfig)) from None
 
 
 def _read_profile(profile: str) -> dict[str, Any]:
@@ -72,9 +73,9 @@ def _read_profile(profile: str) -> dict[str, Any]:
         text, name = (resources.files("mgi.profiles") / f"{profile}.toml").read_text(encoding="utf-8"), profile
         folder = Path.cwd()  # no shipped profile names a path
     else:
-        raise ConfigError(
-            f"unknown profile {profile!r}; expected one of {', '.join(profile_names())} or a path ending in .toml"
-        )
+        names = profile_names()
+        meant, known = near(profile, names), ", ".join(names)
+        raise ConfigError(f"unknown profile {profile!r}{meant}; expected one of {known} or a path ending in .toml")
     try:
         data = tomllib.loads(text)
         data.setdefault("profile", name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mgi.config import RULES
+from mgi.near import near
 
 Row = Mapping[str, Any]
 """`hypothesis` (id), `error` (distance to the warp; smaller is more faithful), one number per rule, and `finished`,
@@ -54,7 +55,7 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float, critic_margin:
         SelectionError: no row has a finite error and distance.
     """
     if rule not in RULES:
-        raise SelectionError(f"unknown selection rule {rule!r}; use one of {', '.join(RULES)}")
+        raise SelectionError(f"unknown selection rule {rule!r}{near(rule, RULES)}; use one of {', '.join(RULES)}")
     # A lane that the search gave up counts only if nothing else is left.
     whole = [row for row in rows if _number(row, "finished") != 0]
     halved = _ids([row for row in rows if _number(row, "finished") == 0])

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgi.near import near
 from mgi.weights import install
 from mgi.weights.identity import generator_names, require_as_before
 
@@ -66,5 +67,6 @@ def generator_path(name_or_path: str | Path) -> Path:
     path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 - Path refuses an unknown ~user
     if not path.is_file():
         what = "is a folder, not a checkpoint" if path.is_dir() else "is neither a generator of the zoo nor a file"
-        raise GeneratorError(f"{name_or_path} {what}; use one of {', '.join(names)} or the path of a checkpoint")
+        meant = near(Path(name_or_path).name, names)
+        raise GeneratorError(f"{name_or_path} {what}{meant}; use one of {', '.join(names)} or the path of a checkpoint")
     return path

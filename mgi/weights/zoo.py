@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import platformdirs
 
+from mgi.near import near
 from mgi.weights.errors import WeightsCorrupt, WeightsError, WeightsMissing
 
 PAGE = "page:"
@@ -82,7 +83,8 @@ def entry(name: str) -> Entry:
     try:
         return _catalogue()[name]
     except KeyError:
-        raise WeightsError(f"unknown weights {name!r}; expected one of {', '.join(_catalogue())}") from None
+        known = ", ".join(_catalogue())
+        raise WeightsError(f"unknown weights {name!r}{near(name, _catalogue())}; expected one of {known}") from None
 
 
 def record(item: Entry) -> dict[str, Any]:

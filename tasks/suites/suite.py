@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mgi.config import ConfigError, validation_line
 from mgi.config.base import Section
+from mgi.near import near
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 REFERENCES = ("sources", "exemplars")
@@ -152,7 +153,8 @@ def load_suite(name_or_path: str) -> Suite:
     path = Path(os.path.expanduser(name_or_path)) if own else _folder() / f"{name_or_path}.toml"  # noqa: PTH111
     if not path.is_file():
         expected = f"one of {', '.join(shipped())}, or a .toml file"
-        raise ConfigError(f"suite {name_or_path}: expected {expected}; there is none of that name")
+        meant = near(name_or_path, shipped())
+        raise ConfigError(f"suite {name_or_path}{meant}: expected {expected}; there is none of that name")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

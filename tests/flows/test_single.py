@@ -1,4 +1,4 @@
-"""Pictures in, one picture out: `mgi translate A B --out R.png`, `mgi invert A --out R.png`, and the calls below them."""
+"""Pictures in, one picture out: `mgi translate A B --out R.png`, `mgi invert A --out R.png`, and the calls below."""
 
 from __future__ import annotations
 
@@ -112,3 +112,7 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     assert said.stdout.split() == ["False", "True", "True", "True"]
     with pytest.raises(AttributeError, match="has no attribute 'no_such'"):
         mgi.no_such  # noqa: B018
+
+
+def test_versions_in_one_line() -> None:
+    assert run("--version").startswith("mgi ") and "PyTorch" in run("--version")

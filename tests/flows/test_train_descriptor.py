@@ -49,7 +49,10 @@ def test_a_generator_of_one_s_own_gets_a_descriptor_that_warps_can_use(generator
     [
         (["--out", "d.pth"], "expected a file that ends with .safetensors"),
         (["--out", "absent/d.safetensors"], "there is no folder absent"),
-        (["--out", "d.safetensors", "--set", "sample=3"], "unknown setting sample; expected one of samples, "),
+        (
+            ["--out", "d.safetensors", "--set", "sample=3"],
+            "unknown setting sample (did you mean samples?); expected one of samples, ",
+        ),
         (["--out", "d.safetensors", "--set", "samples=many"], "samples: expected a whole number, found 'many'"),
         (["--out", "d.safetensors", "--set", "samples=0"], "samples: expected more than 0"),
         (["--out", "d.safetensors", "--set", "samples=100"], "at least calibration + buffer = 464, found 100"),

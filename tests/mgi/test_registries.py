@@ -111,7 +111,9 @@ def test_two_packages_of_one_name_are_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_name_is_answered_by_those_there_are() -> None:
-    with pytest.raises(RegistryError, match="unknown metric 'fad'; use one of l2, vgg, lpips, ") as error:
+    with pytest.raises(
+        RegistryError, match=r"unknown metric 'fad' \(did you mean fid\?\); use one of l2, vgg, "
+    ) as error:
         metrics.metric("fad")
     assert one_line(error)
     with pytest.raises(RegistryError, match=r"unknown method 'pix2pix'; use one of mgi, mganprior, .*exemplar-warp"):
@@ -176,7 +178,7 @@ def test_names_come_in_the_registrys_order_and_once() -> None:
 
 
 def test_what_cannot_be_chosen_is_refused() -> None:
-    with pytest.raises(RegistryError, match="unknown metric 'lpisp'; use one of"):
+    with pytest.raises(RegistryError, match=r"unknown metric 'lpisp' \(did you mean lpips\?\); use one of"):
         names("standard,lpisp")
     with pytest.raises(RegistryError, match="set-fid is for whole sets; choose metrics of pairs: l2, vgg") as error:
         names("set-fid")
