@@ -14,6 +14,7 @@ from flows.cli.doctor import doctor
 from flows.cli.edit import edit
 from flows.cli.environment import HELP, Verb, Verbs
 from flows.cli.evaluate import evaluate
+from flows.cli.export import export
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
 from flows.cli.paste import paste
@@ -66,7 +67,7 @@ def _mgi(
     pass
 
 
-RUNS = (translate, invert, edit, resume, verify, select, status, report, paste)
+RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export)
 EVALUATIONS = (evaluate, compare, leaderboard)
 for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, suites, methods, metrics):
     app.command(cls=Verb)(verb)

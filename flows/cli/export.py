@@ -1,0 +1,61 @@
+"""`mgi export`: what a run holds, called and coded as the user wants it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.common import JsonOption, RunArgument, err, guarded, out, say
+from mgi.config import ConfigError
+
+
+@guarded
+def export(
+    run: RunArgument,
+    folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the files go.")],
+    what: Annotated[
+        str, typer.Option(metavar="KINDS", help="result, warp, source, exemplar, latents, separated by commas.")
+    ] = "result",
+    name: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Of every file, from {source}, {exemplar}, {pair}, {hypothesis}.  [default: the source's name and "
+            "subfolder, with the exemplar's if a source has several]",
+        ),
+    ] = "",
+    format: Annotated[str, typer.Option(metavar="png|jpg|webp|tiff", help="Of pictures.")] = "png",
+    as_json: JsonOption = False,
+) -> int:
+    """Copy the results of a run, or its warps, inputs and latents, to a folder under their sources' names.
+
+    FOLDER/export.csv lists the files. Sources and exemplars are written as the run saw them: cut and scaled.
+    """
+    from flows.progress import show_progress
+    from flows.remote import known_as, working_folder
+    from tasks.export import export_run, wanted_of
+
+    wanted = wanted_of(what, name, format)
+    with working_folder(run, say, writes=False) as place, show_progress(err) as observer:
+        if folder.resolve().is_relative_to(Path(place.folder).resolve()):
+            raise ConfigError(f"--to {folder} lies in the run; expected another folder")
+        begun: list[int] = []
+
+        def progress(done: int, total: int) -> None:
+            if not begun:
+                observer.begin("export", "pairs", total, 0)
+                begun.append(total)
+            observer.finish("export", str(done), None)
+
+        found = export_run(place.folder, folder, wanted, progress)
+    if as_json:
+        said = {"files": found.files, "table": str(found.table), "unfinished": found.unfinished}
+        typer.echo(json.dumps(said))
+        return 0
+    out.print(f"{found.files} files in {known_as(str(folder))}, listed in {found.table.name}", markup=False)
+    if found.unfinished:
+        say(f"note: {found.unfinished} pairs have no result yet; `mgi resume {run}` continues them")
+    return 0
