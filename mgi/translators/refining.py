@@ -1,4 +1,7 @@
-"""Some steps of Adam on what an encoder says of a picture, under the profile's loss and through the degradation."""
+"""Some steps of Adam on what an encoder says of a picture, under the profile's loss and through the degradation.
+
+They stay near what it said: a generator's latents far from all samples make blurred pictures, which losses like.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ from mgi.inversion.objective import Objective
 
 RATE = 0.03
 """Step size of coordinates, whose spread is about 1."""
+STAY = 3.0
+"""Weight of the mean squared distance from what the encoder said. Without it fine styles drift until they blur: detail
+0.68 and PSNR 22.7 dB after 15 steps on whole pictures, 0.75 and 23.0 dB with it; on damaged ones 0.46 and 18.3 dB, 0.58
+and 18.1 dB (docs/encoders.md)."""
 PLAIN = {"prior_weight": 0.0, "geodesic_weight": 0.0, "noise_weight": 0.0, "detail_weight": 0.0}
 """Terms of lanes, which coordinates are not."""
 
@@ -50,13 +57,15 @@ def refine(
     operator = degradations.build(settings.degradation, len(seen), [seed], device, settings.downscale)
     target = down(to_float(seen, device), len(seen) // rows)
     objective = Objective(operator.shrink(target), settings.model_copy(update=PLAIN), backbone, operator)
-    coordinates = codes.of(latents).clone().requires_grad_()
+    said = codes.of(latents)
+    coordinates = said.clone().requires_grad_()
     optimiser = torch.optim.Adam([coordinates], RATE)
     best, kept = float("inf"), latents
     for step in range(steps + 1):
         now = codes.latents(coordinates)
         images = render(generator, now, rows)
         loss = objective(down(images, images.shape[-1] // rows), [])[0].sum()
+        loss = loss + STAY * (coordinates - said).square().mean()
         value = float(loss.detach())
         if value < best:
             best, kept = value, now.detach()

@@ -23,6 +23,7 @@ from mgi.training.encoders.data import KnownSamples
 from mgi.translators.base import Lane
 from mgi.translators.inversion.engine import Engine
 from mgi.translators.inversion.lanes import Targets
+from mgi.translators.refining import refine
 from mgi.translators.trained_encoder import TrainedEncoder
 from mgi.weights import WeightsMissing, load_generator
 from mgi.weights.identity import generator_sha256
@@ -70,6 +71,23 @@ def test_a_picture_in_one_pass(tmp_path: Path, generator: Any, codes: Codes) -> 
     start = method(file, **{"options.refine": 0}).reconstruct(picture)
     nearer, far = (np.square(one.image.astype(float) - picture).mean() for one in (refined, start))
     assert nearer < far and np.array_equal(start.image, result.image)
+
+
+def test_refining_stays_near_what_the_encoder_said(
+    tmp_path: Path, generator: Any, codes: Codes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = method(file_of(tmp_path, generator, codes), **{"options.refine": 5})
+    picture = to_uint8(generator(torch.randn(1, 512, generator=torch.Generator().manual_seed(5))).clamp(-1, 1))[0]
+    said, settings = found.styles_of(picture), found.config.inversion
+
+    def moved() -> tuple[float, float]:
+        latents, loss = refine(generator, codes, said, picture, 0, settings, found._backbone, 5)
+        return float((codes.of(latents) - codes.of(said)).square().mean()), loss
+
+    near, with_it = moved()
+    monkeypatch.setattr("mgi.translators.refining.STAY", 0.0)
+    far, without = moved()
+    assert 0 < near < 0.9 * far and with_it > without
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path: Path, generator: Generator, codes: Codes) -> None:
