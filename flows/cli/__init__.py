@@ -15,6 +15,7 @@ from flows.cli.edit import edit
 from flows.cli.environment import HELP, Verb, Verbs
 from flows.cli.evaluate import evaluate
 from flows.cli.export import export
+from flows.cli.init import init
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
 from flows.cli.paste import paste
@@ -69,7 +70,7 @@ def _mgi(
 
 RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export)
 EVALUATIONS = (evaluate, compare, leaderboard)
-for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, suites, methods, metrics):
+for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, init, suites, methods, metrics):
     app.command(cls=Verb)(verb)
 app.command("compare-sets", cls=Verb)(compare_sets)
 app.add_typer(directions, name="directions")
