@@ -42,8 +42,12 @@ class Summary:
     run: str
     pairs: int
     done: int
+    task: str = "translate"
     quarantined: dict[str, str] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
+    """Units that were done, by stage."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """Units that failed, by stage."""
     seconds: float = 0.0
     report: str | None = None
     unrecorded: str | None = None
@@ -150,7 +154,7 @@ def resume_run(
             session.release_quarantined()
         renew_changed(session)
         run_stages(session, call)
-        if session.computed:
+        if session.computed or session.failed:
             look_back(session)
         report = _report(session)
         return _summary(session, run, time.perf_counter() - start, report)
@@ -200,8 +204,10 @@ def _summary(session: Session, run: str, seconds: float, report: str | None) -> 
         run=run,
         pairs=len(ids),
         done=len(session.ledger.finished(ids)),
+        task=session.run.config.task,
         quarantined={id: entry.reason for id, entry in session.run.store.quarantined().items()},
         computed=dict(session.computed),
+        failed=dict(session.failed),
         seconds=seconds,
         report=report,
     )
@@ -217,7 +223,12 @@ def _report(session: Session) -> str | None:
     }
     if session.run.metric_keys:  # runs of before have no such entry, and are not reported again for its sake
         state["metrics"] = session.run.metric_keys
-    if not session.computed and path.exists() and marker is not None and marker.get("state") == state:
+    if (
+        not (session.computed or session.failed)
+        and path.exists()
+        and marker is not None
+        and marker.get("state") == state
+    ):
         return str(path)
     session.observer.say("building the report")
     built = session.pool.call(report_run, session.job)

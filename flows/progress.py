@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -14,6 +14,10 @@ from rich.progress import TimeRemainingColumn as Eta
 
 LINE_PERIOD = 10.0
 """Seconds between two lines of the same stage if there is no terminal."""
+
+
+INVERTED = {"warp": "observe", "pairs": "pictures"}
+"""What stages and units are called where pictures are inverted, which nothing warps."""
 
 
 class Observer(Protocol):
@@ -28,8 +32,46 @@ class Observer(Protocol):
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """A unit ended."""
 
+    def drop(self, stage: str, units: int) -> None:
+        """So many units will not be done: their pair is in quarantine."""
+
     def say(self, text: str) -> None:
         """Something worth a line."""
+
+
+class Named:
+    """An observer to whom stages have other names, and units other words.
+
+    Args:
+        inner: who is told.
+        names: {stage or unit: what it is called instead}.
+    """
+
+    def __init__(self, inner: Observer, names: Mapping[str, str]) -> None:
+        self._inner, self._names = inner, names
+
+    def begin(self, stage: str, unit: str, total: int, done: int) -> None:
+        """As `Observer.begin`."""
+        self._inner.begin(self._name(stage), self._name(unit), total, done)
+
+    def beat(self, stage: str, key: str, fraction: float, loss: float = 0.0) -> None:
+        """As `Observer.beat`."""
+        self._inner.beat(self._name(stage), key, fraction, loss)
+
+    def finish(self, stage: str, key: str, failed: str | None) -> None:
+        """As `Observer.finish`."""
+        self._inner.finish(self._name(stage), key, failed)
+
+    def drop(self, stage: str, units: int) -> None:
+        """As `Observer.drop`."""
+        self._inner.drop(self._name(stage), units)
+
+    def say(self, text: str) -> None:
+        """As `Observer.say`."""
+        self._inner.say(text)
+
+    def _name(self, word: str) -> str:
+        return self._names.get(word, word)
 
 
 class Silent:
@@ -44,30 +86,50 @@ class Silent:
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """Not shown."""
 
+    def drop(self, stage: str, units: int) -> None:
+        """Not shown."""
+
     def say(self, text: str) -> None:
         """Not shown."""
 
 
 class Count:
-    """Units of one stage: those that ended, and the fractions of those that run."""
+    """Units of one stage: those that are done, those that failed, and the fractions of those that run."""
 
     def __init__(self, unit: str, total: int, done: int) -> None:
-        self.unit, self.total, self.done = unit, total, done
+        self.unit, self.total, self.done, self.failed = unit, total, done, 0
         self._running: dict[str, float] = {}
 
     def beat(self, key: str, fraction: float) -> None:
         """A unit has got this far."""
         self._running[key] = fraction
 
-    def finish(self, key: str) -> None:
+    def finish(self, key: str, failed: bool = False) -> None:
         """A unit ended, well or not."""
         self._running.pop(key, None)
-        self.done += 1
+        if failed:
+            self.failed += 1
+        else:
+            self.done += 1
+
+    def drop(self, units: int) -> None:
+        """So many units will not be done."""
+        self.total = max(self.total - units, self.done + self.failed)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is left."""
+        return self.done + self.failed >= self.total
 
     @property
     def value(self) -> float:
-        """Finished units plus fractions of running ones."""
+        """Units that are done plus fractions of running ones."""
         return min(self.done + sum(tuple(self._running.values())), self.total)
+
+    @property
+    def ended(self) -> float:
+        """`value`, and those that failed: how full a bar is."""
+        return min(self.value + self.failed, self.total)
 
 
 class Bars:
@@ -107,17 +169,26 @@ class Bars:
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """Move the bar by what was left of the unit; a failure is a line of its own."""
-        self._counts[stage].finish(key)
+        self._counts[stage].finish(key, bool(failed))
         self._show(stage)
         if failed:
             self.say(f"{stage} {key}: {failed}")
+
+    def drop(self, stage: str, units: int) -> None:
+        """Shorten the bar."""
+        if stage in self._counts:
+            self._counts[stage].drop(units)
+            self.progress.update(self._tasks[stage], total=self._counts[stage].total)
+            self._show(stage)
 
     def say(self, text: str) -> None:
         """Print above the bars."""
         self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, stage: str) -> None:
-        self.progress.update(self._tasks[stage], completed=self._counts[stage].value)
+        count = self._counts[stage]
+        unit = f"{count.unit}, {count.failed} failed" if count.failed else count.unit
+        self.progress.update(self._tasks[stage], completed=count.ended, unit=unit)
 
 
 class Lines:
@@ -147,10 +218,18 @@ class Lines:
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
         """Write a line if the last one is old enough, or the stage is complete; a failure at once."""
-        self._counts[stage].finish(key)
+        self._counts[stage].finish(key, bool(failed))
         if failed:
             self.say(f"{stage} {key}: {failed}")
         self._show(stage)
+
+    def drop(self, stage: str, units: int) -> None:
+        """Count fewer; a stage that is over by that says so."""
+        if (count := self._counts.get(stage)) is not None:
+            before = count.complete
+            count.drop(units)
+            if count.complete and not before and count.total:
+                self._show(stage)
 
     def say(self, text: str) -> None:
         """Write it at once."""
@@ -159,7 +238,7 @@ class Lines:
     def _show(self, stage: str) -> None:
         count, now = self._counts[stage], time.monotonic()
         start, before = self._began.setdefault(stage, (now, count.value))
-        complete = count.done >= count.total
+        complete = count.complete
         if now < self._next.setdefault(stage, now + LINE_PERIOD) and not complete:
             return
         self._next[stage] = now + LINE_PERIOD
@@ -167,7 +246,8 @@ class Lines:
         eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
         loss = f", loss {self._loss[stage]:.4g}" if self._loss.get(stage) and not complete else ""
         counted = f"{stage}: {count.value:.1f} of {count.total} {count.unit}".replace(".0 of", " of")
-        self.say(counted + eta + loss)
+        failed = f", {count.failed} failed" if count.failed else ""
+        self.say(counted + failed + eta + loss)
 
 
 def _duration(seconds: float) -> str:

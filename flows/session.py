@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.first_use import learn_descriptor
 from flows.log import ended_well, run_log
-from flows.progress import Observer
+from flows.progress import INVERTED, Named, Observer
 from flows.settings import Workers
 from flows.unlogged import log_unlogged
 from mgi.config import RunConfig
@@ -44,6 +44,7 @@ class Session:
         self.run: OpenRun = job.open()
         self.ledger = Ledger(self.run)
         self.computed: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
         self._workers, self._scheduler = workers, scheduler
         self._quarantined: set[str] = set(self.run.store.quarantined())
         self._starts = Starts(self.run.store.path)
@@ -105,7 +106,7 @@ class Session:
             self._chosen[stage.name] = choices = self.pool.call(choose, self.job, self.alive(self.run.pair_ids()))
             for pair_id in self.ledger.done(stage).keys() & choices.keys():  # no unit of theirs would say so
                 if reason := choices[pair_id].get("failed"):
-                    self.quarantine(Outcome(stage.name, pair_id, pair_id, failed=reason))
+                    self.quarantine(Outcome(stage.name, pair_id, pair_id, failed=reason), stage.name)
         return self._chosen[stage.name]
 
     def pack(self, pair_ids: Sequence[str] | None = None) -> None:
@@ -124,12 +125,16 @@ class Session:
                 if len(self.ready(stage, list(back))) < len(back):
                     self.ledger.forget(ids, stage)
 
-    def quarantine(self, outcome: Outcome) -> None:
-        """Take a pair out of the run; the others continue."""
+    def quarantine(self, outcome: Outcome, at: str) -> None:
+        """Take a pair out of the run, at the stage that runs; the others continue."""
         reason = outcome.failed or "unknown"
         self.run.store.quarantine(outcome.pair_id, outcome.stage, reason)
         self._quarantined.add(outcome.pair_id)
         self.log.info("quarantined", pair=outcome.pair_id, stage=outcome.stage, reason=reason)
+        names = [stage.name for stage in self.ledger.stages]
+        for stage in self.ledger.stages[names.index(at) + 1 :]:
+            total, done = self.ledger.count(stage, [outcome.pair_id])
+            self.observer.drop(stage.name, total - done)
 
     def release_quarantined(self) -> None:
         """Take every quarantined pair back; units that failed are forgotten, so they are tried again."""
@@ -147,7 +152,7 @@ class Session:
     def _record(self, stage: Stage, outcome: Outcome) -> None:
         self.ledger.note(stage, outcome)
         if not outcome.skipped:
-            self.computed[outcome.stage] += 1
+            (self.failed if outcome.failed else self.computed)[stage.name] += 1
             self.log.info(
                 "unit", stage=outcome.stage, key=outcome.key, seconds=round(outcome.seconds, 3), failed=outcome.failed
             )
@@ -199,7 +204,8 @@ def open_session(
         settled = job.open()
         for note in decide(settled.store, settled.config, metrics):
             observer.say(f"note: {note}")
-        session = Session(job, observer, log, workers, scheduler)
+        shown = Named(observer, INVERTED) if settled.config.task == "invert" else observer
+        session = Session(job, shown, log, workers, scheduler)
         token, start = _current.set(session), time.perf_counter()
         log.info("started", digest=job.digest, workers=workers, scheduler=scheduler, threads=job.threads)
         if not whole:

@@ -43,7 +43,7 @@ def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:
     for outcome in session.work(row, pair_ids):
         computed += not outcome.skipped
         if outcome.failed and (row.quarantines or outcome.stage != stage):  # what it is built on may be damaged
-            session.quarantine(outcome)
+            session.quarantine(outcome, stage)
         session.observer.finish(stage, outcome.key, outcome.failed)
         publish()
     return computed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli.common import err, out, tell_behind
+from flows.progress import INVERTED
 from flows.remote import Place
 
 if TYPE_CHECKING:
@@ -17,11 +18,17 @@ SHOWN = 5
 
 def print_summary(summary: Summary) -> int:
     """Print what was done and where to look; returns the exit code."""
-    if summary.computed:
-        units = ", ".join(f"{count} {stage}" for stage, count in summary.computed.items())
-        out.print(f"{summary.done} of {summary.pairs} pairs done in {summary.seconds:.0f} s (computed: {units})")
+    names = INVERTED if summary.task == "invert" else {}
+    counted = f"{summary.done} of {summary.pairs} {names.get('pairs', 'pairs')} done"
+    if summary.computed or summary.failed:
+        units, broken = (
+            ", ".join(f"{count} {names.get(stage, stage)}" for stage, count in counts.items())
+            for counts in (summary.computed, summary.failed)
+        )
+        units = (units or "nothing") + (f"; failed: {broken}" if broken else "")
+        out.print(f"{counted} in {summary.seconds:.0f} s (computed: {units})")
     else:
-        out.print(f"{summary.done} of {summary.pairs} pairs done; nothing to compute")
+        out.print(f"{counted}; nothing to compute")
     if summary.unrecorded:
         why = "Prefect's records of this command are incomplete, the run is not"
         err.print(f"note: {why} ({summary.unrecorded})", markup=False)
