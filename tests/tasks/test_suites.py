@@ -90,6 +90,15 @@ def test_the_summary_says_who_is_best_and_who_is_not_told_apart() -> None:
     assert summary.loc[("mgi", "style"), "published"] == 3 and np.isnan(summary.loc[("gan", "style"), "value"])
 
 
+def test_of_few_pairs_not_everything_is_the_best() -> None:
+    """No p of four pairs is below 0.125; what differs in every pair by far is not as good for that."""
+    table = frame_of(
+        [*rows("mgi", [1.0, 1.1, 0.9, 1.0]), *rows("far", [5.0, 6.0, 5.5, 5.2]), *rows("near", [1.1, 1.0, 1.0, 1.0])]
+    )
+    best = summarise(table, "mgi").set_index("method")["best"].to_dict()
+    assert best == {"mgi": True, "far": False, "near": True}
+
+
 def test_tables_in_every_format() -> None:
     table = frame_of(
         [
