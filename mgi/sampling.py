@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -48,6 +48,42 @@ def sample_grid(name: str, count: int, seed: int, truncation: float = 1.0, devic
         # One at a time: a batch of 1024 x 1024 images would need gigabytes for nothing.
         tiles = [to_uint8(resize(render(code[None].to(device)).float(), tile, "area"))[0] for code in codes]
     return tile_grid(tiles)
+
+
+def draw_seeds(
+    name: str, seeds: Sequence[int], truncation: float = 1.0, device: str = "cpu"
+) -> Iterator[tuple[int, np.ndarray]]:
+    """One sample per seed at the generator's resolution: (seed, uint8 [R, R, 3]); it depends on its seed alone.
+
+    Arguments and what is raised: as of `sample_grid`.
+    """
+    generator = load_generator(name, device)
+    with torch.inference_mode():
+        render = _renderer(generator, name, truncation, device)
+    for seed in seeds:
+        code = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+        with torch.inference_mode():
+            image = to_uint8(render(code.to(device)).float())[0]
+        yield seed, image
+
+
+def seeds_of(text: str) -> list[int]:
+    """Numbers and ranges, such as `1,5-9`, in order.
+
+    Example:
+        >>> seeds_of("1, 5-7")
+        [1, 5, 6, 7]
+
+    Raises:
+        ValueError: it is something else; one line.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+            raise ValueError(f"expected numbers and ranges such as 1,5-9, found {part.strip()!r}")
+        found += range(int(first), int(last or first) + 1)
+    return found
 
 
 def tile_grid(tiles: list[np.ndarray], columns: int = 0) -> np.ndarray:

@@ -8,28 +8,62 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import guarded, out
+from mgi.config import ConfigError
+
+MOST = 1024
+"""Images per grid."""
 
 
 @guarded
 def sample(
     name: Annotated[str, typer.Argument(help="A generator from `mgi weights list`, or a checkpoint file.")],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1024, help="How many images.")] = 16,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=MOST, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latent codes.")] = 0,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="1,5-9", help="A seed for each image, instead of --count and --seed.")
+    ] = None,
     truncation: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Below 1: closer to the average image (style-based generators).")
     ] = 1.0,
-    path: Annotated[Path, typer.Option("--out", metavar="GRID.png", help="Where to write the grid.")] = Path(
-        "grid.png"
-    ),
+    each: Annotated[
+        bool, typer.Option("--each", help="Each image by itself at full size, as --out/seed00005.png.")
+    ] = False,
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="GRID.png", help="Where to write.  [default: grid.png; with --each: samples]"),
+    ] = None,
 ) -> int:
-    """Write a grid of random samples from a generator."""
+    """Write a grid of random samples from a generator, or each of them by itself."""
     from mgi.devices import best_device
+    from mgi.images import resize, to_float, to_uint8
     from mgi.profiles import whole_generator
-    from mgi.sampling import sample_grid
+    from mgi.sampling import TILE, draw_seeds, sample_grid, seeds_of, tile_grid
     from storage.images import write_png
 
-    name = whole_generator(name)
-    grid = sample_grid(name, count, seed, truncation, best_device())
-    write_png(path, grid, {"mgi:generator": name, "mgi:seed": str(seed), "mgi:truncation": str(truncation)})
-    out.print(path, markup=False)
+    name, device = whole_generator(name), best_device()
+    facts = {"mgi": "generated image", "mgi:generator": name, "mgi:truncation": str(truncation)}
+    try:
+        wanted = seeds_of(seeds) if seeds is not None else [*range(seed, seed + count)]
+    except ValueError as error:
+        raise ConfigError(f"--seeds: {error}") from None
+    if each:
+        folder = path or Path("samples")
+        if folder.suffix:
+            raise ConfigError(f"--out {folder}: expected a folder for --each")
+        for one, image in draw_seeds(name, wanted, truncation, device):
+            file = folder / f"seed{one:05d}.png"
+            write_png(file, image, {**facts, "mgi:seed": str(one)})
+            out.print(file, markup=False)
+        return 0
+    target = path or Path("grid.png")
+    if seeds is None:
+        grid = sample_grid(name, count, seed, truncation, device)
+        write_png(target, grid, {**facts, "mgi:seed": str(seed)})
+    else:
+        if len(wanted) > MOST:
+            raise ConfigError(f"--seeds: expected at most {MOST} for a grid, found {len(wanted)}; use --each")
+        drawn = (to_float(image) for _, image in draw_seeds(name, wanted, truncation, device))
+        tiles = [to_uint8(resize(image, min(TILE, image.shape[-1]), "area"))[0] for image in drawn]
+        write_png(target, tile_grid(tiles), {**facts, "mgi:seeds": seeds})
+    out.print(target, markup=False)
     return 0
