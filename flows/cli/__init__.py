@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.clean import clean
 from flows.cli.compare import compare, compare_sets, leaderboard
 from flows.cli.directions import directions
 from flows.cli.doctor import doctor
@@ -68,7 +69,7 @@ def _mgi(
     pass
 
 
-RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export)
+RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export, clean)
 EVALUATIONS = (evaluate, compare, leaderboard)
 for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, init, suites, methods, metrics):
     app.command(cls=Verb)(verb)

@@ -16,6 +16,9 @@ from tasks.unit import SELECT, Job, picture
 FRAME_MS, LAST_MS = 120, 1500
 SIDE = 256
 
+FOLDER = "videos"
+"""Of a run, for its videos."""
+
 
 def write_video(job: Job, pair_id: str) -> Path | None:
     """Write `RUN/videos/ID.webp`: what was observed on the left, the trajectory of the chosen hypothesis on the right.
@@ -48,7 +51,7 @@ def write_video(job: Job, pair_id: str) -> Path | None:
 
 def video_path(run: str | Path, pair_id: str) -> Path:
     """Where a pair's video is."""
-    return Path(run) / "videos" / f"{pair_id}.webp"
+    return Path(run) / FOLDER / f"{pair_id}.webp"
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:
