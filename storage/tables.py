@@ -75,6 +75,7 @@ PAIR_COLUMNS: dict[str, str] = {
     "source": "string",
     "exemplar": "string",
     "state": "string",
+    "result": "string",
     "method": "string",
     "hypothesis": "string",
     "rule": "string",

@@ -10,6 +10,7 @@ from mgi.config import RunConfig
 from mgi.pairs import Hypothesis
 from storage.run_store import Quarantined, RunStore
 from tasks.stages.invert import lane_key
+from tasks.stages.select import RESULT
 from tasks.stages.table import last_required, stages_of
 from tasks.unit import EVALUATE, INVERT, SCORE, SELECT, TRANSLATE, WARP, OpenRun, payload_rows
 
@@ -112,7 +113,7 @@ def _outcome(pair_id: str, payloads: Payloads, result: str, quarantined: dict[st
     shared |= {key: value for key, value in first.get("measures", {}).items() if key != "seconds"}
     if choice := _of_pair(payloads, result, pair_id):
         chosen = {key: choice.get(key) for key in ("hypothesis", "rule", "value")}
-        return {"state": "done", **chosen, **shared}
+        return {"state": "done", "result": RESULT.format(pair_id), **chosen, **shared}
     if pair_id in quarantined:
         stage, reason = quarantined[pair_id]
         return {"state": "quarantined", "stage": stage, "reason": reason, **shared}

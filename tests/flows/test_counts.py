@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from growing import mgi, translate
 from rich.console import Console
@@ -53,3 +54,10 @@ def test_a_bar_ends_at_its_end() -> None:
     tasks = {task.description: task for task in bars.progress.tasks}
     assert all(task.finished for task in tasks.values())
     assert tasks["score"].fields["unit"] == "pairs, 1 failed" and tasks["select"].total == 2
+
+
+def test_the_table_says_where_each_result_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_FAIL", "s01")
+    translate(make_inputs(tmp_path / "in", 2), tmp_path / "run", code=3)
+    table = pd.read_parquet(tmp_path / "run" / "tables" / "pairs.parquet").set_index("state")
+    assert (tmp_path / "run" / table.loc["done", "result"]).is_file() and pd.isna(table.loc["quarantined", "result"])
