@@ -92,6 +92,12 @@ class TrainingStore:
             raise TrainingConflict(f"{self.folder} holds {strangers[0]} already; train into an empty folder")
         write_text(self.folder / "training.json", json.dumps({"format": FORMAT, **header}, indent=1) + "\n")
 
+    def amend(self, **asked: Any) -> None:
+        """What the run is asked for from now on, such as more steps; the next `--resume` need not say it again."""
+        header = self.header()
+        if any(header.get(name) != value for name, value in asked.items()):
+            write_text(self.folder / "training.json", json.dumps({**header, **asked}, indent=1) + "\n")
+
     # ------------------------------------------------------------------ images
 
     def images(self, source: Path, resolution: int, progress: Callable[[int, int], None]) -> np.ndarray:

@@ -73,6 +73,7 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
             material = gather(request, store, generator, codes.to(device), watcher)
             if not store.exists:
                 store.create(_header(request, material))
+            store.amend(steps=request.steps, evaluate_every=request.evaluate_every)
             trainer: Trainer
             if base is not None:
                 trainer = FusionTrainer(config, generator, base, device)

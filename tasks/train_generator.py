@@ -123,6 +123,7 @@ def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher:
                 "held_out": len(held_out),
             }
         )
+    store.amend(steps=request.steps, evaluate_every=request.evaluate_every, samples=request.samples)
 
 
 def _require_fit(config: TrainingConfig, images: int) -> None:

@@ -11,8 +11,9 @@ from flows.cli.common import guarded, out
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import settings_of
+from flows.cli.training_settings import of_before, said, settings_of
 from flows.settings import parse_assignments
+from mgi.config import ConfigError
 
 if TYPE_CHECKING:
     from mgi.training import TrainingConfig
@@ -32,8 +33,12 @@ def _train() -> None:
 @train.command("generator", cls=Verb)
 @guarded
 def generator(
-    images: Annotated[Path, typer.Argument(help="Folder of images of one kind, such as aligned faces.")],
+    context: typer.Context,
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    images: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of images of one kind, such as aligned faces; --resume takes those of before."),
+    ] = None,
     parent: Annotated[
         str,
         typer.Option(
@@ -70,12 +75,29 @@ def generator(
     It may be killed at any time: `--resume` continues from the last checkpoint, at most two minutes old. Several GPUs:
     `torchrun --nproc-per-node N -m flows.cli train generator ...`.
     """
-    config = _config(parent, resolution, objective, seed, assignments or [])
+    before, given = of_before(model, resume), said(context)
+    known = before.get("config", {})
+    values = {name: context.params[name] for name in ("resolution", "objective", "seed") if name in given or not known}
+    config = _config(parent or str(known.get("parent", "")), {**known, **values}, assignments or [])
+    if images is None and "images" not in before:
+        raise ConfigError("IMAGES is missing: expected the folder of the images to learn from")
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.train_generator import TrainingRequest, train_generator
     from tasks.workers.sizing import usable_cores
 
-    request = TrainingRequest(images, model, config, steps, evaluate_every, samples, licence, threads or usable_cores())
+    def asked(name: str, default: Any) -> Any:
+        return default if name in given else before.get(name, default)
+
+    request = TrainingRequest(
+        images or Path(before["images"]),
+        model,
+        config,
+        asked("steps", steps),
+        asked("evaluate_every", evaluate_every),
+        asked("samples", samples),
+        asked("licence", licence),
+        asked("threads", threads) or usable_cores(),
+    )
     with shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
     out.print(
@@ -151,11 +173,11 @@ def critic(
 train.command("encoder", cls=Verb)(guarded(encoder))
 
 
-def _config(parent: str, resolution: int, objective: str, seed: int, assignments: list[str]) -> TrainingConfig:
+def _config(parent: str, known: dict[str, Any], assignments: list[str]) -> TrainingConfig:
     from mgi.profiles import parse_value
     from mgi.training.config import TrainingConfig
 
-    values: dict[str, Any] = {"resolution": resolution, "objective": objective, "seed": seed}
+    values = dict(known)
     for key, text in parse_assignments(assignments).items():
         values[key] = parse_value(text)
     with settings_of(TrainingConfig):
@@ -164,5 +186,7 @@ def _config(parent: str, resolution: int, objective: str, seed: int, assignments
             from mgi.weights.identity import generator_sha256
 
             values.setdefault("z_dim", code_length(parent))
+            values.pop("parent", None)
+            values.pop("parent_sha256", None)
             return TrainingConfig.adapting(parent, generator_sha256(parent), **values)
         return TrainingConfig.model_validate(values)

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.common import out
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import settings_of
+from flows.cli.training_settings import of_before, said, settings_of
 from flows.settings import parse_assignments
 from mgi.config import ConfigError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def encoder(
+    context: typer.Context,
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
     generator: Annotated[
         str, typer.Option("--generator", metavar="NAME|FILE", help="Whose latents are said.")
@@ -69,13 +70,31 @@ def encoder(
     encoder that is there, MODEL/fusion.safetensors. It may be killed at any time: `--resume` continues from the last
     checkpoint, at most two minutes old.
     """
-    config = _config(generator, arch, parent, adapt, target, seed, assignments or [])
+    before, given = of_before(model, resume), said(context)
+    known = before.get("config", {})
+    own = {name: context.params[name] for name in ("generator", "arch", "seed") if name in given or not known}
+    config = _config({**known, **own}, parent, adapt, target, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.encoder_material import EncoderRequest
     from tasks.train_encoder import train_encoder
     from tasks.workers.sizing import usable_cores
 
-    request = EncoderRequest(images, target, model, config, steps, evaluate_every, licence, threads or usable_cores())
+    def asked(name: str, default: Any) -> Any:
+        return default if name in given else before.get(name, default)
+
+    def folder(name: str, default: Path | None) -> Path | None:
+        return default or (Path(before[name]) if before.get(name) else None)
+
+    request = EncoderRequest(
+        folder("images", images),
+        folder("target", target),
+        model,
+        config,
+        asked("steps", steps),
+        asked("evaluate_every", evaluate_every),
+        asked("licence", licence),
+        asked("threads", threads) or usable_cores(),
+    )
     with shown(config.batch) as watcher:
         result = train_encoder(request, resume, watcher)
     errors = ", ".join(f"{name} {value:.3f}" for name, value in result.errors.items())
@@ -85,17 +104,18 @@ def encoder(
 
 
 def _config(
-    generator: str, arch: str, parent: Path | None, adapt: str, target: Path | None, seed: int, assignments: list[str]
+    known: dict[str, Any], parent: Path | None, adapt: str, target: Path | None, assignments: list[str]
 ) -> EncoderConfig:
+    """`known`: generator, arch and seed, or all settings of the run that is continued."""
     from mgi.profiles import parse_value
     from mgi.training.encoders.config import FUSION, EncoderConfig
     from mgi.weights.identity import content_hashes, generator_sha256
 
     if adapt and target is not None:
         raise ConfigError("--adapt and --target are two ways to say the target domain; give one")
-    values: dict[str, Any] = {"generator": generator, "arch": arch, "seed": seed}
-    values |= {"generator_sha256": generator_sha256(generator)}
-    if arch == "hfgi":
+    generator = str(known["generator"])
+    values = {**known, "generator_sha256": generator_sha256(generator)}
+    if known["arch"] == "hfgi" and "parent" not in known:
         values |= FUSION
         parent = parent or _shipped_encoder(generator)
     if parent is not None:

@@ -1,16 +1,36 @@
-"""Settings of trainings that cannot be used, as one line."""
+"""Settings of trainings: what --resume need not be told again, and what cannot be used, as one line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from mgi.config import ConfigError, validation_line
 from mgi.near import near
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+
+def said(context: typer.Context) -> set[str]:
+    """Parameters that the command line or the environment set, by their names in Python."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
+
+
+def of_before(model: Path, resume: bool) -> dict[str, Any]:
+    """What the training run in MODEL was asked for, if it is to be continued; else nothing.
+
+    Raises:
+        storage.training_store.TrainingConflict: there is no run, or it is damaged.
+    """
+    from storage.training_store import TrainingStore
+
+    return TrainingStore(model).header() if resume else {}
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def test_killed_at_any_time_it_ends_the_same(whole: Path, images: Path, tmp_path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (model / "checkpoint.pt").exists()
-    train(*arguments, "--resume")
+    run("train", "encoder", "--out", model, "--resume")  # nothing has to be said again
     assert files_of(model) == files_of(whole)
     assert "was started with other settings (seed: 0 -> 1)" in train(*arguments, "--resume", "--seed", "1", check=2)
     assert "holds a training run; continue it with --resume" in train(*arguments, check=2)

@@ -106,7 +106,7 @@ def test_killed_at_any_time_it_ends_the_same(images: Path, whole: Path, tmp_path
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    train(*arguments, "--resume")
+    train("--out", model, "--resume")  # nothing has to be said again
     assert state_of(model) == state_of(whole)
 
 
