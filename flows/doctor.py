@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -92,10 +93,16 @@ def _known_bad() -> list[Check]:
 
 def _torch() -> list[Check]:
     import torch
-    import torchvision.ops  # a build that does not match torch fails here
 
-    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
-    torchvision.ops.nms(boxes, torch.tensor([1.0]), 0.5)
+    package = find_spec("torchvision")
+    places = package.submodule_search_locations or () if package else ()
+    libraries = [str(library) for place in places for library in Path(place).glob("_C*.so")]
+    # A build that does not match torch fails here. The package itself takes two seconds to import, its library none.
+    if libraries:
+        torch.ops.load_library(libraries[0])
+    else:
+        import torchvision  # noqa: F401
+    torch.ops.torchvision.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     device = f"cuda: {', '.join(gpus)}" if gpus else "cpu"
     return [Check("ok", "device", f"{device}; {torch.get_num_threads()} threads, {usable_cores()} cores usable")]
