@@ -94,7 +94,10 @@ def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -
     ("arguments", "reason"),
     [
         (["--out", "c.pth"], "expected a file that ends with .safetensors"),
-        (["--out", "c.safetensors", "--set", "sample=3"], "unknown setting sample; expected one of samples, "),
+        (
+            ["--out", "c.safetensors", "--set", "sample=3"],
+            "unknown setting sample (did you mean samples?); expected one of samples, ",
+        ),
         (["--out", "c.safetensors", "--set", "samples=0"], "samples: expected more than 0"),
         (["--out", "c.safetensors", "--set", "inverted=2"], "inverted: kaokore has no styles to mix"),
         (["--out", "c.safetensors", "--set", "warp.nothing=1"], "warp.nothing"),

@@ -271,7 +271,9 @@ def test_no_valid_hypothesis_is_a_clear_error() -> None:
         scoring.select([row("L04N10", 1, math.nan, "sifid"), row("L05N10", 1, None, "sifid")], "sifid", 1.5)
     with pytest.raises(scoring.SelectionError, match="there are none"):
         scoring.select([], "paper", 1.5)
-    with pytest.raises(scoring.SelectionError, match="unknown selection rule 'fid'; use one of spatial-fd"):
+    with pytest.raises(
+        scoring.SelectionError, match=r"unknown selection rule 'fid' \(did you mean sifid\?\); use one of spatial-fd"
+    ):
         scoring.select([row("L04N10", 1, 1)], "fid", 1.5)
 
 
