@@ -154,7 +154,7 @@ def resume_run(
             session.release_quarantined()
         renew_changed(session)
         run_stages(session, call)
-        if session.computed or session.failed:
+        if session.worked:
             look_back(session)
         report = _report(session)
         return _summary(session, run, time.perf_counter() - start, report)
@@ -223,12 +223,7 @@ def _report(session: Session) -> str | None:
     }
     if session.run.metric_keys:  # runs of before have no such entry, and are not reported again for its sake
         state["metrics"] = session.run.metric_keys
-    if (
-        not (session.computed or session.failed)
-        and path.exists()
-        and marker is not None
-        and marker.get("state") == state
-    ):
+    if not session.worked and path.exists() and marker is not None and marker.get("state") == state:
         return str(path)
     session.observer.say("building the report")
     built = session.pool.call(report_run, session.job)

@@ -68,6 +68,11 @@ class Session:
         layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
         return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
 
+    @property
+    def worked(self) -> bool:
+        """Whether any unit was tried, well or not."""
+        return bool(self.computed or self.failed)
+
     def close(self) -> None:
         """Stop the workers, if any were started, and remove what those that died were writing."""
         self._stack.close()

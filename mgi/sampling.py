@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgi.generators import Generator, GeneratorError, is_styled
-from mgi.images import resize, to_uint8
+from mgi.images import resize, to_float, to_uint8
 from mgi.weights import load_generator
 
 TILE = 256
@@ -65,6 +65,12 @@ def draw_seeds(
         with torch.inference_mode():
             image = to_uint8(render(code.to(device)).float())[0]
         yield seed, image
+
+
+def seeds_grid(name: str, seeds: Sequence[int], truncation: float = 1.0, device: str = "cpu") -> np.ndarray:
+    """The samples of `draw_seeds` side by side, as `sample_grid` lays them out."""
+    drawn = (to_float(image) for _, image in draw_seeds(name, seeds, truncation, device))
+    return tile_grid([to_uint8(resize(image, min(TILE, image.shape[-1]), "area"))[0] for image in drawn])
 
 
 def seeds_of(text: str) -> list[int]:

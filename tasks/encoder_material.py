@@ -153,7 +153,7 @@ def gather(
             samples.at_once,
         )
         held = {"samples": (held_pictures, held_pictures), **held}
-        if config.arch == "hfgi":
+        if config.fuses:
             strange = to_uint8(estranged(to_float(held_pictures), 1.0, HELD_OUT_SEED))
             held["strange"] = strange, strange
     if config.target == "simulated":

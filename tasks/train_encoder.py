@@ -31,8 +31,6 @@ from tasks.encoder_material import EncoderRequest, Material, Watcher, gather
 from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
 
 Trainer = EncoderTrainer | FusionTrainer
-FUSES = "hfgi"
-"""The arch that is no encoder."""
 SCORED = ("samples-perceptual", "strange-perceptual", "pictures-perceptual")
 """Errors whose mean says which snapshot is the best."""
 SHOWN = 16
@@ -59,7 +57,7 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
         TrainingError: the losses stopped being numbers, or there is nothing to learn from.
     """
     config = request.config
-    store = TrainingStore(request.out, "fusion" if config.arch == FUSES else "encoder")
+    store = TrainingStore(request.out, "fusion" if config.fuses else "encoder")
     with processes() as (_, world, device):
         if world > 1:
             raise TrainingError("encoders are trained by one process; start the command without torchrun")
@@ -68,7 +66,7 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
             torch.set_num_threads(request.threads)
             check_startable(store, resume, config.model_dump(mode="json"), request.out)
             generator = load_generator(config.generator, device)
-            base = _base(config, device) if config.arch == FUSES else None
+            base = _base(config, device) if config.fuses else None
             codes = base.codes if base is not None else measure_codes(generator, components_of(config))
             material = gather(request, store, generator, codes.to(device), watcher)
             if not store.exists:

@@ -35,9 +35,8 @@ def sample(
 ) -> int:
     """Write a grid of random samples from a generator, or each of them by itself."""
     from mgi.devices import best_device
-    from mgi.images import resize, to_float, to_uint8
     from mgi.profiles import whole_generator
-    from mgi.sampling import TILE, draw_seeds, sample_grid, seeds_of, tile_grid
+    from mgi.sampling import draw_seeds, sample_grid, seeds_grid, seeds_of
     from storage.images import write_png
 
     name, device = whole_generator(name), best_device()
@@ -62,8 +61,6 @@ def sample(
     else:
         if len(wanted) > MOST:
             raise ConfigError(f"--seeds: expected at most {MOST} for a grid, found {len(wanted)}; use --each")
-        drawn = (to_float(image) for _, image in draw_seeds(name, wanted, truncation, device))
-        tiles = [to_uint8(resize(image, min(TILE, image.shape[-1]), "area"))[0] for image in drawn]
-        write_png(target, tile_grid(tiles), {**facts, "mgi:seeds": seeds})
+        write_png(target, seeds_grid(name, wanted, truncation, device), {**facts, "mgi:seeds": seeds})
     out.print(target, markup=False)
     return 0

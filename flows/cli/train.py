@@ -11,7 +11,7 @@ from flows.cli.common import guarded, out
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import of_before, said, settings_of
+from flows.cli.training_settings import Asked, settings_of
 from flows.settings import parse_assignments
 from mgi.config import ConfigError
 
@@ -75,28 +75,25 @@ def generator(
     It may be killed at any time: `--resume` continues from the last checkpoint, at most two minutes old. Several GPUs:
     `torchrun --nproc-per-node N -m flows.cli train generator ...`.
     """
-    before, given = of_before(model, resume), said(context)
-    known = before.get("config", {})
-    values = {name: context.params[name] for name in ("resolution", "objective", "seed") if name in given or not known}
-    config = _config(parent or str(known.get("parent", "")), {**known, **values}, assignments or [])
-    if images is None and "images" not in before:
+    asked = Asked(context, model, resume)
+    known = asked.settings("resolution", "objective", "seed")
+    config = _config(parent or str(known.get("parent", "")), known, assignments or [])
+    folder = asked.folder("images", images)
+    if folder is None:
         raise ConfigError("IMAGES is missing: expected the folder of the images to learn from")
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.train_generator import TrainingRequest, train_generator
     from tasks.workers.sizing import usable_cores
 
-    def asked(name: str, default: Any) -> Any:
-        return default if name in given else before.get(name, default)
-
     request = TrainingRequest(
-        images or Path(before["images"]),
+        folder,
         model,
         config,
-        asked("steps", steps),
-        asked("evaluate_every", evaluate_every),
-        asked("samples", samples),
-        asked("licence", licence),
-        asked("threads", threads) or usable_cores(),
+        asked.value("steps"),
+        asked.value("evaluate_every"),
+        asked.value("samples"),
+        asked.value("licence"),
+        asked.value("threads") or usable_cores(),
     )
     with shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)

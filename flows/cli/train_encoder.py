@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.common import out
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import of_before, said, settings_of
+from flows.cli.training_settings import Asked, settings_of
 from flows.settings import parse_assignments
 from mgi.config import ConfigError
 
@@ -70,30 +70,22 @@ def encoder(
     encoder that is there, MODEL/fusion.safetensors. It may be killed at any time: `--resume` continues from the last
     checkpoint, at most two minutes old.
     """
-    before, given = of_before(model, resume), said(context)
-    known = before.get("config", {})
-    own = {name: context.params[name] for name in ("generator", "arch", "seed") if name in given or not known}
-    config = _config({**known, **own}, parent, adapt, target, assignments or [])
+    asked = Asked(context, model, resume)
+    config = _config(asked.settings("generator", "arch", "seed"), parent, adapt, target, assignments or [])
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.encoder_material import EncoderRequest
     from tasks.train_encoder import train_encoder
     from tasks.workers.sizing import usable_cores
 
-    def asked(name: str, default: Any) -> Any:
-        return default if name in given else before.get(name, default)
-
-    def folder(name: str, default: Path | None) -> Path | None:
-        return default or (Path(before[name]) if before.get(name) else None)
-
     request = EncoderRequest(
-        folder("images", images),
-        folder("target", target),
+        asked.folder("images", images),
+        asked.folder("target", target),
         model,
         config,
-        asked("steps", steps),
-        asked("evaluate_every", evaluate_every),
-        asked("licence", licence),
-        asked("threads", threads) or usable_cores(),
+        asked.value("steps"),
+        asked.value("evaluate_every"),
+        asked.value("licence"),
+        asked.value("threads") or usable_cores(),
     )
     with shown(config.batch) as watcher:
         result = train_encoder(request, resume, watcher)
@@ -133,10 +125,10 @@ def _config(
 
 
 def _shipped_encoder(generator: str) -> Path:
-    from mgi.translators.encoders import shipped_name
+    from mgi.translators.encoders import PREFIX, shipped_name
     from mgi.weights import path
 
-    name = shipped_name("encoder-", generator)
+    name = shipped_name(PREFIX, generator)
     if name is None:
         raise ConfigError(f"--arch hfgi needs an encoder of {generator}, and none ships; name yours by --from ENCODER")
     return path(name)

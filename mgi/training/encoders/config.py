@@ -115,9 +115,14 @@ class EncoderConfig(Section):
             raise ValueError(
                 "a simulated target domain and damaged samples need a degradation, such as rain+mask+down2; only they"
             )
-        if self.arch == "hfgi" and (self.adapts or self.damaged):
+        if self.fuses and (self.adapts or self.damaged):
             raise ValueError("arch hfgi learns from whole pictures; drop the degradation and the target domain")
         return self
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a fusion is trained, and no encoder."""
+        return self.arch == "hfgi"
 
     @property
     def adapts(self) -> bool:
