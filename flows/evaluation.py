@@ -21,7 +21,7 @@ from mgi.config import ConfigError
 from mgi.weights import WeightsError
 from storage.atomic import write_text
 from storage.run_lock import run_lock
-from tasks.suites.rows import Planned, filled, pictures_of, plan_rows, write_taken
+from tasks.suites.rows import Planned, filled, may_grow, pictures_of, plan_rows, write_taken
 from tasks.suites.suite import REFERENCES, Row, Suite
 
 HEADER = "evaluation.json"
@@ -70,7 +70,8 @@ def evaluate_suite(
 
     Args:
         suite: with whole paths; `tasks.suites.suite.load_suite`.
-        out: folder of the evaluation; one that is there is continued.
+        out: folder of the evaluation; one that is there is continued. More pairs, by a larger limit or files that came,
+            are added to its rows.
         workers, scheduler, observer, call: as of `flows.pipeline.resume_run`.
         only: names of the rows that are wanted; empty: all.
         baseline: an earlier evaluation to compare with; what got worse beyond chance is a regression.
@@ -144,10 +145,11 @@ def _run(
         if parent not in runs:
             raise WeightsError(f"{parent}, whose pictures these are, is not run")
         write_taken(runs[parent], what, pictures_of(planned, out))
-        planned = filled(planned, out)
+        planned = filled(planned, out, runs[parent])
     where[2].say(f"row {planned.name}")
     metrics = ",".join(suite.metrics) or "none"
-    return planned, translate_run(planned.request, planned.folder, *where, call, metrics=metrics)
+    grows = may_grow(planned)
+    return planned, translate_run(planned.request, planned.folder, *where, call, metrics=metrics, extend=grows)
 
 
 def _write(

@@ -31,9 +31,12 @@ def with_data(suite: Suite, out: str, say: Callable[[str], None]) -> Suite:
 
 
 def _draw(generator: str, count: int, seed: int, folders: dict[str, str], say: Callable[[str], None]) -> None:
-    """Samples 0 ... count - 1 as sources and the next count as exemplars; files that are there stay."""
-    names = {side: [Path(folder) / f"{number:05d}.png" for number in range(count)] for side, folder in folders.items()}
-    if all(path.is_file() for paths in names.values() for path in paths):
+    """Draw a sample per pair and side, in turn; files that are there stay.
+
+    A longer drawing begins with all of a shorter one, so an evaluation can be given more pairs later.
+    """
+    paths = [Path(folder) / f"{number:05d}.png" for number in range(count) for folder in folders.values()]
+    if all(path.is_file() for path in paths):
         return
     import torch
 
@@ -42,13 +45,14 @@ def _draw(generator: str, count: int, seed: int, folders: dict[str, str], say: C
     from mgi.weights import load_generator
     from storage.images import write_png
 
-    say(f"drawing {len(folders) * count} samples of {generator}")
+    say(f"drawing {sum(not path.is_file() for path in paths)} samples of {generator}")
     network = load_generator(generator, best_device())
-    codes = torch.randn(len(folders) * count, network.z_dim, generator=torch.Generator().manual_seed(seed))
-    for number, path in enumerate(path for side in folders for path in names[side]):
+    randomness = torch.Generator().manual_seed(seed)
+    for number, path in enumerate(paths):
+        code = torch.randn(1, network.z_dim, generator=randomness)  # drawn for files that are there, too
         if path.is_file():
             continue
         with torch.no_grad():
-            image = network(codes[number : number + 1].to(best_device())).clamp(-1, 1)
+            image = network(code.to(best_device())).clamp(-1, 1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, to_uint8(image)[0], {"mgi:sample": f"{generator}, seed {seed}, number {number}"})

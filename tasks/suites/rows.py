@@ -18,6 +18,7 @@ import numpy as np
 
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config, whole_paths
+from storage.run_store import RunStore
 from tasks.given import content_of, match_results
 from tasks.stages.plan import Request, make_plan, weight_hashes
 from tasks.suites.suite import Row, Suite
@@ -25,6 +26,8 @@ from tasks.unit import INVERT, WARP, Job, OpenRun, picture
 
 ROWS, SINGLES = "rows", "singles"
 """Folders of an evaluation: the runs, and hypotheses or warps of them as pictures."""
+INPUTS = "mgi:inputs"
+"""Key in those pictures: the identities of source and exemplar."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,12 @@ def pictures_of(planned: Planned, out: str) -> str:
     return str(Path(out) / SINGLES / planned.name)
 
 
-def filled(planned: Planned, out: str) -> Planned:
-    """A row of another one's pictures, once they are there: its request names their content."""
-    folder = pictures_of(planned, out)
+def filled(planned: Planned, out: str, parent: str) -> Planned:
+    """A row of another one's pictures, once they are there: its request names the run `parent` that they are from."""
+    assert planned.taken is not None
+    folder, content = pictures_of(planned, out), f"{Path(parent).name} {planned.taken[1]}"
     config = planned.request.config.model_copy(
-        update={"options": type(planned.request.config.options)(folder=folder, content=content_of(folder))}
+        update={"options": type(planned.request.config.options)(folder=folder, content=content)}
     )
     return replace(_planned(planned.name, replace(planned.request, config=config), out), taken=planned.taken)
 
@@ -134,9 +138,19 @@ def _taken(suite: Suite, row: Row, out: str) -> list[Planned]:
 
 
 def _planned(name: str, request: Request, out: str) -> Planned:
-    decides = [request.config.digest(), request.inputs(), weight_hashes(request.config)]
+    inputs = {key: value for key, value in request.inputs().items() if key != "limit"}  # more pairs are added to a row
+    decides = [request.config.digest(), inputs, weight_hashes(request.config)]
     said = json.dumps(decides, sort_keys=True)
     return Planned(name, request, str(Path(out) / ROWS / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"))
+
+
+def may_grow(planned: Planned) -> bool:
+    """Whether a row's run is the same one with more or fewer pairs; if not, its pictures are no longer the same."""
+    if not (Path(planned.folder) / "run.json").exists():
+        return False
+    had = set(RunStore.open(planned.folder).pairs["id"])
+    asked = {pair.id for pair in make_plan(planned.request).pairs}
+    return had < asked or asked < had
 
 
 def write_taken(run: str, what: str, folder: str) -> int:
@@ -145,21 +159,31 @@ def write_taken(run: str, what: str, folder: str) -> int:
     Args:
         run: the run's folder; its method searches.
         what: a hypothesis such as `L06N10`, or WARP for the warp, enlarged as the run's results are.
-        folder: made if it is not there; pictures that are there stay.
+        folder: made if it is not there; pictures of the same source and exemplar that are there stay.
     """
     from storage.images import write_png
-    from storage.run_store import RunStore
 
     opened = Job.of(RunStore.open(run)).open()
     written = 0
     for pair_id in opened.pair_ids():
         path = Path(folder) / f"{pair_id}.png"
-        if path.is_file() or (image := _picture(opened, pair_id, what)) is None:
+        inputs = json.dumps((opened.store.done(WARP, pair_id) or {}).get("inputs"))
+        if _inputs_of(path) == inputs or (image := _picture(opened, pair_id, what)) is None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, image, {"mgi:pair": pair_id, "mgi:hypothesis": what})
+        write_png(path, image, {"mgi:pair": pair_id, "mgi:hypothesis": what, INPUTS: inputs})
         written += 1
     return written
+
+
+def _inputs_of(path: Path) -> str | None:
+    """Source and exemplar of a picture that `write_taken` wrote; None: there is none."""
+    from PIL import Image
+
+    if not path.is_file():
+        return None
+    with Image.open(path) as image:
+        return str(image.info.get(INPUTS))
 
 
 def _picture(run: OpenRun, pair_id: str, what: str) -> np.ndarray | None:

@@ -198,6 +198,24 @@ def test_a_dry_run_names_what_the_user_has_to_bring(inputs: Path, tmp_path: Path
     assert done.exit_code == 0 and "2 pairs, not run: adain: expected options.encoder" in done.stdout, done.output
 
 
+def test_more_pairs_are_added_to_every_row_and_what_was_done_stays(tmp_path: Path) -> None:
+    inputs, out = make_inputs(tmp_path / "inputs", 3), tmp_path / "out"
+    suite = suite_file(inputs, 'name = "mgi"', 'name = "single"\nhypotheses_of = "mgi"', 'name = "mganprior"')
+    assert mgi("evaluate", suite, "--out", out, "--limit", "1").exit_code == 0
+    first = stamps(out)
+    assert len(first) == 5  # mgi, three hypotheses, mganprior
+    assert mgi("evaluate", suite, "--out", out, "--limit", "3").exit_code == 0
+    assert len(stamps(out)) == 15 and first.items() < stamps(out).items()
+    table = evaluated(out)
+    assert set(table[table["metric"] == "l2"].groupby("method").size()) == {3}
+    done = stamps(out)
+    assert mgi("evaluate", suite, "--out", out, "--limit", "2").exit_code == 0 and stamps(out) == done
+    (inputs / "sources" / "s01.png").write_bytes((inputs / "sources" / "s00.png").read_bytes())
+    assert mgi("evaluate", suite, "--out", out, "--limit", "3").exit_code == 0
+    changed = {name for name, when in stamps(out).items() if done[name] != when}
+    assert len(changed) == 5 and all("s01" in name for name in changed)
+
+
 def test_a_suite_without_data_asks_for_it(tmp_path: Path) -> None:
     suite = Suite.model_validate({"name": "x", "data": {"where": "example.org"}, "methods": [{"name": "mgi"}]})
     with pytest.raises(ConfigError, match=r"suite x: expected a folder of sources \(example.org\); give it as --sour"):
@@ -229,6 +247,7 @@ def test_samples_of_a_generator_are_drawn_once(inputs: Path, tmp_path: Path) -> 
     first = [(path.stat().st_mtime_ns, path.read_bytes()) for path in pictures]
     assert len({data for _, data in first}) == 4
     pictures[2].unlink()
-    assert mgi("evaluate", out).exit_code == 0
+    assert mgi("evaluate", out, "--limit", "3").exit_code == 0
+    assert len(list((out / "data").rglob("*.png"))) == 6
     again = [(path.stat().st_mtime_ns, path.read_bytes()) for path in pictures]
     assert [data for _, data in again] == [data for _, data in first] and again[0] == first[0]
