@@ -13,13 +13,11 @@ from typing import Any
 
 from mgi import weights
 from mgi.config import ConfigError, RunConfig
-from mgi.learnt_files import LearntFileError, read_learnt
+from mgi.learnt_files import LearntFile, LearntFileError
 from mgi.weights.identity import generator_sha256, zoo_name
 
 PREFIX = "critic-"
 """The zoo's name of a generator's critic is this and the generator's name."""
-KIND = "mgi-critic"
-COMMAND = "mgi train critic GENERATOR --out FILE"
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,8 @@ class CriticFacts:
     right: dict[str, float]
     card: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> CriticFacts:
-        """From a file's description. Raises KeyError, TypeError, ValueError or AttributeError: it is damaged."""
-        return cls(
-            generator=str(values["generator"]),
-            generator_sha256=str(values["generator_sha256"]),
-            backbone=str(values["backbone"]),
-            layer=str(values["layer"]),
-            samples=int(values["samples"]),
-            rows=int(values["rows"]),
-            width=int(values["width"]),
-            right={str(kind): float(share) for kind, share in values["right"].items()},
-            card=dict(values["card"]),
-        )
+
+CRITIC = LearntFile("critic", CriticFacts, "mgi train critic GENERATOR --out FILE")
 
 
 def critic_name(config: RunConfig) -> str:
@@ -91,12 +77,7 @@ def read_facts(path: Path) -> CriticFacts:
 
 @lru_cache(maxsize=8)
 def _facts(path: Path, stamp: tuple[int, int] | None) -> CriticFacts:
-    try:
-        return CriticFacts.of(read_learnt(path, KIND, "critic", COMMAND, tensors=False)[1])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, LearntFileError):
-            raise
-        raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
+    return CRITIC.read_facts(path)
 
 
 def _file(config: RunConfig, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ from mgi.encoders.codes import Codes
 from mgi.encoders.pyramid import PyramidEncoder
 from mgi.encoders.small import SmallEncoder
 from mgi.encoders.stages import Stage
-from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
+from mgi.learnt_files import LearntFile
 
-KIND = "mgi-encoder"
-COMMAND = "mgi train encoder --generator GENERATOR --out FOLDER"
-LARGEST = 2**31
 NETWORK, CODES = "network.", "codes."
 
 
@@ -39,18 +36,8 @@ class EncoderFacts:
     errors: dict[str, float]
     card: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> EncoderFacts:
-        """From a file's description. Raises KeyError, TypeError, ValueError or AttributeError: it is damaged."""
-        return cls(
-            generator=str(values["generator"]),
-            generator_sha256=str(values["generator_sha256"]),
-            arch=str(values["arch"]),
-            size=int(values["size"]),
-            target=str(values["target"]),
-            errors={str(name): float(value) for name, value in values["errors"].items()},
-            card=dict(values["card"]),
-        )
+
+ENCODER = LearntFile("encoder", EncoderFacts, "mgi train encoder --generator GENERATOR --out FOLDER", largest=2**31)
 
 
 @dataclass(frozen=True)
@@ -70,12 +57,12 @@ class TrainedEncoder:
 def write_encoder(path: Path, network: nn.Module, codes: Codes, facts: EncoderFacts) -> None:
     """Write an encoder in half precision; its file appears whole or not at all."""
     tensors = {NETWORK + name: x for name, x in network.state_dict().items()}
-    write_learnt(path, KIND, {**tensors, **{CODES + name: x for name, x in codes.state().items()}}, asdict(facts))
+    ENCODER.write(path, {**tensors, **{CODES + name: x for name, x in codes.state().items()}}, facts)
 
 
 def read_facts(path: Path) -> EncoderFacts:
     """What a file says about itself. Raises LearntFileError: it is no encoder."""
-    return _facts(path, read_learnt(path, KIND, "encoder", COMMAND, tensors=False, largest=LARGEST)[1])
+    return ENCODER.read_facts(path)
 
 
 def read_encoder(path: Path, device: str | torch.device = "cpu") -> TrainedEncoder:
@@ -84,15 +71,11 @@ def read_encoder(path: Path, device: str | torch.device = "cpu") -> TrainedEncod
     Raises:
         LearntFileError: the file is no encoder, or is damaged.
     """
-    tensors, values = read_learnt(path, KIND, "encoder", COMMAND, largest=LARGEST)
-    facts = _facts(path, values)
+    tensors, facts = ENCODER.read(path)
     own = {name.removeprefix(NETWORK): x for name, x in tensors.items() if name.startswith(NETWORK)}
-    try:
+    with ENCODER.building(path):
         codes = Codes.of_state({name.removeprefix(CODES): x for name, x in tensors.items() if name.startswith(CODES)})
         network = _network(facts.arch, own, codes.rows)
-    except (KeyError, IndexError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:160]
-        raise LearntFileError(f"{path}: expected the tensors of an encoder ({reason}); get the file again") from None
     return TrainedEncoder(network.eval().requires_grad_(False).to(device), codes.to(device), facts)
 
 
@@ -107,10 +90,3 @@ def _network(arch: str, tensors: dict[str, Tensor], rows: int) -> nn.Module:
     }[arch]()
     network.load_state_dict(tensors)
     return network
-
-
-def _facts(path: Path, values: Any) -> EncoderFacts:
-    try:
-        return EncoderFacts.of(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None

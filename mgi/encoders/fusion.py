@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,7 @@ from mgi.encoders.codes import CoarseRead
 from mgi.encoders.consultation import ROWS, Consultation
 from mgi.generators import Generator, is_tapped
 from mgi.images import down as average
-from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
-
-KIND = "mgi-fusion"
-COMMAND = "mgi train encoder --generator GENERATOR --arch hfgi --out FOLDER"
-LARGEST = 2**28
+from mgi.learnt_files import LearntFile
 
 
 @dataclass(frozen=True)
@@ -39,27 +35,21 @@ class FusionFacts:
     errors: dict[str, float]
     card: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> FusionFacts:
-        """From a file's description. Raises KeyError, TypeError, ValueError or AttributeError: it is damaged."""
-        names = ("generator", "generator_sha256", "encoder", "encoder_sha256")
-        return cls(
-            **{name: str(values[name]) for name in names},
-            width=int(values["width"]),
-            errors={str(name): float(value) for name, value in values["errors"].items()},
-            card=dict(values["card"]),
-        )
+
+FUSION = LearntFile(
+    "fusion", FusionFacts, "mgi train encoder --generator GENERATOR --arch hfgi --out FOLDER", largest=2**28
+)
 
 
 def write_fusion(path: Path, network: Consultation, facts: FusionFacts) -> None:
     """Write a fusion in half precision; its file appears whole or not at all."""
     tensors = {name: x for name, x in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-    write_learnt(path, KIND, tensors, asdict(facts))
+    FUSION.write(path, tensors, facts)
 
 
 def read_fusion_facts(path: Path) -> FusionFacts:
     """What a file says about itself. Raises LearntFileError: it is no fusion."""
-    return _facts(path, read_learnt(path, KIND, "fusion", COMMAND, tensors=False, largest=LARGEST)[1])
+    return FUSION.read_facts(path)
 
 
 def read_fusion(path: Path, device: str | torch.device = "cpu") -> tuple[Consultation, FusionFacts]:
@@ -68,23 +58,12 @@ def read_fusion(path: Path, device: str | torch.device = "cpu") -> tuple[Consult
     Raises:
         LearntFileError: the file is no fusion, or is damaged.
     """
-    tensors, values = read_learnt(path, KIND, "fusion", COMMAND, largest=LARGEST)
-    facts = _facts(path, values)
-    try:
+    tensors, facts = FUSION.read(path)
+    with FUSION.building(path):
         network = Consultation(len(tensors["residue.condition_scale3.2.bias"]), facts.width)
         counts = {name: x for name, x in network.state_dict().items() if name.endswith("num_batches_tracked")}
         network.load_state_dict({**counts, **tensors})
-    except (KeyError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:160]
-        raise LearntFileError(f"{path}: expected the tensors of a fusion ({reason}); get the file again") from None
     return network.eval().requires_grad_(False).to(device), facts
-
-
-def _facts(path: Path, values: Any) -> FusionFacts:
-    try:
-        return FusionFacts.of(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LearntFileError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
 
 
 def fusing_layer(generator: Generator) -> int | None:

@@ -21,15 +21,13 @@ from torch import Tensor, nn
 
 from mgi.features.base import Backbone, FeatureError, require_layers
 from mgi.images import resize
-from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
+from mgi.learnt_files import LearntFile, LearntFileError
 
 LAYER = "generator"
 """The one layer of a descriptor."""
 GRID = 64
 """Rows and columns of descriptors; pictures have four times as many."""
 PICTURE = 4 * GRID
-KIND = "mgi-descriptor"
-COMMAND = "mgi train descriptor GENERATOR --out FILE"
 PLACES = 6
 """Channels of `position_channels`."""
 
@@ -51,6 +49,9 @@ class DescriptorFacts:
     width: int
     explained: float
     card: dict[str, Any] = field(default_factory=dict)
+
+
+DESCRIPTOR = LearntFile("descriptor", DescriptorFacts, "mgi train descriptor GENERATOR --out FILE")
 
 
 class DescriptorHead(nn.Module):
@@ -181,13 +182,15 @@ def position_channels() -> Tensor:
 
 def write_descriptor(path: Path, head: DescriptorHead, facts: DescriptorFacts) -> None:
     """Write a descriptor in half precision; its file appears whole or not at all."""
-    values = {key: getattr(facts, key) for key in DescriptorFacts.__dataclass_fields__}
-    write_learnt(path, KIND, head.state_dict(), values)
+    DESCRIPTOR.write(path, head.state_dict(), facts)
 
 
 def read_facts(path: Path) -> DescriptorFacts:
     """What a descriptor's file says about itself. Raises FeatureError: it is no descriptor."""
-    return _read(path, tensors=False)[1]
+    try:
+        return DESCRIPTOR.read_facts(path)
+    except LearntFileError as error:
+        raise FeatureError(str(error)) from None
 
 
 def read_descriptor(path: Path, backbone: Backbone) -> Descriptor:
@@ -196,34 +199,14 @@ def read_descriptor(path: Path, backbone: Backbone) -> Descriptor:
     Raises:
         FeatureError: the file is no descriptor, is damaged, or reads another network.
     """
-    tensors, facts = _read(path)
-    if facts.backbone != backbone.name:
-        raise FeatureError(f"{path} reads {facts.backbone}, found {backbone.name}; load that network for it")
     try:
-        reduce, linear = tensors["reduce.weight"], tensors["linear.weight"]
-        head = DescriptorHead(reduce.shape[1], reduce.shape[0], facts.width, linear.shape[0])
-        head.load_state_dict(tensors)
-    except (KeyError, IndexError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise FeatureError(f"{path}: expected the tensors of a descriptor ({reason}); get the file again") from None
-    return Descriptor(backbone, head, facts)
-
-
-def _read(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], DescriptorFacts]:
-    try:
-        found, values = read_learnt(path, KIND, "descriptor", COMMAND, tensors)
-        facts = DescriptorFacts(
-            generator=str(values["generator"]),
-            generator_sha256=str(values["generator_sha256"]),
-            generator_layers=tuple(int(layer) for layer in values["generator_layers"]),
-            backbone=str(values["backbone"]),
-            layers=tuple(str(layer) for layer in values["layers"]),
-            width=int(values["width"]),
-            explained=float(values["explained"]),
-            card=dict(values["card"]),
-        )
+        tensors, facts = DESCRIPTOR.read(path)
+        if facts.backbone != backbone.name:
+            raise FeatureError(f"{path} reads {facts.backbone}, found {backbone.name}; load that network for it")
+        with DESCRIPTOR.building(path):
+            reduce, linear = tensors["reduce.weight"], tensors["linear.weight"]
+            head = DescriptorHead(reduce.shape[1], reduce.shape[0], facts.width, linear.shape[0])
+            head.load_state_dict(tensors)
     except LearntFileError as error:
         raise FeatureError(str(error)) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise FeatureError(f"{path}: its description is damaged ({error}); make one with `{COMMAND}`") from None
-    return found, facts
+    return Descriptor(backbone, head, facts)

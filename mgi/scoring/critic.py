@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mgi.critics import COMMAND, KIND, CriticFacts
-from mgi.learnt_files import LearntFileError, read_learnt, write_learnt
+from mgi.critics import CRITIC, CriticFacts
 
 
 class CriticNetwork(nn.Module):
@@ -64,23 +63,18 @@ class Critic:
 
 def write_critic(path: Path, network: CriticNetwork, facts: CriticFacts) -> None:
     """Write a critic in half precision; its file appears whole or not at all."""
-    values = {key: getattr(facts, key) for key in CriticFacts.__dataclass_fields__}
-    write_learnt(path, KIND, network.state_dict(), values)
+    CRITIC.write(path, network.state_dict(), facts)
 
 
 def read_critic(path: Path) -> Critic:
     """A critic from its file.
 
     Raises:
-        LearntFileError: the file is no critic, or damaged.
+        mgi.learnt_files.LearntFileError: the file is no critic, or damaged.
     """
-    tensors, values = read_learnt(path, KIND, "critic", COMMAND)
-    try:
-        facts = CriticFacts.of(values)
+    tensors, facts = CRITIC.read(path)
+    with CRITIC.building(path):
         width, components = tensors["enter.weight"].shape[:2]
         network = CriticNetwork(components, width)
         network.load_state_dict(tensors)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise LearntFileError(f"{path}: expected the tensors and facts of a critic ({reason}); get it again") from None
     return Critic(network, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny import tiny_pggan
 from tiny_features import tiny_vgg
 from tiny_mobile import tiny_mobile_state
 
 from mgi.config import ConfigError, RunConfig
-from mgi.critics import critic_name, read_facts
+from mgi.critics import CRITIC, critic_name, read_facts
 from mgi.generators import Generator, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
-from mgi.learnt_files import LearntFileError, write_learnt
+from mgi.learnt_files import LearntFileError
 from mgi.metrics.domain import DomainStatistics, build_statistics
 from mgi.metrics.samples import generated_images
 from mgi.profiles import load_config
@@ -117,14 +119,14 @@ def test_files_that_are_none_are_refused(learnt: Any, tmp_path: Path) -> None:
     for tensors, values, message in (
         ({}, {}, "critic"),
         (learnt[0].state_dict(), {**vars(learnt[1]), "right": 3}, "critic|damaged"),
-        ({"enter.weight": torch.zeros(3)}, vars(learnt[1]), "tensors and facts of a critic"),
-        ({**learnt[0].state_dict(), "more": torch.zeros(1)}, vars(learnt[1]), "tensors and facts of a critic"),
+        ({"enter.weight": torch.zeros(3)}, vars(learnt[1]), "tensors of a critic"),
+        ({**learnt[0].state_dict(), "more": torch.zeros(1)}, vars(learnt[1]), "tensors of a critic"),
     ):
-        write_learnt(path, "mgi-critic", tensors, values)
+        save_file(tensors, path, {"mgi-critic": json.dumps(values)})
         with pytest.raises(LearntFileError, match=message) as caught:
             read_critic(path)
         assert "\n" not in str(caught.value)
-    write_learnt(path, "mgi-descriptor", learnt[0].state_dict(), vars(learnt[1]))
+    save_file(learnt[0].state_dict(), path, {"mgi-descriptor": json.dumps(vars(learnt[1]))})
     with pytest.raises(LearntFileError, match="is not a critic"):
         read_critic(path)
     path.write_bytes(b"x" * 100)
@@ -197,9 +199,9 @@ def test_a_judge_scores_and_chooses_by_it(own: Path) -> None:
 
 def test_a_damaged_file_is_one_line(own: Path) -> None:
     tensors = {"enter.weight": torch.zeros(16, 32, 1, 1)}
-    write_learnt(own, "mgi-critic", tensors, vars(read_facts(own)))
+    CRITIC.write(own, tensors, read_facts(own))
     judge = Judge(config(rule="critic", critic_file=str(own)), tiny_pggan(), tiny_vgg(), "cpu", 128)
-    with pytest.raises(ConfigError, match="expected the tensors and facts of a critic") as caught:
+    with pytest.raises(ConfigError, match="expected the tensors of a critic") as caught:
         judge.domain_distance(np.zeros((32, 16, 16), np.float16), "critic")
     assert "\n" not in str(caught.value)
 

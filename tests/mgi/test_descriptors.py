@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -145,7 +145,7 @@ def test_files_that_are_no_descriptors_are_refused(
 ) -> None:
     path = tmp_path / "d.safetensors"
     write_descriptor(path, *learnt)
-    facts = {key: getattr(learnt[1], key) for key in DescriptorFacts.__dataclass_fields__}
+    facts = asdict(learnt[1])
     tensors = load_file(path)
 
     def written(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
