@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def resolved(header: Mapping[str, Any], config: RunConfig, wanted: str | None) -
         header, config, wanted: as for `decide`.
     """
     from mgi.metrics.registry import chosen
+    from mgi.weights import zoo
 
     before = header.get("metrics") or {}
     asked = wanted or before.get("wanted") or STANDARD
@@ -79,9 +81,8 @@ def resolved(header: Mapping[str, Any], config: RunConfig, wanted: str | None) -
     for metric in chosen(asked, config.task, notes):
         absent = [name for name in metric.weights if name not in hashes]
         if absent:
-            notes.append(
-                f"metric {metric.name} is not measured: {absent[0]} is missing, `mgi weights fetch {absent[0]}`"
-            )
+            remedy = zoo.absent(zoo.entry(absent[0]))
+            notes.append(f"metric {metric.name} is not measured: {absent[0]} is missing, `{remedy}`")
         else:
             keys.append(f"{metric.name}@{metric.digest(hashes)}")
     return {"wanted": asked, "keys": keys, "resolved": state, "missing": notes}, notes
@@ -99,7 +100,8 @@ def _state(asked: str, task: str) -> str:
     from mgi.metrics.registry import REGISTRY
 
     rows = [[row.name, row.target, row.package, _version(row.package)] for row in REGISTRY.rows.values()]
-    ours = [file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parents[1].glob("mgi/metrics/*.py"))]
+    files = sorted(Path(str(resources.files("mgi.metrics"))).glob("*.py"))
+    ours = [file.read_text(encoding="utf-8") for file in files]
     said = json.dumps([asked, task, rows, ours, sorted(_here().items())])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
@@ -108,7 +110,7 @@ def _here() -> dict[str, str]:
     """{name: sha256} of the zoo's networks whose files are here. Files are checked when they are loaded."""
     from mgi.weights import zoo
 
-    found = {entry.name: entry for entry in zoo.entries() if entry.path.is_file()}
+    found = {entry.name: entry for entry in zoo.entries() if not zoo.absent(entry)}
     return {name: zoo.expected_sha256(entry) or "" for name, entry in found.items()}
 
 

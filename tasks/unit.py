@@ -39,6 +39,9 @@ TRANSLATE, EVALUATE = "translate", "evaluate"
 REPORT = "report"
 """Stage and marker of the report."""
 
+_OURS = {"mgi", "storage", "tasks", "flows", __name__.partition(".")[0]}
+"""Packages whose errors need no type; the last is the one that a wheel has ours in."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -237,7 +240,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}"
-    ours = type(error).__module__.partition(".")[0] in {"mgi", "storage", "tasks", "flows"}
+    ours = type(error).__module__.partition(".")[0] in _OURS
     return text if ours else f"{type(error).__name__}: {text}"
 
 

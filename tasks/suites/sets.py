@@ -140,7 +140,7 @@ def _missing(reduction: Reduction) -> str | None:
     """The network that a reduction lacks here, or None."""
     from mgi.weights import zoo
 
-    return next((name for name in reduction.weights if not zoo.entry(name).path.is_file()), None)
+    return next((name for name in reduction.weights if zoo.absent(zoo.entry(name))), None)
 
 
 def metric_of_sets(name: str, said: str) -> ReducedMetric:
