@@ -44,7 +44,7 @@ $(VENV)/bin/python:
 
 # The stamps are newer than pyproject.toml once what it asks for is installed.
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[metrics,s3]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

@@ -36,6 +36,7 @@ def examine() -> list[Check]:
     for examination in (
         _versions,
         _requirements,
+        _extras,
         _known_bad,
         _torch,
         _workers,
@@ -78,6 +79,18 @@ def _requirements() -> list[Check]:
     if broken:
         return [Check("bad", "requirements", "; ".join(broken), "pip install --upgrade --force-reinstall mgi")]
     return [Check("ok", "requirements", "all satisfied")]
+
+
+def _extras() -> list[Check]:
+    """Which extras are here, as pip would install them; none of them has to be."""
+    from flows.extras import extras
+
+    found = extras()
+    here = ", ".join(name for name, missing in found.items() if not missing) or "none"
+    absent = [name for name, missing in found.items() if missing]
+    if not absent:
+        return [Check("ok", "extras", here)]
+    return [Check("ok", "extras", f"{here}; not here: {', '.join(absent)}", "pip install 'mgi[NAME]' adds one")]
 
 
 def _known_bad() -> list[Check]:

@@ -1,7 +1,7 @@
 """A restoration network of the user's before an inversion: the "A+B" that UDA-inversion is compared with (Table IV).
 
 Any ONNX file from pictures to pictures, such as GPEN or DFDNet exported: RGB float32 [1, 3, H, W] in [-1, 1] in, the
-same out, at a size of its own. It runs in onnxruntime, which is an extra (`pip install "mgi[restore]"`).
+same out, at a size of its own. It runs in onnxruntime, which is an extra (`pip install 'mgi[restore]'`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Restorer:
         try:
             import onnxruntime
         except ImportError:
-            raise ConfigError(f'{KEY} needs onnxruntime; install it with `pip install "mgi[restore]"`') from None
+            raise ConfigError(f"{KEY} needs the package onnxruntime; run `pip install 'mgi[restore]'`") from None
         if not file.is_file():
             raise ConfigError(f"{KEY}: expected an ONNX file, found no {file}")
         try:

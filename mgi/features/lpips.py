@@ -63,6 +63,6 @@ def read_heads() -> dict[str, Tensor]:
     """The learnt channel weights that the package `lpips` carries, by layer."""
     spec = importlib.util.find_spec("lpips")
     if spec is None or spec.origin is None:
-        raise FeatureError("lpips-vgg needs the package lpips for its channel weights; install it")
+        raise FeatureError("lpips-vgg needs the package lpips; run `pip install 'mgi[metrics]'`")
     state = torch.load(Path(spec.origin).parent / "weights/v0.1/vgg.pth", map_location="cpu", weights_only=True)
     return {layer: state[f"lin{number}.model.1.weight"].flatten() for number, layer in enumerate(LAYERS)}

@@ -90,6 +90,8 @@ def _inspect(name: str, roles: tuple[str, ...]) -> Network:
         return Network(name, roles, state, f"stand-in: {label}" if (label := weights.stand_in(name)) else "")
     if state == "corrupt":
         return Network(name, roles, state, f"damaged: `mgi weights fetch {name}` replaces it")
+    if (remedy := zoo.absent(item)).startswith("pip"):
+        return Network(name, roles, state, f"`{remedy}` brings the package that reads it")
     bring = f"bring {item.file} from {item.home} into {zoo.folder()}"
     if item.source.startswith(zoo.PAGE):
         return Network(name, roles, state, f"{bring}, then `mgi weights fetch {name}`")

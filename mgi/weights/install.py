@@ -42,6 +42,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     item = zoo.entry(name)
     if item.in_package:
         return zoo.check(item)
+    zoo.require_package(item)  # before anything is downloaded
     folder = zoo.folder()
     _sweep(folder)
     if zoo.state(item) == "here":  # without the lock, so a read-only folder works too

@@ -41,7 +41,10 @@ class Bucket:
 
     def __init__(self, address: str, patience: float = PATIENCE) -> None:
         # Not at the top: commands on folders need none of it.
-        from obstore.store import S3Store
+        try:
+            from obstore.store import S3Store
+        except ImportError:
+            raise RemoteError(f"{address}: a bucket needs the package obstore; run `pip install 'mgi[s3]'`") from None
 
         check_endpoint()
         self.address = address

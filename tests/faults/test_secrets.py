@@ -87,7 +87,7 @@ def test_the_doctor_shows_no_password(monkeypatch: pytest.MonkeyPatch, server: s
     monkeypatch.setenv("PREFECT_API_URL", server)
     monkeypatch.setenv("MGI_SCHEDULER", f"me:{SECRET}@127.0.0.1:1")
     monkeypatch.setenv("MGI_WEIGHTS_MIRROR", f"https://mirror.invalid/x?sig=a;{SECRET}")
-    slow = ("_versions", "_requirements", "_known_bad", "_torch", "_workers", "_weights", "_disk")
+    slow = ("_versions", "_requirements", "_extras", "_known_bad", "_torch", "_workers", "_weights", "_disk")
     for name in slow:  # and about no address
         monkeypatch.setattr(f"flows.doctor.{name}", list)
     said = [f"{check.found} {check.advice}" for check in examine()]

@@ -20,8 +20,9 @@ GOOD = {"fastapi": "0.150.0", "sqlalchemy": "2.0.58", "scipy": "1.17.1", "torch"
 @pytest.fixture(autouse=True)
 def only_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """What else the doctor examines takes seconds, and depends on the machine."""
-    for name in ("_versions", "_requirements", "_torch", "_workers", "_weights", "_disk", "_prefect", "_environment"):
-        monkeypatch.setattr(f"flows.doctor.{name}", list)
+    others = ("versions", "requirements", "extras", "torch", "workers", "weights", "disk", "prefect", "environment")
+    for name in others:
+        monkeypatch.setattr(f"flows.doctor._{name}", list)
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]) -> Result:

@@ -7,32 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
 
 from mgi.config import ConfigError
 from mgi.restoring import Restorer
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def network(path: Path, rows: int | None = 8, channels: int = 3, kind: int = TensorProto.FLOAT, **more: Any) -> Path:
+def network(path: Path, rows: int | None = 8, channels: int = 3, kind: int = 1, **more: Any) -> Path:
     """Twice the input's size, each value times -1."""
     size: Any = rows or "rows"
-    inputs = [helper.make_tensor_value_info("seen", kind, [1, channels, size, size])]
+    inputs = [onnx.helper.make_tensor_value_info("seen", kind, [1, channels, size, size])]
     if more.get("second"):
-        inputs.append(helper.make_tensor_value_info("noise", kind, [1]))
+        inputs.append(onnx.helper.make_tensor_value_info("noise", kind, [1]))
     constants = [
-        helper.make_tensor("scales", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0]),
-        helper.make_tensor("minus", TensorProto.FLOAT, [1], [-1.0]),
+        onnx.helper.make_tensor("scales", onnx.TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0]),
+        onnx.helper.make_tensor("minus", onnx.TensorProto.FLOAT, [1], [-1.0]),
     ]
-    nodes = [helper.make_node("Mul", ["seen", "minus"], ["turned"])]
-    nodes += [helper.make_node("Resize", ["turned", "", "scales"], ["out"], mode="nearest")]
-    output = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "twice", inputs, [output], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    nodes = [onnx.helper.make_node("Mul", ["seen", "minus"], ["turned"])]
+    nodes += [onnx.helper.make_node("Resize", ["turned", "", "scales"], ["out"], mode="nearest")]
+    output = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph(nodes, "twice", inputs, [output], constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
 
@@ -60,7 +59,7 @@ def test_what_is_no_such_network_is_one_line(tmp_path: Path, monkeypatch: pytest
             Restorer(path)
         assert "\n" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r"needs onnxruntime; install it with `pip install \"mgi\[restore\]\"`"):
+    with pytest.raises(ConfigError, match=r"needs the package onnxruntime; run `pip install 'mgi\[restore\]'`"):
         Restorer(tmp_path / "four.onnx")
 
 

