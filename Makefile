@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 $(BIN)/python -m pytest -n 2 --dist
 # What `make check` looks at: the command line and the real runs take minutes, and are left to `make test`.
 FAST := tests/test_structure.py mgi storage tasks flows tests/mgi tests/storage tests/tasks
 
-.PHONY: demo check test lint clean help
+.PHONY: demo check test lint pythons dist clean help
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ lint: $(VENV)/.installed-dev  ## ruff (docstrings and format too), mypy and the 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pythons: $(VENV)/.installed-dev  ## the fast tests under Python 3.11, 3.12 and 3.13, each in a fresh environment (.tox)
+	$(BIN)/python -m tox run --colored no -- $(FAST)
+
+dist: $(VENV)/.installed-dev  ## source distribution and wheel, in dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -c "import build_backend; build_backend.build_sdist('dist')"
 
 clean:  ## remove the virtual environment and the demo run
 	rm -rf $(VENV) $(DEMO)

@@ -92,7 +92,7 @@ def test_the_catalogue_is_complete():
         "encoder-mobile-stylegan-ffhq",
     } == {name for name, item in entries.items() if item.embedded}
     assert {"pggan-celebahq-1024", "stylegan-ffhq-1024", "stylegan2-ffhq-1024"} <= entries.keys()
-    assert {"vgg19-imagenet", "inception-fid", "lpips-alex", "lpips-vgg", "lpips-squeeze"} <= entries.keys()
+    assert {"vgg19-imagenet", "inception-fid", "lpips-vgg"} <= entries.keys()
     scenes = {name: item for name, item in entries.items() if name.startswith("pggan-lsun-")}
     assert len(scenes) == len({item.file for item in scenes.values()}) == 10
     for item in entries.values():
