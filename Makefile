@@ -9,6 +9,9 @@ PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 $(BIN)/python -m pytest -n 2 --dist
 # What `make check` looks at: the command line and the real runs take minutes, and are left to `make test`.
 FAST := tests/test_structure.py mgi storage tasks flows tests/mgi tests/storage tests/tasks
 
+# Where pyenv and uv keep Pythons, each with its colon: tox looks at the PATH.
+PYTHONS = $(shell for folder in ~/.pyenv/versions/*/bin ~/.local/share/uv/python/*/bin; do [ -d $$folder ] && printf '%s:' $$folder; done)
+
 .PHONY: demo check test lint pythons dist clean help
 
 help:  ## show this
@@ -35,7 +38,7 @@ lint: $(VENV)/.installed-dev  ## ruff (docstrings and format too), mypy and the 
 	$(BIN)/lint-imports
 
 pythons: $(VENV)/.installed-dev  ## the fast tests under Python 3.11, 3.12 and 3.13, each in a fresh environment (.tox)
-	$(BIN)/python -m tox run --colored no -- $(FAST)
+	PATH="$(PYTHONS)$$PATH" $(BIN)/python -m tox run --colored no -- $(FAST)
 
 dist: $(VENV)/.installed-dev  ## source distribution and wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from installing import DECOYS, Installed, python
 from places import ROOT
 from processes import good_folder, whole
 
-if TYPE_CHECKING:
-    from conftest import Installed
-
 pytestmark = pytest.mark.slow
 
-MOVED = ("flows", "tasks", "storage", "suites")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import mgi, mgi_pipeline
@@ -50,6 +45,11 @@ def test_a_source_distribution_has_what_the_repository_has(unpacked: Path) -> No
     assert files_of(unpacked) - made == ours
 
 
+def test_tests_run_from_a_source_distribution(unpacked: Path) -> None:
+    said = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_structure.py", "storage", cwd=unpacked)
+    assert " passed" in said
+
+
 def test_a_wheel_has_nothing_at_the_top_but_our_namespace(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -58,7 +58,7 @@ def test_a_wheel_has_nothing_at_the_top_but_our_namespace(wheel: Path) -> None:
         assert "mgi = mgi_pipeline.flows.cli:main" in archive.read(f"{metadata}/entry_points.txt").decode()
         for name in sorted(files_of(ROOT / "mgi")):
             assert archive.read(f"mgi/{name}") == (ROOT / "mgi" / name).read_bytes(), name
-    for package in MOVED:
+    for package in DECOYS:
         start = f"mgi_pipeline/{package}/"
         assert {name.removeprefix(start) for name in names if name.startswith(start)} == files_of(ROOT / package)
 
@@ -69,13 +69,13 @@ def test_every_module_and_flow_of_it_imports_beside_strangers_of_the_same_names(
     assert len(entrypoints) >= 5
     ended = installed("-c", IMPORT_ALL, *entrypoints, program="python")
     assert ended.code == 0, ended.err
-    assert len(ended.out.splitlines()) == sum(len(list((ROOT / name).rglob("*.py"))) for name in ("mgi", *MOVED)) - 3
+    assert len(ended.out.splitlines()) == sum(len(list((ROOT / name).rglob("*.py"))) for name in ("mgi", *DECOYS)) - 3
 
 
 def test_commands_work_from_another_folder(installed: Installed) -> None:
     ended = installed("--version")
     assert (ended.code, ended.out.split()[:2]) == (0, ["mgi", "0.1.0"]), ended.err
-    assert "kaokore" in installed("suites").out and "kaokore" in installed("suites", "kaokore").out
+    assert "kaokore" in installed("suites").out
     assert installed("init", "mine.toml").code == 0 and (installed.folder / "mine.toml").is_file()
     examined = installed("doctor")
     assert "versions" in examined.out and "Traceback" not in examined.out + examined.err
@@ -87,13 +87,11 @@ def test_commands_work_from_another_folder(installed: Installed) -> None:
 def test_dask_workers_translate_and_a_wrong_picture_is_told_in_one_line(installed: Installed) -> None:
     good_folder(installed.folder)
     (installed.folder / "sources" / "s2.png").write_text("no picture")
-    asked = ("translate", "sources", "exemplars", "--out", "run", "--profile", "small.toml", "--workers", "2")
+    asked = ("translate", "sources", "exemplars", "--out", "run", "--profile", "small.toml", "--workers", "1")
     ended = installed(*asked, "--pairing", "product")
     run = installed.folder / "run"
     assert ended.code == 3, ended.err
     assert len(whole(run)) == 4
     assert (run / "report.html").is_file() and (run / "contact_sheet.png").is_file()
-    status = json.loads(installed("status", "run", "--json").out)
-    assert status
     reasons = (run / "quarantine.csv").read_text()
     assert "s2.png" in reasons and "Error" not in reasons, "an error of ours has its type's name in front"
