@@ -37,9 +37,11 @@ QUIET = {
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_CLIENT_MAX_RETRIES": "2",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
-"""No telemetry, no log lines between our progress bars (errors arrive as exceptions), and the time that the first start
-of a temporary server really takes. What the user has set stays."""
+"""No telemetry, no log lines between our progress bars (errors arrive as exceptions), the time that the first start
+of a temporary server really takes, and heartbeats as in `prefect.yaml`, so that automations treat commands as they
+treat deployments. What the user has set stays."""
 
 
 def use_prefect(settings: Settings) -> bool:
@@ -113,9 +115,9 @@ def resume(run: str, how: Execution, retry: bool = False, check: bool = False) -
     if not how.prefect:
         return plain()
     prepare_environment()
-    from flows.translate import resume as flow
+    from flows.resume import start_resume
 
-    return watched(lambda: _summary(flow(run, how.workers, how.scheduler, retry, how.metrics, check)), plain)
+    return watched(lambda: _summary(start_resume(run, how.workers, how.scheduler, retry, how.metrics, check)), plain)
 
 
 def select(
@@ -129,9 +131,10 @@ def select(
     if not how.prefect:
         return plain()
     prepare_environment()
-    from flows.translate import select as flow
+    from flows.resume import start_select
 
-    return watched(lambda: _summary(flow(run, rule, fidelity_bound, critic_margin, how.workers, how.scheduler)), plain)
+    guards = (rule, fidelity_bound, critic_margin)
+    return watched(lambda: _summary(start_select(run, guards, how.workers, how.scheduler)), plain)
 
 
 def evaluate(

@@ -8,22 +8,25 @@ the same pattern. So one schedule makes one evaluation per day and compares it w
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
+from prefect import State, flow, get_run_logger, tags
 from pydantic import Field
 
+from flows.artifacts import Place, show_link, show_text
+from flows.choices import Count, Folder, Pairing, SuiteName, WorkerCount
+from flows.concluded import concluded, done, failed, log_failure
+from flows.dates import dated, today
 from flows.evaluation import Evaluated, evaluate_suite, with_folders
-from flows.records import noted, still
+from flows.progress import shown_observer
+from flows.published import published
+from flows.records import still
+from flows.run_names import named
 from flows.settings import Workers
-from flows.translate import WorkerCount, observer, shard_stage
+from flows.watched import TAG, Cluster, shard_stage
 from tasks.suites.asked import changed
 from tasks.suites.suite import Suite, load_suite
-
-PREVIOUS, DATE = "previous", "{date}"
 
 
 class Regressed(RuntimeError):
@@ -34,48 +37,70 @@ class Regressed(RuntimeError):
         self.found = found
 
 
-@flow(name="evaluate", persist_result=False, validate_parameters=True)
+@flow(
+    name="evaluate",
+    flow_run_name=named("evaluate {suite} into {out}", by=("methods", "limit")),
+    persist_result=False,
+    validate_parameters=True,
+)
 def evaluate(
-    suite: str | dict[str, Any],
-    out: str,
+    suite: SuiteName,
+    out: Folder,
     sources: str | None = None,
     exemplars: str | None = None,
-    limit: Annotated[int, Field(ge=1)] | None = None,
+    pairing: Pairing | None = None,
+    limit: Count | None = None,
     methods: list[str] | None = None,
     metrics: str | None = None,
-    reference: str | None = None,
+    reference: Annotated[Literal["exemplars", "sources"], Field(title="side")]
+    | Annotated[str, Field(title="folder")]
+    | None = None,
+    results: list[str] | None = None,
     settings: list[str] | None = None,
-    baseline: str | None = None,
+    baseline: Annotated[Literal["previous"], Field(title="the last one")]
+    | Annotated[str, Field(title="folder")]
+    | None = None,
     tolerance: Annotated[float, Field(ge=0)] = 0.0,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
-) -> dict[str, Any]:
+    patience: Count | None = None,
+) -> State[dict[str, Any]]:
     """Run every method of a suite on every pair, and write the tables and the page.
 
     Args:
-        suite: name of a suite, path of a .toml file, or a suite as data.
-        out: folder of the evaluation; one that is there is continued. `{date}` becomes the day.
-        sources: folder of the sources, in place of the suite's.
-        exemplars: folder of the exemplars, in place of the suite's.
-        limit: at most this many pairs.
-        methods: only these rows.
-        metrics: metrics of pairs and of sets with commas between them, in place of the suite's.
-        reference: exemplars, sources or a folder: what sets are compared with.
-        settings: `[ROW:]SECTION.KEY=VALUE`, settings of a row or of all rows.
-        baseline: an earlier evaluation, or `previous`; what got worse beyond chance makes this run fail.
-        tolerance: changes below this share of the earlier number are none.
-        workers: as for `translate`.
-        scheduler: as for `translate`.
+        suite: Which methods, metrics and data.
+        out: Folder of the evaluation; one that is there is continued. {date} becomes the day.
+        sources: Folder of the sources, in place of the suite's.
+        exemplars: Folder of the exemplars, in place of the suite's.
+        pairing: How sources meet exemplars, in place of the suite's.
+        limit: At most this many pairs.
+        methods: Only these rows.
+        metrics: Metrics of pairs and of sets with commas between them, in place of the suite's.
+        reference: What sets are compared with.
+        results: Pictures that other programs made, as NAME=FOLDER; a row each.
+        settings: Settings of a row or of all rows, as [ROW:]SECTION.KEY=VALUE.
+        baseline: An earlier evaluation, or the last one whose folder fits `out`; what got worse beyond chance makes
+            this run fail, in the state Regressed.
+        tolerance: Changes below this share of the earlier number are none.
+        workers: Processes on the worker's machine; 0 computes in the flow's process.
+        scheduler: Address of a running Dask scheduler to use instead.
+        patience: Seconds to wait while that scheduler has no worker.
     """
-    asked = Suite.model_validate(suite) if isinstance(suite, dict) else load_suite(suite)
-    asked = changed(with_folders(asked, sources, exemplars), None, limit, metrics, reference, [], settings or [])
-    folder, before = dated(out, baseline, datetime.datetime.now(datetime.UTC).date())
-    where = (workers, scheduler, observer())
-    found = noted(lambda: evaluate_suite(asked, folder, *where, still(shard_stage), methods or (), before, tolerance))
-    create_markdown_artifact(_report(found), key="evaluation", description="Means over pairs, best in bold")
-    if found.regressions:
-        raise Regressed(found)
-    return found.as_dict()
+    folder, before = dated(out, baseline, today())
+    place, cluster, log = Place.of(folder), Cluster(workers, scheduler, patience), get_run_logger()
+    try:
+        asked = Suite.model_validate(suite) if isinstance(suite, dict) else load_suite(suite)
+    except ValueError as error:
+        return failed(" ".join(str(error).split()), error)
+    with published(place, shown_observer(), log, rows=len(methods or asked.methods)) as observer:
+
+        def whole() -> Evaluated:
+            own = with_folders(asked, sources, exemplars)
+            wanted = changed(own, pairing, limit, metrics, reference, results or [], settings or [])
+            at = cluster.at(observer)
+            return evaluate_suite(wanted, folder, *at, still(shard_stage), methods or (), before, tolerance)
+
+        return concluded(whole, lambda found, more: _conclude(place, found))
 
 
 def start_evaluation(
@@ -90,29 +115,31 @@ def start_evaluation(
     """Call the flow for what is asked for, which then shows it as its parameters."""
     where: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "baseline": baseline, "tolerance": tolerance}
     try:
-        data = evaluate(suite=suite.model_dump(mode="json"), out=out, methods=only or None, **where)
+        with tags(TAG):
+            data: Any = evaluate(suite=suite.model_dump(mode="json"), out=out, methods=only or None, **where)
     except Regressed as error:
         return error.found
     return Evaluated(**{name: value for name, value in data.items() if name != "exit_code"})
 
 
-def dated(out: str, baseline: str | None, today: datetime.date) -> tuple[str, str | None]:
-    """The folder of today's evaluation, and the one to compare it with.
-
-    Example:
-        >>> dated("runs/{date}", None, datetime.date(2026, 3, 1))
-        ('runs/2026-03-01', None)
-    """
-    folder = out.replace(DATE, today.isoformat())
-    if baseline != PREVIOUS:
-        return folder, baseline
-    place = Path(out)
-    others = sorted(Path(place.anchor or ".").glob(str(place.relative_to(place.anchor)).replace(DATE, "*-*-*")))
-    earlier = [p for p in others if str(p) < str(Path(folder)) and (p / "tables" / "evaluation.parquet").is_file()]
-    return folder, str(earlier[-1]) if earlier else None
+def _conclude(place: Place, found: Evaluated) -> State[Any]:
+    log_failure(get_run_logger(), lambda: _show(place, found))
+    if found.regressions:
+        error = Regressed(found)
+        return failed(str(error), error, "Regressed")
+    line = f"{len(found.runs)} rows of {found.suite} in {found.out}"
+    if found.not_run:
+        line += f"; not run: {', '.join(found.not_run)}"
+    quarantined = sum(found.quarantined.values())
+    return done(found.as_dict(), line + (f"; {quarantined} pairs in quarantine" if quarantined else ""), quarantined)
 
 
-def _report(found: Evaluated) -> str:
-    table = (Path(found.out) / "tables" / "pairs.md").read_text(encoding="utf-8")
-    lines = [table, f"page: `{found.page}`", *(f"not run: {name}: {why}" for name, why in found.not_run.items())]
-    return "\n\n".join([*lines, *(f"worse than before: {line}" for line in found.regressions)])
+def _show(place: Place, found: Evaluated) -> None:
+    tables = [Path(found.out) / "tables" / name for name in ("pairs.md", "sets.md")]
+    lines = [path.read_text(encoding="utf-8") for path in tables if path.is_file()]
+    lines += [f"page: `{found.page}`", *(f"not run: {name}: {why}" for name, why in found.not_run.items())]
+    lines += [f"{name}: {count} pairs in quarantine" for name, count in found.quarantined.items()]
+    show_text(place, "metrics", lines, "Means over pairs, best in bold")
+    show_link(place, "report", found.page, "The page of the evaluation")
+    if found.regressions:
+        show_text(place, "regressions", [f"- {line}" for line in found.regressions], "Worse than before, beyond chance")

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     """auto: report to the Prefect server at PREFECT_API_URL, if that is set; always: otherwise to a temporary one;
     never."""
 
+    runs_url: str | None = None
+    """FOLDER=URL: where a browser finds what is in a folder of runs, for links at a Prefect server."""
+
     generator: str | None = None
     upsampling: str | None = None
     align: dict[str, Any] = {}

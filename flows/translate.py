@@ -1,161 +1,160 @@
-"""The flows `translate`, `invert`, `resume` and `select` as Prefect sees them.
+"""The flows `translate` and `invert` as Prefect sees them.
 
-One task per stage of a shard, typed parameters, a summary as their artifact. Prefect only watches. Nothing here decides
-what is done (the store's markers do), so `mgi resume` can continue a run that Prefect started, and the reverse.
-Prefect's results and caches are off: they would be a second, weaker truth. Parameters and results are paths, ids and
-counts.
+One task per stage of a shard, parameters whose choices a form offers, progress and results as artifacts. Prefect only
+watches. Nothing here decides what is done (the store's markers do), so `mgi resume` can continue a run that Prefect
+started, and the reverse. Prefect's results and caches are off: they would be a second, weaker truth. Parameters and
+results are paths, ids and counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect import State, flow, tags
 from pydantic import Field
 
+from flows.afterwards import After
 from flows.arguments import Arguments
-from flows.pipeline import Summary, request_of, resume_run, select_run, translate_run
-from flows.progress import Lines, Observer, shown_observer
-from flows.records import noted, stage_noted, still
+from flows.choices import Count, Degrade, Faces, Folder, Format, Method, Pairing, Profile, Seed, Warp, WorkerCount
+from flows.dates import dated, today
+from flows.pipeline import request_of, translate_run
+from flows.run_names import named
 from flows.settings import Workers
+from flows.watched import TAG, Cluster, carried_out
 
-WorkerCount = Annotated[int, Field(ge=0)] | Literal["auto"]
-
-
-@task(task_run_name="{stage}-{shard}", cache_policy=NO_CACHE, persist_result=False)
-def shard_stage(stage: str, shard: int, pair_ids: list[str]) -> int:
-    """One stage of one shard of pairs."""
-    return stage_noted(stage, shard, pair_ids)
+SNAPSHOTS = 24
+"""Latents that a video shows, unless `overrides` say otherwise."""
 
 
-@flow(name="translate", persist_result=False, validate_parameters=True)
+@flow(
+    name="translate",
+    flow_run_name=named("translate {sources} by {exemplars} into {out}", by=("method", "profile")),
+    persist_result=False,
+    validate_parameters=True,
+)
 def translate(
-    sources: str,
-    exemplars: str,
-    out: str,
-    profile: str = "embedded",
-    pairing: str = "zip",
-    limit: Annotated[int, Field(ge=1)] | None = None,
-    seed: Annotated[int, Field(ge=0)] = 0,
+    sources: Folder,
+    exemplars: Folder,
+    out: Folder,
+    profile: Profile = "embedded",
+    method: Method | None = None,
+    warp: Warp | None = None,
+    pairing: Pairing = "zip",
+    limit: Count | None = None,
+    seed: Seed = 0,
+    faces: Faces | None = None,
     overrides: dict[str, Any] | None = None,
-    method: str | None = None,
+    metrics: str | None = None,
+    extend: bool = False,
+    export_to: str | None = None,
+    format: Format = "png",
+    paste_back: bool = False,
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
-    extend: bool = False,
-    metrics: str | None = None,
-) -> dict[str, Any]:
+    patience: Count | None = None,
+) -> State[dict[str, Any]]:
     """Translate a folder of sources by a folder of exemplars into the run folder `out`.
 
     Args:
-        sources: folder of the images whose structure is kept.
-        exemplars: folder of the images whose style is taken.
-        out: folder of the run; one that holds this run already is continued.
-        profile: name of a shipped profile, or path of a .toml file.
-        pairing: zip, product, random, or path of a .csv file with columns source and exemplar.
-        limit: at most this many pairs.
-        seed: decides random pairings and where every optimisation starts.
-        overrides: configuration keys over the profile, such as {"inversion.steps": 40}.
-        method: how images are made, one of `mgi methods`; the profile's if not given.
-        workers: local worker processes; 0 computes in the flow's process.
-        scheduler: address of a running Dask scheduler to use instead.
-        extend: add pairs that the folders give and the run lacks.
-        metrics: names with commas between them, standard or none; None: as the run was, or standard.
+        sources: Folder of the images whose structure is kept.
+        exemplars: Folder of the images whose colours and style are taken.
+        out: Folder of the run, or its address s3://BUCKET/NAME; one that is there is continued. {date} becomes the day.
+        profile: All settings of a run, by name or in a file.
+        method: How images are made, one of `mgi methods`; the profile's if not given.
+        warp: Plain, or fine-tuned on every pair first (oeft), minutes more per pair; the profile's if not given.
+        pairing: How sources meet exemplars; a .csv file has the columns source and exemplar.
+        limit: At most this many pairs.
+        seed: Decides random pairings and where every optimisation starts.
+        faces: Of a source photo of several people, the largest face (the default) or one pair of each.
+        overrides: Settings over the profile's, such as {"inversion.steps": 40}; docs/configuration.md has all.
+        metrics: What results are measured by, names with commas between them, standard or none; as the run was if not
+            given.
+        extend: Add pairs that the folders give and the run lacks.
+        export_to: Folder for copies of the results under their sources' names.
+        format: Format of those copies.
+        paste_back: Put results back into the photographs that their sources were cut from, in RUN/pasted.
+        workers: Processes on the worker's machine; 0 computes in the flow's process.
+        scheduler: Address of a running Dask scheduler to use instead, such as tcp://10.0.0.5:8786.
+        patience: Seconds to wait while that scheduler has no worker.
 
     Returns:
-        `flows.pipeline.Summary` as plain data: counts, quarantined pairs with reasons, path of the report.
+        `flows.pipeline.Summary` as plain data, in a state of `flows.concluded`.
     """
-    asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, overrides or {}, method, extend)
-    return _run(asked, out, workers, scheduler, metrics)
+    chosen = {"warp.method": warp, "align.faces": faces}
+    settings = {**(overrides or {}), **{key: value for key, value in chosen.items() if value}}
+    asked = Arguments("translate", sources, exemplars, profile, pairing, limit, seed, settings, method, extend)
+    return _run(asked, out, Cluster(workers, scheduler, patience), metrics, After(export_to, format, paste_back))
 
 
-@flow(name="invert", persist_result=False, validate_parameters=True)
+@flow(
+    name="invert",
+    flow_run_name=named("invert {images} into {out}", by=("degrade", "method", "profile")),
+    persist_result=False,
+    validate_parameters=True,
+)
 def invert(
-    images: str,
-    out: str,
-    profile: str = "embedded",
-    method: str | None = None,
-    limit: Annotated[int, Field(ge=1)] | None = None,
-    seed: Annotated[int, Field(ge=0)] = 0,
+    images: Folder,
+    out: Folder,
+    profile: Profile = "embedded",
+    method: Method | None = None,
+    degrade: Degrade | None = None,
+    given: bool = False,
+    refine: Annotated[int, Field(ge=0)] | None = None,
+    limit: Count | None = None,
+    seed: Seed = 0,
+    faces: Faces | None = None,
     overrides: dict[str, Any] | None = None,
-    workers: WorkerCount = "auto",
-    scheduler: str | None = None,
+    metrics: str | None = None,
     extend: bool = False,
-    metrics: str | None = None,
-) -> dict[str, Any]:
-    """Invert a folder of pictures into the run folder `out`.
-
-    Args:
-        images: folder of the pictures.
-        out: folder of the run; one that holds this run already is continued.
-        profile: name of a shipped profile, or path of a .toml file.
-        method: one of `mgi methods`; the profile's if not given.
-        limit: at most this many pictures.
-        seed: decides starts, masks and rain.
-        overrides: configuration keys over profile and method, such as {"inversion.degradation": "down4"}.
-        workers: local worker processes; 0 computes in the flow's process.
-        scheduler: address of a running Dask scheduler to use instead.
-        extend: add pictures that the folder holds and the run lacks.
-        metrics: names with commas between them, standard or none; None: as the run was, or standard.
-    """
-    settings: dict[str, Any] = {"profile": profile, "limit": limit, "seed": seed, "method": method, "extend": extend}
-    asked = Arguments("invert", images, overrides=overrides or {}, **settings)
-    return _run(asked, out, workers, scheduler, metrics)
-
-
-@flow(name="resume", persist_result=False, validate_parameters=True)
-def resume(
-    run: str,
+    video: Count | None = None,
+    export_to: str | None = None,
+    format: Format = "png",
     workers: WorkerCount = "auto",
     scheduler: str | None = None,
-    retry: bool = False,
-    metrics: str | None = None,
-    check: bool = False,
-) -> dict[str, Any]:
-    """Continue a run that was interrupted.
+    patience: Count | None = None,
+) -> State[dict[str, Any]]:
+    """Invert a folder of pictures into the run folder `out`: find what a generator makes them of.
 
     Args:
-        run: the run's folder.
-        workers: as for `translate`.
-        scheduler: as for `translate`.
-        retry: take quarantined pairs back and try them again.
-        metrics: as for `translate`.
-        check: look for damaged files first, and make them again.
+        images: Folder of the pictures.
+        out: Folder of the run, or its address s3://BUCKET/NAME; one that is there is continued. {date} becomes the day.
+        profile: All settings of a run, by name or in a file.
+        method: How pictures are inverted, one of `mgi methods`; the profile's if not given.
+        degrade: Recover pictures from this damage: smaller (super-resolution), gray (colorization), with holes
+            (inpainting; white pixels of the mask are missing), rain.
+        given: The pictures are damaged already; otherwise they are damaged first, and judged by what they were.
+        refine: Steps of optimisation after an encoder's answer.
+        limit: At most this many pictures.
+        seed: Decides starts, masks and rain.
+        faces: Of a photo of several people, the largest face (the default) or one picture of each.
+        overrides: Settings over profile and method, such as {"inversion.steps": 40}; docs/configuration.md has all.
+        metrics: What results are measured by, names with commas between them, standard or none; as the run was if not
+            given.
+        extend: Add pictures that the folder holds and the run lacks.
+        video: Write videos of the optimisation of the first so many pictures.
+        export_to: Folder for copies of the results under their sources' names.
+        format: Format of those copies.
+        workers: Processes on the worker's machine; 0 computes in the flow's process.
+        scheduler: Address of a running Dask scheduler to use instead, such as tcp://10.0.0.5:8786.
+        patience: Seconds to wait while that scheduler has no worker.
     """
-    return _publish(lambda: resume_run(run, workers, scheduler, observer(), still(shard_stage), retry, metrics, check))
-
-
-@flow(name="select", persist_result=False, validate_parameters=True)
-def select(
-    run: str,
-    rule: str | None = None,
-    fidelity_bound: Annotated[float, Field(ge=1)] | None = None,
-    critic_margin: Annotated[float, Field(ge=0)] | None = None,
-    workers: WorkerCount = "auto",
-    scheduler: str | None = None,
-) -> dict[str, Any]:
-    """Choose again among the hypotheses of a run; nothing is inverted.
-
-    Args:
-        run: the run's folder.
-        rule: name of a selection rule; the run's own if not given.
-        fidelity_bound: a hypothesis whose reconstruction error exceeds the best one's by more cannot be chosen; the
-            run's own if not given.
-        critic_margin: a hypothesis whose critic says more than this above the best one's number cannot be chosen; 0:
-            the critic rules nothing out; the run's own if not given.
-        workers: as for `translate`.
-        scheduler: as for `translate`.
-    """
-    guards = (rule, fidelity_bound, critic_margin)
-    return _publish(lambda: select_run(run, *guards, workers, scheduler, observer(), still(shard_stage)))
+    chosen = {
+        "inversion.degradation": degrade,
+        "inversion.observed": "given" if given else None,
+        "options.refine": refine,
+        "align.faces": faces,
+    }
+    settings = {**(overrides or {}), **{key: value for key, value in chosen.items() if value is not None}}
+    if video is not None:
+        settings.setdefault("inversion.snapshots", SNAPSHOTS)
+    asked = Arguments("invert", images, "", profile, "zip", limit, seed, settings, method, extend)
+    return _run(asked, out, Cluster(workers, scheduler, patience), metrics, After(export_to, format, False, video or 0))
 
 
 def start_flow(
     asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None
 ) -> dict[str, Any]:
-    """Call the flow for what is asked for, which then shows it as its parameters."""
+    """Call the flow for what a command asks for, which then shows it as its parameters."""
     shared: dict[str, Any] = {
         "out": out,
         "profile": asked.profile,
@@ -168,30 +167,19 @@ def start_flow(
         "extend": asked.extend,
         "metrics": metrics,
     }
-    if asked.task == "invert":
-        return invert(images=asked.sources, **shared)
-    return translate(sources=asked.sources, exemplars=asked.exemplars, pairing=asked.pairing, **shared)
+    with tags(TAG):  # calling a flow gives the data of the state that it ends in
+        if asked.task == "invert":
+            data: Any = invert(images=asked.sources, **shared)
+        else:
+            data = translate(sources=asked.sources, exemplars=asked.exemplars, pairing=asked.pairing, **shared)
+    return dict(data)
 
 
-def _run(asked: Arguments, out: str, workers: Workers, scheduler: str | None, metrics: str | None) -> dict[str, Any]:
-    where = (workers, scheduler, observer())
-    return _publish(lambda: translate_run(request_of(asked), out, *where, still(shard_stage), metrics, asked.extend))
-
-
-def observer() -> Observer:
-    """The terminal's progress if a user runs the flow, otherwise the flow run's log."""
-    return shown_observer() or Lines(get_run_logger().info)
-
-
-def _publish(work: Callable[[], Summary]) -> dict[str, Any]:
-    summary = noted(work)
-    lines = [
-        f"**{summary.done} of {summary.pairs}** pairs done, {len(summary.quarantined)} in quarantine",
-        f"run: `{summary.run}`",
-        f"report: `{summary.report}`",
-    ]
-    create_markdown_artifact("\n\n".join(lines), key="translate-summary", description="How the run stands")
-    if summary.quarantined:
-        rows = [{"pair": pair_id, "reason": reason} for pair_id, reason in summary.quarantined.items()]
-        create_table_artifact(rows, key="translate-quarantine", description="Pairs that were left out, and why")
-    return summary.as_dict()
+def _run(asked: Arguments, out: str, where: Cluster, metrics: str | None, after: After) -> State[dict[str, Any]]:
+    run, _ = dated(out, None, today())
+    return carried_out(
+        run,
+        where,
+        lambda place, call: translate_run(request_of(asked), run, *place, call, metrics, asked.extend),
+        after,
+    )

@@ -11,7 +11,7 @@ from flows.cli.common import guarded, out
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import Asked, settings_of
+from flows.cli.training_settings import Asked
 from flows.settings import parse_assignments
 from mgi.config import ConfigError
 
@@ -171,19 +171,8 @@ train.command("encoder", cls=Verb)(guarded(encoder))
 
 
 def _config(parent: str, known: dict[str, Any], assignments: list[str]) -> TrainingConfig:
+    from flows.training import generator_config
     from mgi.profiles import parse_value
-    from mgi.training.config import TrainingConfig
 
-    values = dict(known)
-    for key, text in parse_assignments(assignments).items():
-        values[key] = parse_value(text)
-    with settings_of(TrainingConfig):
-        if parent:
-            from mgi.training.parents import code_length
-            from mgi.weights.identity import generator_sha256
-
-            values.setdefault("z_dim", code_length(parent))
-            values.pop("parent", None)
-            values.pop("parent_sha256", None)
-            return TrainingConfig.adapting(parent, generator_sha256(parent), **values)
-        return TrainingConfig.model_validate(values)
+    values = {key: parse_value(text) for key, text in parse_assignments(assignments).items()}
+    return generator_config(parent, {**known, **values})

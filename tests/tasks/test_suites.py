@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.evaluate import dated
+from flows.dates import dated
 from mgi.config import ConfigError
 from mgi.intervals import holm, mean_interval, paired_difference
 from mgi.pairs import Pair
