@@ -14,17 +14,17 @@ from typing import Annotated, Any, Literal
 from prefect import State, flow, get_run_logger, tags
 from pydantic import Field
 
-from flows.artifacts import Place, show_link, show_text
-from flows.choices import Count, Folder, Pairing, SuiteName, WorkerCount
-from flows.concluded import concluded, done, failed, log_failure
 from flows.dates import dated, today
 from flows.evaluation import Evaluated, evaluate_suite, with_folders
 from flows.progress import shown_observer
-from flows.published import published
 from flows.records import still
-from flows.run_names import named
 from flows.settings import Workers
-from flows.watched import TAG, Cluster, shard_stage
+from flows.watching.artifacts import Place, show_link, show_text
+from flows.watching.carried_out import TAG, Cluster, shard_stage
+from flows.watching.choices import Count, Folder, Pairing, SuiteName, WorkerCount
+from flows.watching.concluded import concluded, done, failed, log_failure
+from flows.watching.published import published
+from flows.watching.run_names import named
 from tasks.suites.asked import changed
 from tasks.suites.suite import Suite, load_suite
 

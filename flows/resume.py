@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from prefect import State, flow, tags
 from pydantic import Field
 
-from flows.choices import Count, Folder, Rule, WorkerCount
 from flows.pipeline import resume_run, select_run
-from flows.run_names import named
 from flows.settings import Workers
-from flows.watched import TAG, Cluster, carried_out
+from flows.watching.carried_out import TAG, Cluster, carried_out
+from flows.watching.choices import Count, Folder, Rule, WorkerCount
+from flows.watching.run_names import named
 
 
 @flow(

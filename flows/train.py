@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from prefect import State, flow, get_run_logger
 from pydantic import Field
 
-from flows.artifacts import Place, show_table, show_text
-from flows.choices import Count, Folder, Seed
-from flows.concluded import concluded, done, log_failure
 from flows.dates import dated, today
-from flows.published import kept_up
-from flows.run_names import named
 from flows.training import generator_config
+from flows.watching.artifacts import Place, show_table, show_text
+from flows.watching.choices import Count, Folder, Seed
+from flows.watching.concluded import concluded, done, log_failure
+from flows.watching.published import kept_up
+from flows.watching.run_names import named
 from storage.training_store import TrainingStore
 
 if TYPE_CHECKING:

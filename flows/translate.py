@@ -15,12 +15,24 @@ from pydantic import Field
 
 from flows.afterwards import After
 from flows.arguments import Arguments
-from flows.choices import Count, Degrade, Faces, Folder, Format, Method, Pairing, Profile, Seed, Warp, WorkerCount
 from flows.dates import dated, today
 from flows.pipeline import request_of, translate_run
-from flows.run_names import named
 from flows.settings import Workers
-from flows.watched import TAG, Cluster, carried_out
+from flows.watching.carried_out import TAG, Cluster, carried_out
+from flows.watching.choices import (
+    Count,
+    Degrade,
+    Faces,
+    Folder,
+    Format,
+    Method,
+    Pairing,
+    Profile,
+    Seed,
+    Warp,
+    WorkerCount,
+)
+from flows.watching.run_names import named
 
 SNAPSHOTS = 24
 """Latents that a video shows, unless `overrides` say otherwise."""
@@ -78,7 +90,7 @@ def translate(
         patience: Seconds to wait while that scheduler has no worker.
 
     Returns:
-        `flows.pipeline.Summary` as plain data, in a state of `flows.concluded`.
+        `flows.pipeline.Summary` as plain data, in a state of `flows.watching.concluded`.
     """
     chosen = {"warp.method": warp, "align.faces": faces}
     settings = {**(overrides or {}), **{key: value for key, value in chosen.items() if value}}

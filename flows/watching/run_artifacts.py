@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from prefect import State, get_run_logger
 
-from flows.artifacts import Place, show_link, show_picture, show_quarantine, show_table, show_text
-from flows.concluded import done, log_failure
 from flows.pipeline import Summary
 from flows.progress import INVERTED
+from flows.watching.artifacts import Place, show_link, show_picture, show_quarantine, show_table, show_text
+from flows.watching.concluded import done, log_failure
 
 RESULTS = ["pair_id", "source", "exemplar", "state", "method", "hypothesis", "rule", "value", "seconds"]
 """Columns of the table of results that come before those of the metrics."""
@@ -48,8 +48,8 @@ def _show(place: Place, summary: Summary, lines: list[str]) -> None:
         show_picture(place, "contact-sheet", sheet, "Sources, exemplars, warps, hypotheses and results")
     if (file := folder / "tables" / "pairs.parquet").is_file():
         show_table(place, "results", _results(pd.read_parquet(file)), f"Pairs of {summary.run}")
-    if (file := folder / "tables" / "metrics.parquet").is_file():
-        show_table(place, "metrics", _means(pd.read_parquet(file)), f"Means over the pairs of {summary.run}")
+    if (file := folder / "tables" / "metrics.parquet").is_file() and len(metrics := pd.read_parquet(file)):
+        show_table(place, "metrics", means(metrics), f"Means over the pairs of {summary.run}")
     if summary.quarantined:
         show_quarantine(place, summary.quarantined)
 
@@ -63,7 +63,7 @@ def _results(pairs: pd.DataFrame) -> pd.DataFrame:
 _OTHER = ("index", "working_mib", "oeft_seconds")
 
 
-def _means(metrics: pd.DataFrame) -> pd.DataFrame:
+def means(metrics: pd.DataFrame) -> pd.DataFrame:
     """One row per metric: mean, spread, and how many pairs have it."""
     found = metrics.groupby(["metric", "unit", "higher_is_better"], sort=False, dropna=False)["value"]
     table = found.agg(mean="mean", median="median", sd="std", pairs="count").reset_index()

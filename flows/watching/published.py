@@ -16,9 +16,9 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from flows.artifacts import Place, show_picture
 from flows.progress import Count, Lines, Observer
 from flows.session import Session, current_session
+from flows.watching.artifacts import Place, show_picture
 from tasks.report.preview import preview_path
 from tasks.stages.table import last_required
 

@@ -25,8 +25,8 @@ WorkerCount = (
     Annotated[Literal["auto"], Field(title="as many as fit")]
     | Annotated[int, Field(ge=0, le=MOST_WORKERS, title="number of processes")]
 )
-Warp = Literal["plain", "oeft"]
-Faces = Literal["largest", "all"]
+Warp = Annotated[Literal["plain", "oeft"], Field(title="warp")]
+Faces = Annotated[Literal["largest", "all"], Field(title="faces")]
 
 if TYPE_CHECKING:
     Profile: TypeAlias = str

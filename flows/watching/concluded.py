@@ -55,7 +55,7 @@ def concluded(
         if code is Exit.USAGE or isinstance(error, RunLocked):
             return failed(shown(known_as(line)), error)
         if not line.startswith("internal error"):
-            _run_logger().addFilter(_Short(error))
+            _run_logger().addFilter(OneLine(error))
         raise
     return conclude(ended, more)
 
@@ -63,7 +63,7 @@ def concluded(
 def failed(line: str, error: Exception, name: str = "Failed") -> State[Any]:
     """A failure that is not tried again, in one line; a caller of the flow gets `error`."""
     get_run_logger().error(line)
-    _run_logger().addFilter(_Short(error, said=True))
+    _run_logger().addFilter(OneLine(error, said=True))
     with get_client(sync_client=True) as client:
         policy = client.read_flow_run(flow_run.id).empirical_policy
         client.update_flow_run(flow_run.id, empirical_policy=policy.model_copy(update={"retries": 0}))
@@ -86,7 +86,7 @@ def log_failure(log: Any, show: Callable[[], None]) -> None:
         log.warning(f"an artifact is missing: {type(error).__name__}: {error}")
 
 
-class _Short(logging.Filter):
+class OneLine(logging.Filter):
     """Keeps tracebacks of expected errors out of a flow run's log; they say all in their message.
 
     Args:

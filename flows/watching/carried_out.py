@@ -11,15 +11,15 @@ from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.afterwards import After
-from flows.artifacts import Place
-from flows.concluded import concluded
 from flows.pipeline import Summary
 from flows.progress import Observer, shown_observer
-from flows.published import published
 from flows.records import stage_noted, still
-from flows.run_artifacts import conclude_run
 from flows.settings import Workers
 from flows.stages import StageCall
+from flows.watching.artifacts import Place
+from flows.watching.concluded import concluded
+from flows.watching.published import published
+from flows.watching.run_artifacts import conclude_run
 from tasks.workers.patience import patience, require_address
 
 TAG = "mgi"
