@@ -31,14 +31,21 @@ class Server:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """GET, or POST of a body; an answer of 4xx is returned with its code as `status`."""
+        """GET, or POST of a body; an answer of 4xx is returned with its code as `status`.
+
+        SQLite takes one writer at a time: a busy server says 503, and is asked again.
+        """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            return {**json.load(error), "status": error.code}
+        for _ in range(20):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    return {**json.load(error), "status": error.code}
+                time.sleep(0.5)
+        raise AssertionError(f"{self.url}{path}: the server stays busy")
 
     def deployment(self, name: str) -> dict[str, Any]:
         """`FLOW/DEPLOYMENT` as the server has it."""
