@@ -37,8 +37,10 @@ class After:
         """Refuse what could not be done at the end before the work begins.
 
         Raises:
-            ConfigError: the copies would lie in the run, or photographs have no folder.
+            ConfigError: the copies would lie in the run, or the photographs of a run at an address have no folder.
         """
+        if self.paste_back and is_remote(run):
+            raise ConfigError(f"paste_back: {run} is an address; use `mgi paste {run} --out FOLDER` afterwards")
         if self.export_to and not is_remote(run) and Path(self.export_to).resolve().is_relative_to(Path(run).resolve()):
             raise ConfigError(f"export_to {self.export_to} lies in the run {run}; expected another folder")
 
