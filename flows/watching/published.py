@@ -6,7 +6,7 @@ it; when it fails once, nothing more is published by this flow run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
@@ -31,11 +31,12 @@ class Published:
 
     Args:
         inner: is told all, too.
+        log: takes a line per finished pair: the flow run's, which a terminal does not show.
         rows: how many runs the work consists of, such as the rows of an evaluation; each is an equal part of the bar.
     """
 
-    def __init__(self, inner: Observer, rows: int = 1) -> None:
-        self._inner, self._rows = inner, max(rows, 1)
+    def __init__(self, inner: Observer, log: Callable[[str], None], rows: int = 1) -> None:
+        self._inner, self._log, self._rows = inner, log, max(rows, 1)
         self._counts: dict[str, Count] = {}
         self._row, self._beginning = 0, True
         self.picture: Path | None = None
@@ -65,7 +66,7 @@ class Published:
         session = current_session()
         self.picture = preview_path(session.run.store)
         if not failed and stage == last_required(session.ledger.stages).name:
-            self.say(self._pair_line(session, stage, key))
+            self._log(self._pair_line(session, stage, key))
 
     def drop(self, stage: str, units: int) -> None:
         """Count fewer."""
@@ -112,7 +113,7 @@ def published(place: Place, inner: Observer | None, log: Any, rows: int = 1) -> 
         log: the flow run's logger.
         rows: as of `Published`.
     """
-    with kept_up(Published(inner or Lines(log.info), rows), place, log) as shown:
+    with kept_up(Published(inner or Lines(log.info), log.info, rows), place, log) as shown:
         yield shown
 
 

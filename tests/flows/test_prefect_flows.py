@@ -120,7 +120,7 @@ def test_progress_counts_units_of_all_stages_and_rows() -> None:
         def __getattr__(self, name: str) -> Any:
             return lambda *told: None
 
-    shown = Published(Deaf(), rows=2)  # type: ignore[arg-type]
+    shown = Published(Deaf(), print, rows=2)  # type: ignore[arg-type]
     shown.begin("warp", "pairs", 2, 1)
     shown.begin("invert", "hypotheses", 6, 0)
     shown.beat("invert", "a.L05N10", 0.5)
