@@ -1,4 +1,4 @@
-"""Loss curves as the numbers of an SVG: the template draws, this module only places."""
+"""Loss curves as the numbers of an SVG: the page's script draws, this module only places."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgi.config import RunConfig
+from mgi.statistics import shipped
+
 WIDTH, HEIGHT = 640.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 30.0
 POINTS = 120
@@ -16,10 +19,10 @@ POINTS = 120
 
 @dataclass(frozen=True)
 class Curve:
-    """One polyline: `points` as SVG wants them, `series` picks colour and dash, `final` is the last loss."""
+    """A hypothesis: `parts` are polylines for SVG, `series` picks colour and dash, `final` is the last loss."""
 
     name: str
-    points: str
+    parts: list[str]
     series: int
     final: float
     chosen: bool = False
@@ -27,11 +30,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of `curves`; ticks are (position, label)."""
+    """A chart of `curves`; ticks are (position, label), and so is `turn`, where another loss begins (None: nowhere)."""
 
     curves: list[Curve]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
+    steps: int
+    turn: tuple[float, str] | None = None
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -40,12 +45,14 @@ class Chart:
     bottom: float = HEIGHT - BOTTOM
 
 
-def loss_chart(losses: Mapping[str, np.ndarray], chosen: str | None = None) -> Chart | None:
+def loss_chart(losses: Mapping[str, np.ndarray], chosen: str | None = None, turn: int = 0) -> Chart | None:
     """Loss over steps, logarithmic, one curve per hypothesis; None when there is nothing to draw.
 
     Args:
         losses: {hypothesis id: float [steps]}; values that are not positive and finite are left out.
         chosen: the hypothesis to emphasise; drawn last so that it lies on top.
+        turn: steps whose loss is another than that of the later ones (`coarse_steps`): curves are broken there, because
+            the two losses cannot be compared. 0: all steps have one loss.
     """
     usable = {name: np.asarray(loss, dtype=np.float64) for name, loss in losses.items()}
     usable = {name: loss for name, loss in usable.items() if np.any(_drawable(loss))}
@@ -67,12 +74,22 @@ def loss_chart(losses: Mapping[str, np.ndarray], chosen: str | None = None) -> C
     for series, (name, loss) in enumerate(usable.items()):
         keep = np.flatnonzero(_drawable(loss))
         keep = keep[np.unique(np.linspace(0, len(keep) - 1, min(POINTS, len(keep))).round().astype(int))]
-        points = " ".join(f"{x(i + 1):.1f},{y(loss[i]):.1f}" for i in keep)
-        curves.append(Curve(name, points, series, float(loss[keep[-1]]), name == chosen))
+        parts = [keep[keep < turn], keep[keep >= turn]] if turn else [keep]
+        lines = [" ".join(f"{x(i + 1):.1f},{y(loss[i]):.1f}" for i in part) for part in parts if len(part)]
+        curves.append(Curve(name, lines, series, float(loss[keep[-1]]), name == chosen))
     curves.sort(key=lambda curve: curve.chosen)
     x_ticks = [(round(x(step), 1), str(step)) for step in _step_ticks(steps)]
     y_ticks = [(round(y(value), 1), f"{value:g}") for value in _log_ticks(low, high)]
-    return Chart(curves, x_ticks, y_ticks)
+    begins = (round(x(turn + 0.5), 1), f"full size from step {turn + 1}") if 0 < turn < steps else None
+    return Chart(curves, x_ticks, y_ticks, steps, begins)
+
+
+def coarse_steps(config: RunConfig) -> int:
+    """How many of the first steps of a run's inversions had the loss of the generator's coarse head; 0: none."""
+    settings = config.inversion
+    if not config.searches or not settings.coarse_steps or settings.noise != "stored" or not shipped(config.generator):
+        return 0
+    return min(settings.coarse_steps, settings.steps - 1)
 
 
 def mean_losses(losses: Mapping[str, list[np.ndarray]]) -> dict[str, np.ndarray]:

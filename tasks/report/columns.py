@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import fsum
+import math
 from typing import Any
 
 from mgi.config import RULES, RunConfig
@@ -10,8 +10,6 @@ from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
 from tasks.report.rows import Block
 
-SHOWN = 500
-"""Pairs in the page's table of metrics; tables/metrics.csv has all."""
 LANES = Measured(RULES, LANE_METRICS)
 """What is measured of hypotheses, in any run."""
 
@@ -24,12 +22,10 @@ def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
 
 
 class MetricSection:
-    """The page's table of metrics: what each is, its mean over the pairs, and the numbers of the first pairs."""
+    """What each metric is, and its mean and range over all pairs."""
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
-        self._pairs: list[dict[str, Any]] = []
-        self._count = 0
 
     def add(self, block: Block) -> None:
         """See some more pairs."""
@@ -38,21 +34,15 @@ class MetricSection:
             by_metric.setdefault(row["metric"], []).append(row)
         for name, rows in by_metric.items():
             self._columns.setdefault(name, _Column(name)).add(rows)
-        with_rows = {row["pair_id"] for row in block.metrics}
-        self._count += len(with_rows)
-        if len(self._pairs) < SHOWN:
-            self._pairs += [pair for pair in block.pairs if pair["pair_id"] in with_rows]
-            del self._pairs[SHOWN:]
 
     @property
     def measured(self) -> Measured:
         """The names of everything that the run's tables have columns for."""
         return Measured(LANES.rules, LANES.lanes, tuple(self._columns))
 
-    def shown(self) -> dict[str, Any]:
-        """The section as the template takes it."""
-        columns = [column.shown() for column in self._columns.values()]
-        return {"columns": columns, "pairs": self._pairs, "more": max(0, self._count - SHOWN)}
+    def shown(self) -> list[dict[str, Any]]:
+        """The metrics as the template takes them."""
+        return [column.shown() for column in self._columns.values()]
 
 
 class _Column:
@@ -61,10 +51,12 @@ class _Column:
     def __init__(self, name: str) -> None:
         self._name, self._said, self._reason = name, dict[str, Any](), ""
         self._total, self._count, self._failed = 0.0, 0, 0
+        self._low, self._high = math.inf, -math.inf
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         values = [row["value"] for row in rows if row.get("value") is not None]
-        self._total, self._count = fsum([self._total, *values]), self._count + len(values)
+        self._total, self._count = math.fsum([self._total, *values]), self._count + len(values)
+        self._low, self._high = min([self._low, *values]), max([self._high, *values])
         reasons = [row["failed"] for row in rows if row.get("failed")]
         self._failed, self._reason = self._failed + len(reasons), self._reason or next(iter(reasons), "")
         self._said = self._said or next((row for row in rows if row.get("summary")), {})
@@ -76,7 +68,10 @@ class _Column:
             "arrow": "" if higher is None else "↑" if higher else "↓",
             "unit": self._said.get("unit") or "",
             "summary": self._said.get("summary") or "",
+            "better": "" if higher is None else "higher" if higher else "lower",
             "mean": self._total / self._count if self._count else None,
+            "low": self._low if self._count else None,
+            "high": self._high if self._count else None,
             "count": self._count,
             "failed": self._failed,
             "reason": self._reason,

@@ -12,6 +12,7 @@ from mgi.profiles import load_config
 from storage.remote.address import called
 from storage.run_store import RunStore
 from tasks.report.history import inputs_of
+from tasks.unit import TRANSLATE, WARP
 
 
 def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
@@ -28,7 +29,17 @@ def commands_of(store: RunStore, config: RunConfig) -> dict[str, str]:
             again += [f"--{key}", str(inputs[key])]
     for key, value in sorted(_overrides(config).items()):
         again += ["--set", f"{key}={_toml_value(value)}"]
-    return {"resume": shlex.join(["mgi", "resume", run]), "again": shlex.join(again)}
+    resume = ["mgi", "resume", run]
+    return {"resume": shlex.join(resume), "retry": shlex.join([*resume, "--retry"]), "again": shlex.join(again)}
+
+
+def next_step(stage: str, reason: str) -> tuple[str, str]:
+    """What to do about a pair in quarantine, in words, and which of the run's commands then takes it up again."""
+    if "process died" in reason:
+        return "Give it more memory or fewer --workers, then try again:", "retry"
+    if stage in (WARP, TRANSLATE):  # where pictures are read; one that was replaced is noticed
+        return "Repair or replace the picture under its name, then:", "resume"
+    return "Its numbers are in tables/hypotheses.csv. To try again:", "retry"
 
 
 def _overrides(config: RunConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +14,30 @@ from mgi.translators.registry import method as method_of
 from storage.atomic import write_text
 from storage.remote.address import called
 from storage.run_changes import grown
-from storage.run_store import RunStore, StoreCorrupt
-from tasks.report.charts import loss_chart, mean_losses
-from tasks.report.columns import lane_columns
-from tasks.report.commands import commands_of, toml_of
+from storage.run_store import RunStore
+from storage.spool import Spool
+from tasks.report.charts import coarse_steps, loss_chart, mean_losses
+from tasks.report.commands import commands_of, next_step, toml_of
 from tasks.report.contact_sheet import contact_sheet
 from tasks.report.history import growth_lines
-from tasks.report.overview import Shown
+from tasks.report.listing import Listing
 from tasks.report.pictures import MethodOrLoader, Pictures
 from tasks.report.sheet_layout import SheetHypothesis, SheetRow
 from tasks.report.tables import write_tables
 from tasks.report.template import page_template
-from tasks.stages.invert import LOSS, lane_value
 from tasks.stages.plan import weight_names
 from tasks.stored import stored_config
 
 PAGE = "report.html"
 STAND_IN = "stand-ins with random weights: this sheet shows that the run works, not what it gives"
-BEFORE = {"translate": "warp", "invert": "observed picture"}
-"""What the result can be compared with on the page."""
 
 
 def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float | None = None) -> Path:
     """Write tables/, contact_sheet.png, report/ (small pictures) and report.html of a run, complete or not.
 
-    Nothing that is already there and right is written again. Pictures of losing hypotheses need the generator once;
-    without a method those that were never rendered are left out and the page says so.
+    Nothing that is already there and right is written again. Pictures of losing hypotheses (of the first
+    `tasks.report.listing.GALLERY` pairs) need the generator once; without a method those that were never rendered are
+    left out and the page says so.
 
     Args:
         store: the run.
@@ -50,15 +49,19 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     """
     config = stored_config(store.header, str(store.path))
     growth = growth_lines(store.header, config)
-    overview, summary = write_tables(store, config)
     pictures = Pictures(store, method)
-    losses: dict[str, list[np.ndarray]] = {}
-    cards = [_card(store, config, pictures, shown, losses) for shown in overview.gallery]
-    if cards:
-        sheet = (_sheet_row(pictures, card) for card in cards)
+    with Spool(store.path) as spool:
+        overview, summary = write_tables(store, config, spool)
+        metrics = overview.metrics.shown()
+        listing = Listing(store, config, pictures, metrics)
+        for lanes, pairs, _, unwarped in spool:
+            listing.add(pairs, lanes, unwarped)
+    if listing.gallery:
+        sheet = (_sheet_row(pictures, view) for view in listing.gallery)
         warning = STAND_IN if store.header.get("stand_ins") else None
         path, note = Path(store.path) / "contact_sheet.png", "; ".join(growth)
         contact_sheet(sheet, path, rule=config.selection.rule, warning=warning, note=note and f"grown: {note}")
+    chart = loss_chart(mean_losses(listing.losses), None, coarse_steps(config))
 
     page = page_template().render(
         run=Path(called(store.path)).name,
@@ -73,16 +76,14 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
         growth=growth,
         weights=_weights(config, store.header),
         found=overview,
+        next_step=next_step,
         seconds=seconds,
         stages=overview.stage_seconds,
-        cards=cards,
-        more=overview.states["done"] - len(cards),
-        chart=loss_chart(mean_losses(losses), None),
+        listed=len(listing.rows),
+        in_gallery=len(listing.gallery),
+        data=listing.shown() | {"chart": chart and asdict(chart)},
         summary=summary.to_dict("records"),
-        lanes=overview.lanes,
-        lane_columns=lane_columns(config),
-        metrics=overview.metrics.shown(),
-        more_lanes=overview.lane_count - len(overview.lanes),
+        metrics=metrics,
         commands=commands_of(store, config),
     )
     path = Path(store.path) / PAGE
@@ -90,82 +91,31 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     return path
 
 
-def _card(
-    store: RunStore,
-    config: RunConfig,
-    pictures: Pictures,
-    shown: Shown,
-    losses: dict[str, list[np.ndarray]],
-) -> dict[str, Any]:
-    """Everything the gallery shows for one pair; its loss curves are also added to `losses` for the run's mean."""
-    pair, lanes, warped = shown
-    pair_id = pair["pair_id"]
-    curves: dict[str, np.ndarray] = {}
-    tiles = []
-    for lane in lanes:
-        id = lane["hypothesis"]
-        if lane["failed"] is None:
-            curves[id] = _loss(store, id, pair_id)
-            losses.setdefault(id, []).append(curves[id])
-        picture = pictures.hypothesis(pair_id, id) if lane["failed"] is None else None
-        tiles.append({**lane, "picture": picture, "distance": lane.get(config.selection.rule)})
-    if config.task == "invert":
-        names = {"source": pair["source"], "warp": "as observed"}
-    else:
-        names = {"source": pair["source"], "exemplar": pair["exemplar"], "warp": "exemplar warped to the source"}
-    if not warped:
-        del names["warp"]
-    inputs = {name: pictures.input(pair_id, name) for name in names}
-    if warped and config.task == "translate" and config.warp.judged:
-        trusted = pictures.confidence(pair_id)
-        if trusted is not None:
-            inputs["confidence"] = trusted
-            share = pair.get("matched_share")
-            names["confidence"] = "white: the warp is trusted" + (f", {share:.0%} matched" if share is not None else "")
-    return {
-        **pair,
-        "title": f"{pair['source']} + {pair['exemplar']}" if pair["exemplar"] else pair["source"],
-        "inputs": inputs,
-        "names": names,
-        "before": BEFORE[config.task] if warped else "source",
-        "tiles": tiles,
-        "result": pictures.result(pair_id),
-        "final": pictures.final(pair_id),
-        "chart": loss_chart(curves, pair.get("hypothesis")),
-    }
-
-
-def _loss(store: RunStore, hypothesis_id: str, pair_id: str) -> np.ndarray:
-    try:
-        return lane_value(store, LOSS, pair_id, hypothesis_id)
-    except (KeyError, StoreCorrupt):  # a method need not keep its losses; a damaged curve only leaves out a line
-        return np.empty(0)
-
-
-def _sheet_row(pictures: Pictures, card: dict[str, Any]) -> SheetRow:
-    source, exemplar, warp = (pictures.read(card["inputs"].get(name)) for name in ("source", "exemplar", "warp"))
-    result = pictures.read(card["final"])
+def _sheet_row(pictures: Pictures, view: dict[str, Any]) -> SheetRow:
+    paths = view["pictures"]
+    source, exemplar, warp = (pictures.read(paths.get(name)) for name in ("source", "exemplar", "warp"))
+    result = pictures.read(view["final"])
     blank = np.full((8, 8, 3), 240, np.uint8)
     tiles = [
         SheetHypothesis(
-            tile["hypothesis"],
+            tile["name"],
             pictures.read(tile["picture"]),
             float("nan") if tile["distance"] is None else float(tile["distance"]),
             tile["selected"],
             tile["guarded"],
-            tile["failed"] is not None,
+            bool(tile["failed"]),
             tile["halved"],
         )
-        for tile in card["tiles"]
+        for tile in view["lanes"]
     ]
     return SheetRow(
-        card["pair_id"],
+        view["id"],
         source if source is not None else blank,
-        exemplar if exemplar is not None or "exemplar" not in card["inputs"] else blank,
-        warp if warp is not None or "warp" not in card["inputs"] else blank,
+        exemplar if exemplar is not None or "exemplar" not in paths else blank,
+        warp if warp is not None or "warp" not in paths else blank,
         tiles,
         result if result is not None else blank,
-        card["title"].replace(" + ", "  +  "),
+        view["title"].replace(" + ", "  +  "),
     )
 
 

@@ -68,12 +68,17 @@ class Pictures:
         final = final_path(self.run, pair_id)
         return final.relative_to(self.run).as_posix() if final.is_file() else None
 
-    def hypothesis(self, pair_id: str, hypothesis_id: str) -> str | None:
-        """A hypothesis as rendered from its latents; None when it was never rendered and no method is here to."""
+    def hypothesis(self, pair_id: str, hypothesis_id: str, render: bool = True) -> str | None:
+        """A hypothesis as rendered from its latents; None when it was never rendered and is not now.
+
+        Args:
+            pair_id, hypothesis_id: the lane.
+            render: if there is no picture yet and a method is here.
+        """
         path = f"{FOLDER}/{pair_id}/{hypothesis_id}.jpg"
         if (self.run / path).is_file():
             return path
-        if self.method is None:
+        if self.method is None or not render:
             return None
         method = self.method() if callable(self.method) else self.method
         hypothesis = Hypothesis.parse(hypothesis_id)

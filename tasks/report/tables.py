@@ -25,34 +25,34 @@ from tasks.report.overview import Overview
 from tasks.report.rows import read_blocks
 
 
-def write_tables(store: RunStore, config: RunConfig) -> tuple[Overview, pd.DataFrame]:
-    """Read a run once and write its tables; returns what else its page needs, and the summary.
+def write_tables(store: RunStore, config: RunConfig, spool: Spool) -> tuple[Overview, pd.DataFrame]:
+    """Read a run once and write its tables; returns what its page says of the whole run, and the summary.
 
-    Which columns the tables have is only known when all markers were read, so rows wait in a file on the run's disk.
+    Which columns the tables have is only known when all markers were read, so rows wait in `spool`, a file on the run's
+    disk. The page takes its pairs from there: (hypotheses, pairs, metrics, ids of pairs without a warp) of every block.
     """
     overview, folder = Overview(config), Path(store.path) / "tables"
     pairs, lanes, metrics = Further(), Further(), Further()
-    with Spool(store.path) as spool:
-        for block in read_blocks(store, config):
-            overview.add(block)
-            lanes.add(block.lanes, LANES.hypothesis_columns)
-            pairs.add(block.pairs, PAIR_COLUMNS)
-            metrics.add(block.metrics, METRIC_COLUMNS)
-            spool.add((block.lanes, block.pairs, block.metrics))
-        measured = overview.metrics.measured
-        more_lanes, more_metrics = lanes.columns(LANES.hypothesis_columns), metrics.columns(METRIC_COLUMNS)
-        more_pairs = pairs.columns(measured.pair_columns)
-        with ExitStack() as files:
-            make = {
-                "hypotheses": lambda rows: hypotheses_table(rows, measured, more_lanes),
-                "pairs": lambda rows: pairs_table(rows, measured, more_pairs),
-                "metrics": lambda rows: metrics_table(rows, more_metrics),
-            }
-            add = {name: files.enter_context(table_files(folder, name, table([]))) for name, table in make.items()}
-            for blocks in spool:
-                for (name, table), rows in zip(make.items(), blocks, strict=True):
-                    if rows:
-                        add[name](table(rows))
+    for block in read_blocks(store, config):
+        overview.add(block)
+        lanes.add(block.lanes, LANES.hypothesis_columns)
+        pairs.add(block.pairs, PAIR_COLUMNS)
+        metrics.add(block.metrics, METRIC_COLUMNS)
+        spool.add((block.lanes, block.pairs, block.metrics, block.unwarped))
+    measured = overview.metrics.measured
+    more_lanes, more_metrics = lanes.columns(LANES.hypothesis_columns), metrics.columns(METRIC_COLUMNS)
+    more_pairs = pairs.columns(measured.pair_columns)
+    with ExitStack() as files:
+        make = {
+            "hypotheses": lambda rows: hypotheses_table(rows, measured, more_lanes),
+            "pairs": lambda rows: pairs_table(rows, measured, more_pairs),
+            "metrics": lambda rows: metrics_table(rows, more_metrics),
+        }
+        add = {name: files.enter_context(table_files(folder, name, table([]))) for name, table in make.items()}
+        for blocks in spool:
+            for (name, table), rows in zip(make.items(), blocks[:3], strict=True):
+                if rows:
+                    add[name](table(rows))
     summary = summary_table(overview.summary.rows(), measured)
     write_table(folder, "summary", summary)
     return overview, summary

@@ -10,17 +10,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from tasks.report.lettering import format_distance
 
+SHARED = "tasks.report"
 
-def page_template(package: str = "tasks.report", name: str = "report.html.j2") -> Template:
+
+def page_template(package: str = SHARED, name: str = "report.html.j2") -> Template:
     """The template of a page in the folder `templates` of a package; the report's unless another is named."""
-    folder = resources.files(package) / "templates"
+    folders = dict.fromkeys((package, SHARED))  # every page may include the report's style and scripts
     environment = Environment(
-        loader=FileSystemLoader(str(folder)),
+        loader=FileSystemLoader([str(resources.files(folder) / "templates") for folder in folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {"distance": _distance, "duration": duration, "url": quote}
     return environment.get_template(name)
 

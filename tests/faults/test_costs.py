@@ -20,7 +20,7 @@ STEADY = 2.3
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGI_METHOD_FACTORY", "stub_method:load")
-    monkeypatch.setattr("tasks.report.overview.GALLERY", 2)  # the page shows as many pairs, however many there are
+    monkeypatch.setattr("tasks.report.listing.LISTED", 2)  # the page shows as many pairs, however many there are
 
 
 def calls(*arguments: object, code: int = 0) -> int:

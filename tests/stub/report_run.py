@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,23 @@ def fill(store: RunStore, index: int, pair: Pair, failed: str | None) -> None:
     store.publish("select", pair.id, pair_index=index, payload=choice, files=[f"final/{pair.id}.png"])
 
 
+def view_of(store: RunStore, pair: Pair) -> dict[str, Any]:
+    """What the page's script is given of one pair, once somebody looks at it."""
+    first, call = (store.path / "report" / pair.id / "pair.js").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("// ") and call.startswith("mgiPair(") and call.endswith(");")
+    found: dict[str, Any] = json.loads(call.removeprefix("mgiPair(").removesuffix(");"))
+    return found
+
+
 class Page(HTMLParser):
     """Elements as (tag, attributes), and all text outside style and script."""
 
-    void = frozenset({"meta", "link", "img", "input", "br", "line", "polyline"})
+    void = frozenset({"meta", "link", "img", "input", "br"})
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
+        self.text, self.script = "", ""
         self.open: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
@@ -108,8 +117,16 @@ class Page(HTMLParser):
         self.elements.append((tag, {key: value or "" for key, value in attrs}))
 
     def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][1].get("id") == "run":
+            self.script += data
         if not {"style", "script"} & set(self.open):
             self.text += data
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the page's script is given: the list of pairs and the mean loss curves."""
+        found: dict[str, Any] = json.loads(self.script)
+        return found
 
     def all(self, tag: str, css: str | None = None) -> list[dict[str, str]]:
         return [a for name, a in self.elements if name == tag and (css is None or css in a.get("class", "").split())]

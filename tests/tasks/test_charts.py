@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.report.charts import BOTTOM, HEIGHT, LEFT, POINTS, RIGHT, TOP, WIDTH, loss_chart, mean_losses
+from mgi.profiles import load_config
+from tasks.report.charts import BOTTOM, HEIGHT, LEFT, POINTS, RIGHT, TOP, WIDTH, coarse_steps, loss_chart, mean_losses
 
 
 def points(text: str) -> np.ndarray:
@@ -25,7 +26,7 @@ def points(text: str) -> np.ndarray:
 def test_curves_stay_inside(loss: np.ndarray) -> None:
     chart = loss_chart({"L05N10": loss})
     assert chart is not None
-    curve = points(chart.curves[0].points)
+    curve = points(chart.curves[0].parts[0])
     assert 1 <= len(curve) <= POINTS and np.all(np.diff(curve[:, 0]) > 0)
     assert curve[:, 0].min() >= LEFT and curve[:, 0].max() <= WIDTH - RIGHT
     assert curve[:, 1].min() >= TOP and curve[:, 1].max() <= HEIGHT - BOTTOM
@@ -42,7 +43,27 @@ def test_falling_loss_falls_and_the_chosen_lies_on_top() -> None:
     assert chart is not None
     assert [curve.name for curve in chart.curves] == ["L05N10", "L04N10"]
     assert chart.curves[-1].chosen and chart.curves[-1].series == 0
-    assert np.all(np.diff(points(chart.curves[-1].points)[:, 1]) > 0)  # down the page
+    assert np.all(np.diff(points(chart.curves[-1].parts[0])[:, 1]) > 0)  # down the page
+
+
+def test_curves_are_broken_where_another_loss_begins() -> None:
+    loss = np.concatenate([np.geomspace(1, 0.1, 42), np.geomspace(0.9, 0.3, 8)])
+    chart = loss_chart({"L05N10": loss}, turn=42)
+    assert chart is not None and chart.turn is not None
+    before, after = (points(part) for part in chart.curves[0].parts)
+    assert (len(before), len(after)) == (42, 8)
+    assert before[-1, 0] < chart.turn[0] < after[0, 0] and chart.turn[1] == "full size from step 43"
+    whole = loss_chart({"L05N10": loss[:42]}, turn=42)
+    assert whole is not None and whole.turn is None and len(whole.curves[0].parts) == 1
+
+
+def test_coarse_steps_are_those_of_a_generator_with_a_coarse_head() -> None:
+    embedded = load_config("embedded")
+    assert coarse_steps(embedded) == embedded.inversion.coarse_steps == 42
+    assert coarse_steps(load_config("quick")) == 0
+    assert coarse_steps(load_config("embedded", overrides={"generator": "kaokore-64"})) == 0
+    short = load_config("embedded", overrides={"inversion.steps": 10})
+    assert coarse_steps(short) == 9
 
 
 def test_nothing_to_draw_is_no_chart() -> None:
