@@ -83,11 +83,11 @@ class Pictures:
         method = self.method() if callable(self.method) else self.method
         hypothesis = Hypothesis.parse(hypothesis_id)
 
-        def render() -> np.ndarray:
+        def made() -> np.ndarray:
             arrays = to_render(self.store, method.lane_arrays(hypothesis), pair_id, hypothesis_id)
             return method.preview(arrays, hypothesis)
 
-        return self._keep(path, SMALL, render)
+        return self._keep(path, SMALL, made)
 
     def read(self, path: str | None) -> np.ndarray | None:
         """Pixels of one of the files above, uint8 [H,W,3]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -54,13 +55,14 @@ def write_page(out: str, suite: Suite, table: pd.DataFrame, runs: Mapping[str, s
         write_text(tables / f"{name}.tex", latex(one))
         write_text(tables / f"{name}.html", html_table(one))
     sets = table[table["metric"].isin(of_sets)]
+    reports = {name: f"{quote(os.path.relpath(run, out))}/report.html" for name, run in runs.items()}
     states = summary[summary["metric"].isna()].set_index("method")["status"].to_dict()
     page = page_template("tasks.suites", "evaluation.html.j2").render(
         suite=suite,
         pairs=table["pair_id"].nunique(),
         published=bool(summary["published"].notna().any()),
-        of_pairs=Markup(html_table(pivots["pairs"])),
-        of_sets=Markup(html_table(pivots["sets"])) if of_sets else "",
+        of_pairs=Markup(html_table(pivots["pairs"], reports)),
+        of_sets=Markup(html_table(pivots["sets"], reports)) if of_sets else "",
         reference=", ".join(sets["reference"].dropna().unique()) or suite.reference,
         notes=sorted(set(sets["status"].dropna()) - {"ok", "published"}),
         against=suite.baseline,
@@ -68,14 +70,20 @@ def write_page(out: str, suite: Suite, table: pd.DataFrame, runs: Mapping[str, s
         differences=_differences(summary, of_pairs, suite.baseline),
         figures=write_figures(folder, runs, summary, table, QUALITY),
         captions=CAPTIONS,
-        runs=[(name, os.path.relpath(runs[name], out) if name in runs else "", states.get(name, ""))
-              for name in table["method"].unique()],
-    )  # fmt: skip
+        runs=[(name, reports.get(name, ""), states.get(name, "")) for name in table["method"].unique()],
+        counts=table[table["pair_id"].notna() & table["value"].notna()]
+        .groupby("method")["pair_id"]
+        .nunique()
+        .to_dict(),
+    )
     write_text(folder / PAGE, page)
     return summary
 
 
-def _differences(summary: pd.DataFrame, metrics: list[str], against: str) -> list[tuple[str, list[tuple[str, str]]]]:
+def _differences(
+    summary: pd.DataFrame, metrics: list[str], against: str
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(method, cells) of all methods but one; a cell is a number as printed, its interval, and the number itself."""
     found = []
     for method in summary["method"].unique():
         rows = summary[(summary["method"] == method) & summary["difference"].notna()].set_index("metric")
@@ -84,11 +92,11 @@ def _differences(summary: pd.DataFrame, metrics: list[str], against: str) -> lis
         cells = []
         for metric in metrics:
             if metric not in rows.index:
-                cells.append(("–", ""))
+                cells.append(("–", "", ""))
                 continue
             row = rows.loc[metric]
             ends = f"{_signed(row['difference_low'])} to {_signed(row['difference_high'])}, p {row['p']:.3f}"
-            cells.append((_signed(row["difference"]), ends))
+            cells.append((_signed(row["difference"]), ends, repr(float(row["difference"]))))
         found.append((str(method), cells))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Cell:
     interval: str = ""
     best: bool = False
     published: str = ""
+    value: float | None = None
+    """The number itself, for sorting."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def _cell(of_method: pd.DataFrame, name: str) -> Cell:
         return Cell("not run" if status.startswith("not run") else NONE, published=published)
     low, high = float(row["low"]), float(row["high"])
     interval = "" if math.isnan(low) or math.isnan(high) else f"{format_distance(low)} to {format_distance(high)}"
-    return Cell(format_distance(float(row["value"])), interval, bool(row["best"]), published)
+    value = float(row["value"])
+    return Cell(format_distance(value), interval, bool(row["best"]), published, value)
 
 
 def markdown(table: Pivot) -> str:
@@ -94,16 +98,24 @@ def latex(table: Pivot) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def html_table(table: Pivot) -> str:
-    """An HTML table; intervals and published numbers below each number."""
-    heads = "".join(f"<th>{html.escape(_head(head))}</th>" for head in table.heads)
-    lines = ["<table>", f"<thead><tr><th>method</th>{heads}</tr></thead>", "<tbody>"]
+def html_table(table: Pivot, reports: Mapping[str, str] | None = None) -> str:
+    """An HTML table; intervals and published numbers below each number.
+
+    Args:
+        table: the table.
+        reports: {method: address of its run's report}, which its name becomes a link to.
+    """
+    heads = "".join(f'<th scope="col" class="n">{html.escape(_head(head))}</th>' for head in table.heads)
+    lines = ['<table class="sortable">', f'<thead><tr><th scope="col">method</th>{heads}</tr></thead>', "<tbody>"]
     for method, cells in table.rows:
         if isinstance(cells, str):
             said = f'<td colspan="{len(table.heads)}" class="missing">{html.escape(cells)}</td>'
         else:
             said = "".join(map(_html, cells))
-        lines.append(f"<tr><th>{html.escape(method)}</th>{said}</tr>")
+        name = html.escape(method)
+        if href := (reports or {}).get(method):
+            name = f'<a href="{html.escape(href)}">{name}</a>'
+        lines.append(f'<tr><th scope="row">{name}</th>{said}</tr>')
     return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
 
 
@@ -125,7 +137,8 @@ def _markdown(cell: Cell) -> str:
 def _html(cell: Cell) -> str:
     text = f"<b>{html.escape(cell.text)}</b>" if cell.best else html.escape(cell.text)
     below = [part for part in (cell.interval, f"published {cell.published}" if cell.published else "") if part]
-    return f"<td>{text}{''.join(f'<small>{html.escape(part)}</small>' for part in below)}</td>"
+    small = "".join(f"<small>{html.escape(part)}</small>" for part in below)
+    return f'<td class="n" data-value="{"" if cell.value is None else cell.value!r}">{text}{small}</td>'
 
 
 def _tex(text: str) -> str:
