@@ -17,7 +17,7 @@ function lossChart(chart, title, now) {
   for (const [x, label] of chart.x_ticks) {
     svg.append(drawn("text", { x, y: chart.bottom + 17, "text-anchor": "middle" }, label));
   }
-  svg.append(drawn("text", { x: chart.right, y: chart.bottom + 30, "text-anchor": "end", class: "axis" }, "step"));
+  svg.append(drawn("text", { x: chart.left - 8, y: chart.bottom + 17, "text-anchor": "end" }, "step"));
   for (const curve of chart.curves) {
     const group = drawn("g", { class: `${curve.chosen ? "chosen" : ""} ${curve.name === now ? "now" : ""}`, "data-name": curve.name });
     const look = `s${curve.series % 8} d${Math.floor(curve.series / 8)}`;

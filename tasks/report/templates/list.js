@@ -62,6 +62,7 @@ function draw() {
   } else {
     place.replaceChildren(chosen.as === "table" ? table(rows) : make("ol", { class: "cards", start: start + 1 }, ...rows.map(card)));
   }
+  byId("shown").hidden = chosen.as === "table";
   const range = found.length ? `${start + 1} to ${start + rows.length}, ` : "";
   byId("count").textContent = `${found.length === pairs.length ? `All ${pairs.length}` : `${found.length} of ${pairs.length}`} ${run.task === "invert" ? "pictures" : "pairs"}, ${range}page ${chosen.page} of ${pageCount()}`;
   for (const button of document.querySelectorAll("[data-page]")) {
@@ -125,7 +126,7 @@ function table(rows) {
   const heads = make("tr", {}, make("th", { scope: "col" }, "pictures"), sortHead("title", "pair"), sortHead("state", "state"),
     run.rule ? sortHead("hypothesis", "chosen") : null, ...numbers);
   const body = rows.map((pair) => make("tr", {},
-    make("td", {}, make("div", { class: "strip-row" }, ...["source", "exemplar", "warp", "result"].filter((one) => has(pair, one)).map((one) => picture(pathOf(pair, one), "", 56)))),
+    make("td", {}, make("div", { class: "strip" }, ...["source", "exemplar", "warp", "result"].filter((one) => has(pair, one)).map((one) => picture(pathOf(pair, one), "", 56)))),
     make("th", { scope: "row", class: "wrap" }, pair.state === "done" ? link(pair, pair.title) : pair.title),
     make("td", {}, pair.state), run.rule ? make("td", {}, pair.hypothesis) : null,
     ...pair.numbers.map((value) => make("td", { class: "n" }, digits(value)))));
