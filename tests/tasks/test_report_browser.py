@@ -95,7 +95,7 @@ def test_a_pair_by_keys_alone(browser: Tab, page: str) -> None:
     browser.press("n")
     browser.wait("about && byId('pair-title').textContent.includes('script')")
     assert unquote(browser.js("location.hash")) == f"#pair={PAIRS[1].id}"
-    assert browser.js("byId('film').textContent").endswith("Hypothesis L06N30, failed")
+    assert browser.js("byId('film').textContent.trim()").endswith("L06N30 failed")
     browser.press("Escape")
     assert not browser.js("dialog.open") and browser.js("document.activeElement.dataset.pair") == PAIRS[1].id
     browser.open(f"{page}#pair={PAIRS[1].id}")
@@ -137,7 +137,7 @@ def test_what_a_screen_reader_is_told(browser: Tab, page: str) -> None:
     look_at_first(browser)
     told = spoken(browser)
     assert ("dialog", "a.png + b.png") in told and ("slider", "Hypothesis, nearest first") in told
-    assert ("button", "Hypothesis L05N20, spatial-fd 2.00, out of bound") in told
+    assert ("button", "Hypothesis L05N20 2.00 out of bound") in told
     (chart,) = [name for role, name in told if role == "image" and name.startswith("Loss over steps")]
     assert "L04N10 ends at 0.100" in chart
     assert all(name for role, name in told if role in CONTROLS)

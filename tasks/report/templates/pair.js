@@ -158,10 +158,10 @@ function film() {
   byId("film").replaceChildren(...lanes.map((lane) => {
     const image = lane.picture ? picture(lane.picture, "", 128) : make("span", { class: "empty" }, lane.failed ? "failed" : "not rendered");
     const mark = lane.failed ? null : lane.selected ? "chosen" : lane.guarded ? "out of bound" : lane.halved ? "ended early" : null;
-    const told = (text) => make("span", { class: "hidden" }, text);
-    const button = make("button", { type: "button", "data-lane": lane.name, title: lane.failed || null }, make("span", { class: "frame" }, image),
-      make("span", { class: "under" }, make("span", {}, told("Hypothesis "), lane.name), make("span", {}, told(lane.failed ? ", " : `, ${run.rule} `), lane.failed ? "failed" : digits(lane.distance)),
-        mark && make("span", { class: lane.selected ? "mark won" : "mark" }, told(", "), mark)));
+    const number = lane.failed ? "failed" : digits(lane.distance);
+    const label = ["Hypothesis", lane.name, number, mark].filter(Boolean).join(" ");
+    const button = make("button", { type: "button", "data-lane": lane.name, "aria-label": label, title: lane.failed || null }, make("span", { class: "frame" }, image),
+      make("span", { class: "under" }, make("span", {}, lane.name), " ", make("span", {}, number), " ", mark && make("span", { class: lane.selected ? "mark won" : "mark" }, mark)));
     button.addEventListener("click", () => show1(lane));
     return make("li", { class: lane.selected ? "selected" : lane.guarded ? "guarded" : "" }, button);
   }));
