@@ -74,7 +74,8 @@ def test_a_run_of_pictures_has_no_exemplars(inputs: Path, tmp_path: Path) -> Non
     assert pairs["exemplar"].isna().all()
     assert len(list((run / "final").glob("*.png"))) == 2
     page = (run / "report.html").read_text()
-    assert "mgi invert" in page and "--method mganprior" in page and "as observed" in page
+    assert "mgi invert" in page and "--method mganprior" in page and ">observed</span>" in page
+    assert all('"warp":"as observed"' in path.read_text() for path in run.glob("report/*/pair.js"))
     again = invert(inputs, run, "--method", "mganprior", "--seed", "3")
     assert "nothing to compute" in again.output
     other = invert(inputs, run, "--method", "pulse", "--seed", "3")
