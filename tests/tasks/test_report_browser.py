@@ -117,15 +117,28 @@ def test_a_pair_by_mouse(browser: Tab, page: str) -> None:
     assert "L05N20" in browser.js("base.src")
 
 
-def test_names_are_text(browser: Tab, page: str) -> None:
-    browser.open(page)
-    assert browser.js("document.querySelectorAll('.card b, #list script, #list [onerror]').length") == 2  # hypotheses
+def test_names_and_reasons_are_text(browser: Tab, store: RunStore) -> None:
+    reason = '"><img src=x onerror="document.title = 1">'
+    store.quarantine(PAIRS[3].id, "warp", reason)
+    browser.open(build_report(store, FakeMethod()).as_uri())
+    assert browser.js("document.querySelector('#list').textContent").count(reason) == 1
+    assert browser.js("document.querySelector('#quarantine').textContent").count(reason) == 1
+    assert browser.js("document.querySelectorAll('#list script, #quarantine img, [onerror]').length") == 0
     browser.js("openPair(pairs[1])")
     browser.wait("about")
     browser.js("document.querySelectorAll('[data-view]').forEach((button) => button.click())")
     assert browser.js("byId('pair-title').children.length + byId('facts').querySelectorAll('script, img').length") == 0
-    assert ODD in browser.js("base.alt")
+    assert ODD in browser.js("base.alt") and browser.js("document.title") == "a run: mgi run"
     assert browser.errors == []
+
+
+def test_going_back_leads_back(browser: Tab, page: str) -> None:
+    browser.open(f"{page}#q=a.png")
+    browser.js("document.querySelector('[data-pair]').click()")
+    browser.wait("dialog.open")
+    browser.js("history.back()")
+    browser.wait("!dialog.open")
+    assert browser.js("location.hash") == "#q=a.png" and browser.js(f"{TITLES}.length") == 2
 
 
 def test_what_a_screen_reader_is_told(browser: Tab, page: str) -> None:
