@@ -125,7 +125,7 @@ function paint() {
   }
   stage.querySelector(".edge").hidden = judged || !split;
   byId("wipe-name").textContent = `${short(other)} over ${short(now)}`;
-  wipe.disabled = judged;
+  wipe.parentElement.hidden = judged;
   wipe.setAttribute("aria-valuetext", `${split} percent ${short(other)} from the left`);
   byId("flip").textContent = `Flip to ${short(other)}`;
   byId("alone-row").hidden = !judged;
@@ -198,7 +198,7 @@ function facts() {
 // ------------------------------------------------------------------ mouse, finger, keys
 
 const flip = () => {
-  if (!about || now === "confidence") return see("warp");
+  if (!about) return;
   [now, other] = [other, now];
   wipe.value = 0;
   paint();
