@@ -12,7 +12,7 @@ FAST := tests/test_structure.py mgi storage tasks flows tests/mgi tests/storage 
 # Where pyenv and uv keep Pythons, each with its colon: tox looks at the PATH.
 PYTHONS = $(shell for folder in ~/.pyenv/versions/*/bin ~/.local/share/uv/python/*/bin; do [ -d $$folder ] && printf '%s:' $$folder; done)
 
-.PHONY: demo check test lint pythons dist clean help
+.PHONY: demo check test lint pythons dist docs clean help
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -44,8 +44,12 @@ dist: $(VENV)/.installed-dev  ## source distribution and wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	$(BIN)/python -c "import build_backend; build_backend.build_sdist('dist')"
 
-clean:  ## remove the virtual environment and the demo run
-	rm -rf $(VENV) $(DEMO)
+docs: $(VENV)/.installed-docs  ## build the documentation site, site/index.html; a warning stops it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site: site/index.html"
+
+clean:  ## remove the virtual environment, the demo run and the site
+	rm -rf $(VENV) $(DEMO) site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -59,4 +63,8 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $(VENV)/.installed $@

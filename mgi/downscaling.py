@@ -18,7 +18,7 @@ Downscale = Literal["mean", "bilinear", "bicubic"]
 
 
 def downscale(images: Tensor, factor: int, kind: Downscale = "mean") -> Tensor:
-    """Scale down by `factor`, which must divide the rows and columns."""
+    """The operator "down" of MGI equation 7, as published code does it; `factor` must divide the rows and columns."""
     if factor == 1 or kind == "mean":
         return down(images, factor)
     return bilinear_down(images, factor) if kind == "bilinear" else bicubic_down(images, factor)

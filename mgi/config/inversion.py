@@ -232,7 +232,7 @@ class Inversion(Section):
         return self
 
     def all_hypotheses(self) -> tuple[Hypothesis, ...]:
-        """Every hypothesis of the run, in the order they are reported."""
+        """Every hypothesis of the run, {y_1, ..., y_N} of MGI section 3.2, in the order they are reported."""
         if self.hypotheses:
             return tuple(Hypothesis.parse(text) for text in self.hypotheses)
         return tuple(Hypothesis(layer, codes) for layer in self.composing_layers for codes in self.num_codes)

@@ -23,7 +23,10 @@ SCALE, ROTATION, SHEAR, SHIFT = 0.25, 15.0, 0.15, 0.1
 
 
 def photometric(images: Tensor, randoms: Sequence[torch.Generator]) -> Tensor:
-    """Brightness, contrast, saturation and Gaussian noise: images [B, 3, S, S] in [-1, 1] -> likewise, clipped."""
+    """x_S^aug (OEFT section 3.2): brightness, contrast, saturation and Gaussian noise.
+
+    Images [B, 3, S, S] in [-1, 1] -> likewise, clipped.
+    """
     offset, contrast, saturation, strength = _uniform(images, randoms, 4).unsqueeze(-1).unsqueeze(-1).split(1, dim=1)
     noise = torch.stack([torch.randn(images.shape[1:], generator=random) for random in randoms]).to(images)
     grey = images.mean(dim=1, keepdim=True)
@@ -34,7 +37,7 @@ def photometric(images: Tensor, randoms: Sequence[torch.Generator]) -> Tensor:
 
 
 def geometric(images: Tensor, randoms: Sequence[torch.Generator]) -> Tensor:
-    """Scale, rotation, shear and shift, mirrored at the borders: [B, 3, S, S] -> [B, 3, S, S]."""
+    """x_T^aug (OEFT section 3.2): scale, rotation, shear and shift, mirrored at the borders: [B, 3, S, S]."""
     return moved(images, affine_matrices(_uniform(images, randoms, 5)))
 
 

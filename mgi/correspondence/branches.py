@@ -113,7 +113,7 @@ class Branches:
         return Trunk({layer: feature.float() for layer, feature in found.items()}, end)
 
     def features(self, trunk: Trunk, side: Side) -> list[Tensor]:
-        """The layers asked for, by a side's copies: [V B, C, h, w] each."""
+        """F(x; W_S) or F(x; W_T) of OEFT equations 1-2: the layers asked for, by a side's copies: [V B, C, h, w]."""
         weights = self._weights[side]
 
         def convolve(x: Tensor, name: str) -> Tensor:

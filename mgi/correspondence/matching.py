@@ -47,7 +47,7 @@ def concatenated(pyramid: Sequence[Tensor], size: int) -> Tensor:
 def hierarchical_features(
     pyramid: Sequence[Tensor], size: int, centre: Centre = "positions", by: Normalise = "layers"
 ) -> Tensor:
-    """Several layers as one feature per position (OEFT figure 3), ready for `soft_warp`.
+    """Several layers as one feature per position (f of equations 1-2; OEFT figure 3), ready for `soft_warp`.
 
     Args:
         pyramid: features [B, C_i, h_i, w_i].

@@ -52,8 +52,9 @@ class FineTuner:
         style: phi of the style losses, if `settings.style_backbone` names a network other than the backbone.
 
     Raises:
-        ValueError: pictures of another size. ConfigError: settings that do not fit this network. FeatureError: a layer
-        that a network lacks.
+        ValueError: pictures of another size.
+        ConfigError: settings that do not fit this network.
+        FeatureError: a layer that a network lacks.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class FineTuner:
             self._targets = self._seen(self._small[1], self._trunks[1])
 
     def step(self) -> Tensor:
-        """One iteration -> `Oeft.terms` of every pair before it, [B, T], the means over the views."""
+        """One step of Adam on equation 11 -> `Oeft.terms` of every pair before it, [B, T], the means over the views."""
         source_trunk, exemplar_trunk, exemplars, targets = self._views()
         source, target = self._net.features(source_trunk, "source"), self._net.features(exemplar_trunk, "exemplar")
         source_unit, target_unit = self._unit(source), self._unit(target)

@@ -16,7 +16,7 @@ from mgi.losses import contextual, contextual_literal, gram_literal, gram_relati
 
 
 class Style:
-    """The perceptual and the contextual loss, as the settings ask for.
+    """The perceptual and the contextual loss (OEFT equations 9-10), as the settings ask for.
 
     Args:
         settings: forms, layers and weights; a loss of weight 0 has no layers.

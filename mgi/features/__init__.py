@@ -23,7 +23,7 @@ BACKBONES = (
 
 
 def load_backbone(name: str, device: str | torch.device = "cpu", precision: Precision = "fp32") -> Backbone:
-    """A frozen feature network of the zoo; fetches its weights if that is allowed.
+    """F(x; W) of MGI equations 1-2: a frozen feature network of the zoo; fetches its weights if that is allowed.
 
     Args:
         name: one of `BACKBONES`, or a descriptor of the zoo.

@@ -13,6 +13,8 @@ class GeneratorError(ValueError):
 def fuse(features: Tensor, alpha: Tensor) -> Tensor:
     """Features of N codes as one, by adaptive channel importance (mGANprior): sum over n of alpha_n * F_n, over N.
 
+    What is inside F(z; W_I^n) of MGI equation 7.
+
     The division by N comes on top of alpha's usual start at 1/N, as published; it only scales alpha's step size.
 
     Args:

@@ -22,7 +22,7 @@ nothing."""
 
 
 class Objective:
-    """Distance of degraded results to the observations, one number per lane.
+    """D(down(y_n), r) of MGI equation 7: distance of degraded results to the observations, one number per lane.
 
     Args:
         targets: observations [P, 3, S, S] in [-1, 1], one per picture; smaller than the results under `down`.

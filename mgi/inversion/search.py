@@ -24,7 +24,7 @@ def search(
     score: Score | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Take every lane as far as it may go, in place.
+    """MGI equation 7 for every n: take every lane as far as it may go, in place.
 
     Args:
         solver: takes the steps.

@@ -112,7 +112,10 @@ class Solver:
         return min(self.settings.coarse_steps, self.settings.steps - 1)
 
     def advance(self, lanes: Sequence[LaneState], until: int, progress: Callable[[int, float], None]) -> None:
-        """Take the active lanes from where they are to `until` steps; `progress` gets (lane-steps, mean loss)."""
+        """The argmin over z of MGI equation 7: take the active lanes from where they are to `until` steps.
+
+        `progress` gets (lane-steps, mean loss).
+        """
         active = sorted((lane for lane in lanes if lane.active), key=self._place)
         for (_, layer, done), group in groupby(active, key=self._place):
             waiting = list(group)

@@ -14,7 +14,7 @@ _EPSILON = 1e-5
 
 
 def contextual_similarity(x: Tensor, y: Tensor, band_width: float = 0.5, centre: Centre = "image") -> Tensor:
-    """X(x_i, y_j): how much x_i prefers y_j over all other positions of y -> [B, N_x, N_y], rows sum to 1.
+    """X(x_i, y_j) of equation 10: how much x_i prefers y_j to the other positions of y -> [B, N_x, N_y], rows sum to 1.
 
     Args:
         x, y: features [B, C, h, w]; positions may differ in number.

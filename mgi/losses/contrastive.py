@@ -90,7 +90,7 @@ def _doubts(queries: Tensor, keys: Tensor, positions: Tensor, tau: float) -> Ten
 
 
 def info_nce_reference(anchors: Tensor, positives: Tensor, tau: float = 0.07) -> Tensor:
-    """The same as `info_nce`, one anchor and one score at a time; for tests on tiny maps."""
+    """Equation 7, one anchor and one score at a time: the same as `info_nce`, for tests on tiny maps."""
     losses = []
     for f, f_warp in zip(anchors.flatten(2), positives.flatten(2), strict=True):
         of_pair = []

@@ -19,7 +19,7 @@ Function = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Divergence:
-    """A row of Table V.
+    """f and f* of equations 1-2: a row of Table V.
 
     Args:
         f: of densities' ratio p / q > 0.

@@ -15,7 +15,7 @@ _EPSILON = 1e-8
 
 
 def gram(features: Tensor) -> Tensor:
-    """G(c, c') = mean over u of phi(u, c) phi(u, c'): [B, C, h, w] -> [B, C, C].
+    """G(c, c') = mean over u of phi(u, c) phi(u, c') (OEFT equation 9, second line): [B, C, h, w] -> [B, C, C].
 
     The paper sums over positions; the mean differs by the constant h w and does not depend on the picture's size.
     """

@@ -77,7 +77,7 @@ def perceptual_lpips(features: Pyramid, target: Pyramid, heads: Pyramid) -> Tens
 def perceptual(
     features: Pyramid, target: Pyramid, norm: PerceptualNorm, unit: float = 1.0, heads: Pyramid | None = None
 ) -> Tensor:
-    """The perceptual distance that `inversion.perceptual_norm` names -> [B].
+    """The perceptual distance (D of MGI equation 7) that `inversion.perceptual_norm` names -> [B].
 
     Args:
         unit: scale of the network's features against those of unit-variance pixels.

@@ -9,7 +9,7 @@ from mgi.metrics.gaussian import Gaussian
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^(1/2)); FID if the vectors are Inception's pool3.
+    """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^(1/2)); FID (MGI tables 1-2) of Inception's pool3.
 
     The trace of (A B)^(1/2) is the sum of the square roots of the eigenvalues of A^(1/2) B A^(1/2): symmetric, so they
     are real, and singular covariances (fewer vectors than dimensions) need no epsilon, which a matrix square root does.

@@ -11,7 +11,7 @@ from mgi.metrics.locations import lane_features, pooled_vector
 
 
 def set_fid(pooled: np.ndarray, domain_images: Gaussian) -> float:
-    """Frechet distance of results, one vector each, [P, K], from a domain's images.
+    """k_n of MGI section 3.2, of all pairs: Frechet distance of results, a vector each, [P, K], from a domain's.
 
     Vectors that are not finite (failed lanes) are left out; NaN if none is left.
     """

@@ -11,7 +11,7 @@ from mgi.metrics.locations import lane_features, location_statistics
 
 
 def sifid(features_a: Tensor | np.ndarray, features_b: Tensor | np.ndarray) -> float:
-    """Frechet distance between the locations of two images, both [K, g, g]; NaN as in `spatial_fd`."""
+    """k_n of MGI section 3.2: Frechet distance between two images' locations [K, g, g]; NaN as in `spatial_fd`."""
     return between_locations(location_statistics(features_a), location_statistics(features_b))
 
 

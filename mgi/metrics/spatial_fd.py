@@ -12,7 +12,7 @@ from mgi.metrics.locations import lane_features, location_statistics
 
 
 def spatial_fd(features: Tensor | np.ndarray, domain_locations: Gaussian) -> float:
-    """Frechet distance of one image's locations [K, g, g] from a domain's.
+    """k_n of MGI section 3.2: Frechet distance of one image's locations [K, g, g] from a domain's.
 
     NaN if features are not finite or all locations are equal: then there is no distribution to compare.
     """

@@ -39,7 +39,7 @@ class Choice:
 
 
 def select(rows: Sequence[Row], rule: str, fidelity_bound: float, critic_margin: float = 0.0) -> Choice:
-    """The hypothesis with the smallest distance among those that are faithful enough.
+    """n* = argmin k_n (MGI section 3.2): the smallest distance among hypotheses that are faithful enough.
 
     Args:
         rows: one per hypothesis.
@@ -73,7 +73,7 @@ def select(rows: Sequence[Row], rule: str, fidelity_bound: float, critic_margin:
 def select_set(
     tables: Sequence[Sequence[Row]], distances: Mapping[str, float], fidelity_bound: float, critic_margin: float = 0.0
 ) -> list[Choice]:
-    """`set-fid`: one ranking of hypotheses for the whole set, by their distance over all pairs.
+    """n* of MGI section 3.2 by `set-fid`: one ranking of hypotheses for the set, by their distance over all pairs.
 
     Every pair gets the best-ranked hypothesis for which it has a faithful result. So one failed lane, or one pair that
     a hypothesis does not suit, changes that pair's choice only.

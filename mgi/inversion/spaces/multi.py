@@ -82,7 +82,10 @@ class MultiCode:
         return one.expand(shape).clone()
 
     def images(self, lanes: Sequence[Latents], layer: int, down: int = 1, coarse: bool = False) -> Tensor:
-        """Compose, then render the tail; noise of the layers below the composition is the stored one."""
+        """y_n = F(z; W_I^n) of MGI equation 7: compose, then render the tail.
+
+        Noise of the layers below the composition is the stored one.
+        """
         features, styles = self.compose(lanes, layer)
         head, generator = self.head, self.generator
         if coarse and head is not None and styles is not None and layer <= head.layer and is_tapped(generator):

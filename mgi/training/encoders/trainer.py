@@ -60,7 +60,7 @@ class EncoderTrainer:
     # ------------------------------------------------------------------ a step
 
     def step(self, batch: Batch) -> EncoderLosses:
-        """One update of the encoder, after one of the auxiliary network and one of the adversary, if there are any."""
+        """One update of the encoder (equation 3 under `--adapt`), after the auxiliary network's and the adversary's."""
         terms: dict[str, Tensor] = {}
         config, seen = self.config, self._pictures(batch)
         parts = [part for part in (batch.known and batch.known[0], batch.real) if part is not None]

@@ -20,7 +20,7 @@ from mgi.translators.inversion.engine import Engine
 def render(
     engine: Engine, arrays: Arrays, hypothesis: Hypothesis, factor: int | None = None, seen: np.ndarray | None = None
 ) -> np.ndarray:
-    """The image of a lane at warp.image_size x factor (default: config.upsampling), uint8 [R,R,3].
+    """g = y_n* (MGI section 3.2): a lane's image, warp.image_size x factor (default: config.upsampling), uint8 [R,R,3].
 
     Args:
         seen: the picture that was inverted, uint8 [S,S,3]; its luminance is kept if `inversion.merge` says so.
