@@ -89,6 +89,7 @@ def _under(setup: Setup) -> Iterator[None]:
     layout.__set_name__(Session, "layout")
     with ExitStack() as stack:
         stack.enter_context(patch("flows.stages.SHARD", setup.shard))
+        stack.enter_context(patch("flows.stages.PER_WORKER", 1))
         stack.enter_context(patch("flows.pipeline.threads_per_worker", lambda workers: setup.threads))
         stack.enter_context(patch.object(Session, "layout", layout))
         yield

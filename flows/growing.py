@@ -27,7 +27,7 @@ def grow_run(store: RunStore, growth: Growth, workers: Workers, scheduler: str |
         layout = None
         if growth.added(HYPOTHESES):
             config, threads = growth.config(store.header, str(store.path)), store.header.get("threads")
-            layout = ask_layout(config, threads, workers, scheduler, observer)
+            layout, _ = ask_layout(config, threads, workers, scheduler, observer)
         grown = grow(store, growth, layout)
     for change in grown.header["changes"][len(store.header["changes"]) :]:
         observer.say(told(change))

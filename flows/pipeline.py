@@ -114,7 +114,7 @@ def translate_run(
         grow_run(store, found, workers, scheduler, observer)
     elif store is None:
         threads = None if scheduler else threads_per_worker(count_workers(workers))
-        create_run(plan, run, ask_layout(request.config, threads, workers, scheduler, observer), threads)
+        create_run(plan, run, *ask_layout(request.config, threads, workers, scheduler, observer))
     return resume_run(run, workers, scheduler, observer, call, metrics=metrics)
 
 

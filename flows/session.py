@@ -27,8 +27,9 @@ from tasks.method import Layout, layout_of
 from tasks.stages.base import Choices, Shard, Stage
 from tasks.stages.ledger import Ledger
 from tasks.unit import Job, OpenRun, Outcome
-from tasks.workers.cluster import Lost, Pool, open_pool
+from tasks.workers.cluster import open_pool
 from tasks.workers.deaths import run_counted
+from tasks.workers.pool import Lost, Pool
 from tasks.workers.sizing import default_workers
 
 
@@ -51,22 +52,42 @@ class Session:
         self._chosen: dict[str, Choices] = {}
         self._stack = ExitStack()
         self._pool: Pool | None = None
-        self._died = False
+        self._died = self._is_warm = False
 
     @property
     def pool(self) -> Pool:
         """Where units run."""
         if self._pool is None:
             opened = open_pool(count_workers(self._workers), self._scheduler, self.observer.beat, self.observer.say)
-            self._pool = self._stack.enter_context(opened)
+            pool = self._stack.enter_context(opened)
+            for note in pool.notes:
+                self.observer.say(note)
+            pool.agree(self._config_json)
+            self._pool = pool
         return self._pool
+
+    @property
+    def slots(self) -> int:
+        """How many units are computed at a time, as far as is known: nobody has been asked before the first unit."""
+        return self._pool.slots if self._pool else 1
 
     @cached_property
     def layout(self) -> Layout:
         """How the method wants to be called on this pool's devices; loads its networks there, once per command."""
-        learn_descriptor(self.run.config, self.observer)
-        layout: Layout = self.pool.call(layout_of, self.run.config.model_dump_json(), self.job.threads)
+        self._warm()
+        layout: Layout = self.pool.call(layout_of, self._config_json, self.job.threads)
         return replace(layout, groups=split_groups(layout.groups, self.run.store.header))
+
+    @cached_property
+    def _config_json(self) -> str:
+        return self.run.config.model_dump_json()
+
+    def _warm(self) -> None:
+        """Have the method's networks loaded wherever units will run, once per command."""
+        if not self._is_warm:
+            learn_descriptor(self.run.config, self.observer)
+            self.pool.warm(self._config_json, self.job.threads)
+            self._is_warm = True
 
     @property
     def worked(self) -> bool:
@@ -92,6 +113,8 @@ class Session:
         left = self.ready(stage, pair_ids)
         if not left:
             return
+        if stage.translates:
+            self._warm()
         untouched = not self.ledger.done(stage)
         died = self._starts.deaths
         calls = stage.calls(Shard(self.run, left, untouched, lambda: self.layout, self._choices(stage), died))
@@ -170,12 +193,19 @@ def count_workers(workers: Workers) -> int:
 
 def ask_layout(
     config: RunConfig, threads: int | None, workers: Workers, scheduler: str | None, observer: Observer
-) -> Layout:
-    """The layout of a configuration's method, where its units will run; for a run that has no session yet."""
+) -> tuple[Layout, int | None]:
+    """The layout of a configuration's method, where its units will run; for a run that has no session yet.
+
+    Returns:
+        The layout, and the CPU threads of a unit: `threads`, or if that is None, those that the workers of a scheduler
+        have.
+    """
     learn_descriptor(config, observer)
     with open_pool(count_workers(workers), scheduler, observer.beat, observer.say) as pool:
-        layout: Layout = pool.call(layout_of, config.model_dump_json(), threads)
-        return layout
+        config_json, threads = config.model_dump_json(), threads or pool.threads
+        pool.agree(config_json)
+        layout: Layout = pool.call(layout_of, config_json, threads)
+        return layout, threads
 
 
 _current: ContextVar[Session] = ContextVar("session")

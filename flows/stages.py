@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flows.remote import publish
 from flows.session import Session, current_session
@@ -11,7 +11,10 @@ from tasks.report.preview import preview_path
 from tasks.stages.base import Stage
 
 SHARD = 64
-"""Pairs per shard: one Prefect task is one stage of one shard, and costs milliseconds however large the shard is."""
+"""Least pairs per shard: one Prefect task is one stage of one shard, and costs milliseconds however large it is."""
+PER_WORKER = 16
+"""Pairs of a shard for each of several workers, which wait for the last one at the end of every stage of a shard. With
+64 workers and 64 pairs, a quarter of their time would be lost (docs/clusters.md)."""
 
 StageCall = Callable[[str, int, list[str]], int]
 """Runs one stage of one shard: (stage, number of the shard, pair ids) -> units computed."""
@@ -27,9 +30,8 @@ def run_stages(session: Session, call: StageCall) -> None:
     _announce(session)
     publish(if_due=False)  # the plan
     ids = session.run.pair_ids()
-    shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
     for together in _between_waits(session.ledger.stages, session.run.config):
-        for number, shard in enumerate(shards):
+        for number, shard in enumerate(_shards(session, ids)):
             for stage in together:
                 if session.ready(stage, shard):
                     _call(session, call, stage, number, shard)
@@ -47,6 +49,16 @@ def stage_of_shard(stage: str, shard: int, pair_ids: list[str]) -> int:
         session.observer.finish(stage, outcome.key, outcome.failed)
         publish()
     return computed
+
+
+def _shards(session: Session, ids: list[str]) -> Iterator[list[str]]:
+    """The pairs in pieces; the workers are known, and counted, once the first piece had something left to do."""
+    start = 0
+    while start < len(ids):
+        wanted = PER_WORKER * session.slots if session.slots > 1 else SHARD
+        size = SHARD * max(1, -(-wanted // SHARD))  # whole blocks of the store
+        yield ids[start : start + size]
+        start += size
 
 
 def _between_waits(stages: Sequence[Stage], config: RunConfig) -> list[list[Stage]]:

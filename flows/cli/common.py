@@ -20,6 +20,7 @@ from flows.settings import MOST_WORKERS, Workers
 from mgi.addresses import shown
 from mgi.config import ConfigError
 from storage.remote.address import checked, is_remote
+from tasks.workers.dashboard import wanted
 from tasks.workers.patience import PATIENCE, patience, require_address
 
 P = ParamSpec("P")
@@ -47,6 +48,9 @@ PatienceOption = Annotated[
     typer.Option(
         min=1, metavar="SECONDS", help=f"How long to wait while a scheduler has no worker.  [default: {PATIENCE}]"
     ),
+]
+DashboardOption = Annotated[
+    bool, typer.Option("--dashboard", help="Print the address at which Dask shows what its workers do; needs bokeh.")
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Folder of the run, or its address s3://BUCKET/NAME.")]
 OutOption = Annotated[
@@ -189,12 +193,13 @@ def chosen_faces(faces: str | None) -> dict[str, str]:
 
 
 def choose_cluster(
-    workers: str | None, scheduler: str | None, settings: Any, seconds: int | None = None
+    workers: str | None, scheduler: str | None, settings: Any, seconds: int | None = None, dashboard: bool = False
 ) -> tuple[Workers, str | None]:
     """Workers and scheduler from the command line, else from the environment; the two options exclude each other.
 
-    `seconds` is `--patience`, which becomes that of the running command.
+    `seconds` is `--patience` and `dashboard` is `--dashboard`; both become those of the running command.
     """
+    wanted.set(dashboard)
     patience.set(seconds if seconds is not None else settings.patience)
     if workers is not None and scheduler is not None:
         raise ConfigError("--workers and --scheduler exclude each other: a scheduler brings its own workers")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.common import (
+    DashboardOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
@@ -76,11 +77,12 @@ def evaluate(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
+    dashboard: DashboardOption = False,
     dry_run: DryRunOption = False,
 ) -> int:
     """Run every method of a suite on every pair, measure the results, and write the tables and a page."""
     own = load_settings()
-    where = choose_cluster(workers, scheduler, own, patience)
+    where = choose_cluster(workers, scheduler, own, patience, dashboard)
     from flows import engine
     from flows.evaluation import evaluate_runs, stored_suite, with_folders
     from flows.progress import show_progress

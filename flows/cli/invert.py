@@ -9,6 +9,7 @@ import typer
 
 from flows.arguments import Arguments
 from flows.cli.common import (
+    DashboardOption,
     ExtendOption,
     FacesOption,
     MetricsOption,
@@ -73,6 +74,7 @@ def invert(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
+    dashboard: DashboardOption = False,
     metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
@@ -99,7 +101,7 @@ def invert(
         refuse({"--extend": extend, "--video": video, "--dry-run": dry_run, "--faces all": faces == "all"})
         begins = seed if seed is not None else settings.seed
         return write_single("invert", [images], out_dir, profile or settings.profile, begins, overrides)
-    where = choose_cluster(workers, scheduler, settings, patience)
+    where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     asked = Arguments(
         task="invert",
         sources=str(images),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import (
+    DashboardOption,
     MetricsOption,
     PatienceOption,
     RunArgument,
@@ -25,6 +26,7 @@ def resume(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
+    dashboard: DashboardOption = False,
     metrics: MetricsOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Also try quarantined pairs again.")] = False,
     check: Annotated[
@@ -33,7 +35,7 @@ def resume(
 ) -> int:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings, patience)
+    where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import PatienceOption, RunArgument, SchedulerOption, WorkersOption, choose_cluster, err, guarded
+from flows.cli.common import (
+    DashboardOption,
+    PatienceOption,
+    RunArgument,
+    SchedulerOption,
+    WorkersOption,
+    choose_cluster,
+    err,
+    guarded,
+)
 from flows.settings import load_settings
 from mgi.config import ConfigError
 
@@ -37,12 +46,13 @@ def select(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
+    dashboard: DashboardOption = False,
 ) -> int:
     """Choose again by another rule or other guards, from the scores that the run has; nothing is inverted."""
     if rule is None and fidelity_bound is None and critic_margin is None:
         raise ConfigError("expected --rule NAME, --fidelity-bound B or --critic-margin M: by what to choose")
     settings = load_settings()
-    where = choose_cluster(workers, scheduler, settings, patience)
+    where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     from flows import engine
     from flows.cli.summary import print_summary
     from flows.progress import show_progress

@@ -9,6 +9,7 @@ import typer
 
 from flows.arguments import Arguments
 from flows.cli.common import (
+    DashboardOption,
     ExtendOption,
     FacesOption,
     MetricsOption,
@@ -68,6 +69,7 @@ def translate(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
+    dashboard: DashboardOption = False,
     metrics: MetricsOption = None,
     paste_back: Annotated[
         bool, typer.Option("--paste-back", help="At the end, as `mgi paste`: results in their source photographs, too.")
@@ -96,7 +98,7 @@ def translate(
         return write_single("translate", [sources, exemplars], out_dir, profile or settings.profile, begins, overrides)
     if paste_back:
         require_folder(str(out_dir), None)
-    where = choose_cluster(workers, scheduler, settings, patience)
+    where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     asked = Arguments(
         task="translate",
         sources=str(sources),

@@ -73,6 +73,11 @@ def first_argument(call: Call) -> list[str]:
     return [call[0]]
 
 
+def no_parts(call: Call) -> list[str]:
+    """A call does all of its pairs that the stage does."""
+    return []
+
+
 def always(config: RunConfig) -> bool:
     """Every run has the stage."""
     return True
@@ -102,6 +107,10 @@ class Stage:
     """The calls of the unit function that do what is left of a shard; one call may do several units."""
     pairs_of: Callable[[Call], list[str]] = first_argument
     """Ids of the pairs that a call works on."""
+    parts_of: Callable[[Call], Sequence[str]] = no_parts
+    """Parts that a call does of each of its pairs, for the names that people see; empty: the whole pair."""
+    translates: bool = True
+    """Whether its units load the run's method, so that workers should have it loaded before."""
     result: str = ""
     """The file that a unit leaves for people, with `{}` for its key. A unit whose file was moved away is not done."""
     publish_lost: Callable[[Job, Call, str], list[Outcome]] | None = None
@@ -120,6 +129,17 @@ class Stage:
     def quarantines(self) -> bool:
         """Whether a failed unit takes its pair out of the run."""
         return self.publish_lost is None
+
+    def label(self, call: Call) -> tuple[str, ...]:
+        """What a call is called where people see it: stage, pair, part.
+
+        Example:
+            >>> Stage("warp", "pairs", compute=print).label(("cat__lion__0a1b2c3d",))
+            ('warp', 'cat__lion__0a1b2c3d')
+        """
+        names = (self.pairs_of(call), self.parts_of(call))
+        short = [f"{some[0]}+{len(some) - 1}" if len(some) > 1 else some[0] for some in names if some]
+        return (self.name, *short)
 
     def begun(self, call: Call) -> list[str]:
         """Names, `STAGE.PAIR`, by which deaths of the process in a call are counted."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mgi.devices import best_device
-from storage.unit_keys import pair_of
+from storage.unit_keys import pair_of, part_of
 from tasks.evaluation import name_of
 from tasks.stages.base import Call, Shard, Stage
 from tasks.stages.select import RESULT, final_path
@@ -182,6 +182,11 @@ def _calls(shard: Shard) -> list[Call]:
     return [(pair_id, tuple(keys)) for pair_id, keys in shard.left.items()]
 
 
+def _parts_of(call: Call) -> list[str]:
+    """Names of the metrics that a call measures."""
+    return [part_of(key).partition("@")[0] for key in call[1]]
+
+
 STAGE = Stage(
     name=EVALUATE,
     unit="metrics",
@@ -189,6 +194,8 @@ STAGE = Stage(
     after=(SELECT, TRANSLATE),
     parts=_parts,
     calls=_calls,
+    parts_of=_parts_of,
+    translates=False,
     publish_lost=publish_lost,
     required=False,
 )

@@ -211,6 +211,10 @@ def _pairs_of(call: Call) -> list[str]:
     return list(call[1])
 
 
+def _parts_of(call: Call) -> list[str]:
+    return list(call[0])
+
+
 STAGE = Stage(
     name=INVERT,
     unit="hypotheses",
@@ -220,5 +224,6 @@ STAGE = Stage(
     parts=_parts,
     calls=_calls,
     pairs_of=_pairs_of,
+    parts_of=_parts_of,
     publish_lost=publish_lost,
 )

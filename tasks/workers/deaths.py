@@ -12,7 +12,7 @@ from typing import Any
 from storage.starts import Starts
 from tasks.stages.base import Call, Stage
 from tasks.unit import Job
-from tasks.workers.cluster import Lost, Pool, Sequential
+from tasks.workers.pool import Lost, Pool, Sequential
 
 DEATHS = 3
 """A unit that ended so many processes is not begun again."""
@@ -25,7 +25,8 @@ def run_counted(pool: Pool, starts: Starts, stage: Stage, job: Job, calls: Seque
     too, and what it has by then is used.
     """
     if not isinstance(pool, Sequential):
-        yield from pool.run(stage.compute, [(job, *call) for call in calls])
+        labels = [stage.label(call) for call in calls]
+        yield from pool.run(stage.compute, [(job, *call) for call in calls], labels)
         return
     given_up: list[str] = []
     try:

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from tasks.workers.patience import NOTICE, patience
+from tasks.workers.resources import Demand, Workers
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,7 +25,7 @@ class ClusterError(RuntimeError):
 
 
 class Watch:
-    """Knows how many threads a cluster has, and since when it has none.
+    """Knows which workers of a cluster units may go to, and since when there is none.
 
     Args:
         client: connected to the cluster.
@@ -35,10 +36,13 @@ class Watch:
     def __init__(self, client: Client, scheduler: str | None, say: Callable[[str], None]) -> None:
         self._client, self._say = client, say
         scheduler = scheduler and scheduler.rpartition("@")[2]  # before it could be a password
+        self._scheduler = scheduler
         self._name = "this command's cluster" if scheduler is None else f"the scheduler at {scheduler}"
-        self._advice = "" if scheduler is None else f"; start one with `dask worker {scheduler}`"
         self._limit = patience.get()
-        self._threads, self._looked = 0, float("-inf")
+        self.demand = Demand()
+        """What units ask of a worker: decided by the first workers, and kept."""
+        self._workers: Workers = {}
+        self._looked = float("-inf")
         self._alone_since: float | None = None
         self._told = False
 
@@ -52,18 +56,27 @@ class Watch:
         """The error that says that it was."""
         return ClusterError(f"{self._name} does not answer any more: its process ended, or the network did")
 
-    def threads(self) -> int:
-        """Threads of all workers, as of the last look, which is not long ago."""
+    def able(self) -> list[str]:
+        """Addresses of the workers that units may go to, as of the last look, which is not long ago."""
         if time.monotonic() - self._looked > LOOK:
             self._look()
-        return self._threads
+        return list(self.demand.able(self._workers))
+
+    def threads(self) -> int:
+        """CPU threads for a unit on these workers."""
+        return self.demand.threads(self._workers)
+
+    def notes(self) -> list[str]:
+        """What the user should know about workers that somebody else started, one line each."""
+        return [] if self._scheduler is None else self.demand.notes(self._workers, self._scheduler)
 
     def wait_for_worker(self) -> None:
         """Return as soon as there is a worker. Raises ClusterError: none comes, or the scheduler is gone."""
-        while not self._threads:
+        while not self._workers:
             self._look()
-            if not self._threads:
+            if not self._workers:
                 time.sleep(0.2)
+        self.demand = Demand.of(self._workers)
 
     def next(self, finished: SimpleQueue[Any]) -> Any:
         """What comes out of a queue next. Raises ClusterError: no worker is left to fill it."""
@@ -98,11 +111,12 @@ class Watch:
         if self.gone:
             raise self.lost
         try:
-            self._threads = sum(self._client.nthreads(callback_timeout=ANSWER_WAIT).values())
+            found = self._client.sync(self._client.scheduler.identity, callback_timeout=ANSWER_WAIT)  # type: ignore[union-attr]
+            self._workers = found["workers"]
         except (OSError, TimeoutError):  # it is gone, which the client notices, or stuck, which counts as no worker
-            self._threads = 0
+            self._workers = {}
         now = self._looked = time.monotonic()
-        if self._threads:
+        if self.demand.able(self._workers):
             if self._told:
                 self._say(f"note: {self._name} has a worker again")
             self._alone_since, self._told = None, False
@@ -111,6 +125,19 @@ class Watch:
         alone = now - self._alone_since
         if alone >= min(NOTICE, self._limit / 2) and not self._told:
             self._told = True
-            self._say(f"note: {self._name} has no worker{self._advice}; this command waits {self._limit} s for one")
+            self._say(
+                f"note: {self._name} has no {self._kind}{self._advice}; this command waits {self._limit} s for one"
+            )
         if alone >= self._limit:
-            raise ClusterError(f"{self._name} had no worker for {self._limit} s{self._advice}")
+            raise ClusterError(f"{self._name} had no {self._kind} for {self._limit} s{self._advice}")
+
+    @property
+    def _kind(self) -> str:
+        return f"worker with {self.demand.resource}=1" if self.demand.resource else "worker"
+
+    @property
+    def _advice(self) -> str:
+        if self._scheduler is None:
+            return ""
+        asked = f' --resources "{self.demand.resource}=1"' if self.demand.resource else ""
+        return f"; start one with `dask worker {self._scheduler}{asked}`"

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from runs import command, environment, make_inputs, mgi, results, translate_command
 
-from tasks.workers.cluster import ClusterError, Sequential, _connected, open_pool
+from tasks.workers.cluster import _connected, open_pool
+from tasks.workers.pool import Sequential
 from tasks.workers.sizing import default_workers, threads_per_worker
+from tasks.workers.watch import ClusterError
 
 
 def test_sequential_runs_in_order() -> None:
