@@ -15,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from typing import Any
 
 DAY = 24 * 60 * 60
@@ -40,8 +41,10 @@ def main() -> int:
             print(started.job_script())
             return 0
         started.scale(jobs=asked.jobs)
-        mgi = [sys.executable, "-m", "flows.cli", *asked.command, "--scheduler", started.scheduler_address]
-        return subprocess.run(mgi, env={"MGI_PATIENCE": str(DAY), **os.environ}, check=False).returncode
+        (mgi,) = entry_points(group="console_scripts", name="mgi")
+        code = f"import sys; from {mgi.module} import {mgi.attr} as main; sys.argv[0] = 'mgi'; main()"
+        command = [sys.executable, "-c", code, *asked.command, "--scheduler", started.scheduler_address]
+        return subprocess.run(command, env={"MGI_PATIENCE": str(DAY), **os.environ}, check=False).returncode
 
 
 def cluster(asked: argparse.Namespace) -> Any:

@@ -16,6 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgi import addresses
+from storage import run_header
 from tasks.workers.watch import ClusterError
 
 if TYPE_CHECKING:
@@ -46,8 +48,7 @@ def packages() -> Packages:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    for package in ("mgi", "storage", "tasks"):
-        folder = Path(__file__).resolve().parents[2] / package
+    for folder in (Path(addresses.__file__).parent, Path(run_header.__file__).parent, Path(__file__).parents[1]):
         for file in sorted(folder.rglob("*.py")):
             digest.update(f"{file.relative_to(folder.parent)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:8]

@@ -57,7 +57,7 @@ def _answers(link: str) -> bool | None:
     import requests
 
     try:
-        return requests.get(link, timeout=5).ok
+        return requests.get(link, timeout=15).ok
     except requests.RequestException:
         return None
 
