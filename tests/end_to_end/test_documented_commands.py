@@ -156,7 +156,7 @@ def to_run(printed: Printed) -> bool:
     words = list(printed.words[1:])
     path, given = parsed(words)
     checked_values(path, given)
-    return path in RUN and not any(part in word for word in words for part in ELSEWHERE)
+    return path in RUN and not any(part in word or word.startswith("/") for word in words for part in ELSEWHERE)
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if commands(page)])
