@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from mgi.addresses import shown
-from tasks.stages.plan import versions
+from tasks.versions import versions
 from tasks.workers.sizing import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
 
 Level = Literal["ok", "note", "bad"]
@@ -166,8 +166,7 @@ def _disk() -> list[Check]:
 
 
 def _prefect() -> list[Check]:
-    from flows.engine import use_prefect
-    from flows.settings import load_settings
+    from flows.settings import load_settings, use_prefect
 
     url = os.environ.get("PREFECT_API_URL")
     if not use_prefect(load_settings()):

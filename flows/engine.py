@@ -21,13 +21,15 @@ from flows.pipeline import Summary, request_of, resume_run, select_run, translat
 from flows.progress import Observer
 from flows.records import watched
 from flows.remote import working_folder
-from flows.settings import Settings, Workers
+from flows.settings import Workers, use_prefect
 from storage.run_store import RunStore
 from tasks.unit import Job
 
 if TYPE_CHECKING:
     from flows.evaluation import Evaluated
     from tasks.suites.suite import Suite
+
+__all__ = ["use_prefect"]
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -42,13 +44,6 @@ QUIET = {
 """No telemetry, no log lines between our progress bars (errors arrive as exceptions), the time that the first start
 of a temporary server really takes, and heartbeats as in `prefect.yaml`, so that automations treat commands as they
 treat deployments. What the user has set stays."""
-
-
-def use_prefect(settings: Settings) -> bool:
-    """Whether commands run as Prefect flows."""
-    if settings.prefect == "auto":
-        return bool(os.environ.get("PREFECT_API_URL"))
-    return settings.prefect == "always"
 
 
 def prepare_environment() -> None:
@@ -93,16 +88,21 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
     return watched(lambda: _summary(start_flow(asked, run, how.workers, how.scheduler, how.metrics)), plain)
 
 
-def write_videos(run: str, count: int, how: Execution) -> None:
-    """Write videos of the first pictures of a finished run."""
-    from tasks.report.video import write_video
+def write_videos(run: str, count: int, how: Execution) -> list[str]:
+    """Write videos of the first pictures of a finished run; returns their paths."""
+    from tasks.report.movie import ADVICE, WEBP
+    from tasks.report.video import FOLDER, write_video
 
     with working_folder(run, how.observer.say) as place:
-        job = Job.of(RunStore.open(place.folder))
+        job, written = Job.of(RunStore.open(place.folder)), []
         for pair_id in job.open().pair_ids()[:count]:
             path = write_video(job, pair_id)
             if path is not None:
-                how.observer.say(f"video: {path}")
+                written.append(f"{run}/{FOLDER}/{path.name}")
+                how.observer.say(f"video: {written[-1]}")
+    if any(path.endswith(WEBP) for path in written):
+        how.observer.say(f"note: these videos are WebP; {ADVICE}")
+    return written
 
 
 def resume(run: str, how: Execution, retry: bool = False, check: bool = False) -> Summary:

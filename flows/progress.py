@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Eta
 
+from mgi.progress import CoarseLoss
+
 LINE_PERIOD = 10.0
 """Seconds between two lines of the same stage if there is no terminal."""
 
@@ -164,7 +166,7 @@ class Bars:
         """Move the bar by less than a unit."""
         self._counts[stage].beat(key, fraction)
         if loss:
-            self.progress.update(self._tasks[stage], loss=f"loss {loss:.4g}")
+            self.progress.update(self._tasks[stage], loss=_loss(loss))
         self._show(stage)
 
     def finish(self, stage: str, key: str, failed: str | None) -> None:
@@ -244,10 +246,15 @@ class Lines:
         self._next[stage] = now + LINE_PERIOD
         rate = (count.value - before) / (now - start) if now > start else 0.0
         eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
-        loss = f", loss {self._loss[stage]:.4g}" if self._loss.get(stage) and not complete else ""
+        loss = f", {_loss(self._loss[stage])}" if self._loss.get(stage) and not complete else ""
         counted = f"{stage}: {count.value:.1f} of {count.total} {count.unit}".replace(".0 of", " of")
         failed = f", {count.failed} failed" if count.failed else ""
         self.say(counted + failed + eta + loss)
+
+
+def _loss(loss: float) -> str:
+    """In words; the jump to the loss of full pictures is none of the method's."""
+    return f"loss {loss:.4g}{' (coarse head)' if isinstance(loss, CoarseLoss) else ''}"
 
 
 def _duration(seconds: float) -> str:
@@ -266,7 +273,11 @@ def shown_observer() -> Observer | None:
 
 @contextmanager
 def show_progress(console: Console) -> Iterator[Observer]:
-    """Bars on a terminal, lines elsewhere."""
+    """Bars on a terminal, lines elsewhere; nothing on a console that is quiet."""
+    if console.quiet:
+        with _shown(Silent()) as silent:
+            yield silent
+        return
     if not console.is_terminal:
         with _shown(Lines(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))) as lines:
             yield lines

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
         return flat
 
 
+def use_prefect(settings: Settings) -> bool:
+    """Whether commands run as Prefect flows."""
+    if settings.prefect == "auto":
+        return bool(os.environ.get("PREFECT_API_URL"))
+    return settings.prefect == "always"
+
+
 def load_settings() -> Settings:
     """Settings from the environment.
 

@@ -44,7 +44,7 @@ class Measured:
             "guarded": "boolean",
             "halved": "boolean",
             "failed": "string",
-            **dict.fromkeys((*self.rules, "steps", "loss", *lanes, "seconds"), "float64"),
+            **dict.fromkeys((*self.rules, "steps", "coarse_steps", "loss", *lanes, "seconds"), "float64"),
         }
 
     @property

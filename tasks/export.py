@@ -108,7 +108,8 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
     everyone = opened.pair_ids()
     pairs = [pair for pair in everyone if final_path(run, pair).is_file()]
     if not pairs:
-        raise ConfigError(f"{run} holds no result yet; `mgi resume {run}` continues it")
+        again = " --retry" if opened.store.quarantined() else ""
+        raise ConfigError(f"{run} holds no result yet; `mgi resume {run}{again}` continues it")
     if "latents" in wanted.what and not opened.config.searches:
         raise ConfigError(f"--what latents: {opened.config.method} keeps none; leave it out")
     names = _names(opened, pairs, wanted)

@@ -16,13 +16,13 @@ from storage.run_changes import HYPOTHESES, SELECTION, unapplied
 from storage.run_store import RunStore
 from tasks.growth import Growth
 from tasks.method import Layout
-from tasks.report.video import video_path
+from tasks.report.video import video_paths
 from tasks.stages.base import Stage
 from tasks.stages.invert import array_name
 from tasks.stages.ledger import Ledger
-from tasks.stages.plan import versions
 from tasks.stages.report import PAGES
 from tasks.unit import INVERT, REPORT, SCORE, SELECT, OpenRun
+from tasks.versions import versions
 
 VOID = {HYPOTHESES: SCORE, SELECTION: SELECT}
 """{kind of change: the first stage that it makes void}. New pairs only touch stages that choose for the whole set."""
@@ -72,7 +72,8 @@ def settle(ledger: Ledger) -> list[dict[str, Any]]:
     store.forget(REPORT, PAGES)
     if void:
         for pair_id in run.pair_ids():
-            video_path(store.path, pair_id).unlink(missing_ok=True)
+            for video in video_paths(store.path, pair_id):
+                video.unlink(missing_ok=True)
             for stage in void if SELECTION in kinds else ():
                 _delete_results(run, stage, pair_id)
         ledger.forget(run.pair_ids(), void[0])

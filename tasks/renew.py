@@ -42,6 +42,6 @@ def _shown(run: Path, pair_id: str) -> Iterator[Path]:
     """Files and folders that show a pair."""
     yield select.final_path(run, pair_id)
     yield run / pictures.FOLDER / pair_id
-    yield video.video_path(run, pair_id)
+    yield from video.video_paths(run, pair_id)
     for strips in (run / edit.FOLDER).glob("*"):
         yield from (strips / f"{pair_id}.png", strips / pair_id)

@@ -20,8 +20,11 @@ def train_descriptor(
     settings: dict[str, Any],
     threads: int | None = None,
     progress: Callable[[str, int, int, str], None] | None = None,
-) -> str:
-    """Learn a descriptor and write it to `out`, its card beside it; returns what the card says of it, in one line.
+) -> dict[str, float]:
+    """Learn a descriptor and write it to `out`, its card beside it.
+
+    Returns:
+        What share of the held-out variance it explains, and its number of samples.
 
     Raises:
         ConfigError: a setting that does not exist, or a file that cannot be written.
@@ -57,4 +60,4 @@ def train_descriptor(
     head, facts = learn(network, backbone, named, config, progress)
     write_descriptor(out, head, facts)
     write_text(out.with_suffix(".md"), descriptor_card(facts))
-    return f"explains {facts.explained:.1%} of the held-out features' variance, {facts.card['samples']} samples"
+    return {"explained": facts.explained, "samples": facts.card["samples"]}

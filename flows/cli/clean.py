@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
-from flows.cli.common import JsonOption, RunArgument, guarded, out, say, tell_behind
+from flows.cli.common import Answer, RunArgument, guarded, out, say, tell_behind
 
 
 @guarded
 def clean(
     run: RunArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: JsonOption = False,
-) -> int:
+) -> Answer:
     """Remove what can be made again from a run: report, tables, edits, pasted photographs and videos.
 
     Results, warps and latents stay, and with them everything that resuming, choosing again and exporting need.
@@ -25,11 +23,9 @@ def clean(
 
     with working_folder(run, say, writes=not dry_run) as place:
         found = clean_run(place.folder, dry_run)
-    if as_json:
-        typer.echo(json.dumps([{"name": one.name, "bytes": one.size, "command": one.command} for one in found]))
-        return 0
     for one in found:
         out.print(f"{one.name:<20}{one.size / 2**20:>9.1f} MiB   {one.command} makes it again", markup=False)
     total = sum(one.size for one in found) / 2**20
     out.print(f"{total:.1f} MiB {'would be' if dry_run else 'are'} free again" if found else "nothing to remove")
-    return tell_behind(place)
+    parts = [{"name": one.name, "bytes": one.size, "command": one.command} for one in found]
+    return Answer({"parts": parts, "bytes": sum(one.size for one in found), "dry_run": dry_run}, tell_behind(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
-from rich.console import Console
 
+from flows.cli import completion
+from flows.cli.answer import Answer, complain, err, errors, heeding, made, out, print_json, say, with_switches
 from flows.cli.environment import blame
 from flows.errors import Exit, debug_traceback, explain
 from flows.remote import Place, has_copy, known_as
@@ -23,12 +25,9 @@ from storage.remote.address import checked, is_remote
 from tasks.workers.dashboard import wanted
 from tasks.workers.patience import PATIENCE, patience, require_address
 
-P = ParamSpec("P")
+__all__ = ["Answer", "complain", "err", "made", "out", "say"]  # beside what is defined here
 
-out = Console(highlight=False, soft_wrap=True)
-"""Results: what the user asked for, and what scripts read."""
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Progress, warnings and errors."""
+P = ParamSpec("P")
 
 WorkersOption = Annotated[
     str | None,
@@ -61,7 +60,6 @@ OutOption = Annotated[
         help="Folder of the run, or an address s3://BUCKET/NAME; one that is there is continued.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 FacesOption = Annotated[
     Literal["largest", "all"] | None,
     typer.Option(
@@ -78,6 +76,7 @@ MetricsOption = Annotated[
     typer.Option(
         "--metrics",
         metavar="NAMES|standard|none",
+        autocompletion=completion.metrics,
         help="Metrics to measure results by, separated by commas; `mgi metrics` lists them.  "
         "[default: as the run was, or standard]",
     ),
@@ -89,15 +88,23 @@ PLACES = (*RUNS, "folder")
 """Parameters of verbs that are the place of a run, if they are text: what is worked on, and what may only be read."""
 
 
-def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn a verb's return value into the exit code, and whatever it raises into one line and the right code."""
+def guarded(verb: Callable[P, Answer | int | None]) -> Callable[P, None]:
+    """Turn what a verb returns into output and exit code, and whatever it raises into one line and the right code.
+
+    It gets the switches of `flows.cli.answer`.
+    """
+    own = inspect.signature(verb).parameters
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         named = next((str(kwargs[name]) for name in RUNS if kwargs.get(name)), None)
+        switches = {name: bool(kwargs.pop(name, False)) for name in ("quiet", "as_json") if name not in own}
         try:
             local = {name: _place(name, value) for name, value in kwargs.items()}
-            code = verb(*args, **local)
+            with heeding(switches.get("quiet", False), switches.get("as_json", False)):
+                ended = verb(*args, **local)
+            if isinstance(ended, Answer) and switches.get("as_json"):
+                print_json(ended.fields)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BrokenPipeError:  # `mgi status | head`: the reader has seen enough
@@ -109,11 +116,12 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
             line = _printable(blame(line) if exit_code == Exit.USAGE else line)
             trace = debug_traceback(error)
             if trace:
-                err.print(shown(trace), markup=False)
-            err.print(f"mgi: {shown(line)}", markup=False)
+                errors.print(shown(trace), markup=False)
+            complain(f"mgi: {shown(line)}")
             raise typer.Exit(int(exit_code)) from None
-        raise typer.Exit(int(code or 0))
+        raise typer.Exit(int(ended.code if isinstance(ended, Answer) else ended or 0))
 
+    run.__signature__ = with_switches(verb)  # type: ignore[attr-defined]  # what typer reads
     return run
 
 
@@ -174,16 +182,11 @@ def _printable(line: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
 
 
-def say(text: str) -> None:
-    """A line for the user, beside the results."""
-    err.print(text, markup=False)
-
-
 def tell_behind(place: Place) -> int:
     """Say that a run's address does not have all that was done, if so; returns the exit code."""
     if not place.behind:
         return int(Exit.DONE)
-    say(f"mgi: {place.address} is behind ({place.behind}); the next command publishes what is in {place.folder}")
+    complain(f"mgi: {place.address} is behind ({place.behind}); the next command publishes what is in {place.folder}")
     return int(Exit.FAILED)
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import guarded, out
+from flows.cli import completion
+from flows.cli.common import Answer, guarded, made, out, say
 from flows.cli.edit import space_option
 from flows.cli.environment import Verb
 from mgi.config import ConfigError
@@ -20,7 +21,12 @@ directions = typer.Typer(
 )
 
 GeneratorArgument = Annotated[
-    str, typer.Argument(metavar="GENERATOR", help="A generator from `mgi weights list`, or a checkpoint file.")
+    str,
+    typer.Argument(
+        metavar="GENERATOR",
+        autocompletion=completion.generators,
+        help="A generator from `mgi weights list`, or a checkpoint file.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
@@ -33,14 +39,20 @@ def sample(
     folder: OutOption,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many samples.")] = 500,
     seed: SeedOption = 0,
-) -> int:
+) -> Answer:
     """Write latents.npz and numbered pictures of them; label them by eye in a CSV file with the columns index,label."""
     from mgi.profiles import whole_generator
     from tasks.editing.directions import write_samples
 
+    files = []
     for path in write_samples(whole_generator(generator), count, seed, folder, best_device()):
+        files.append(path)
         out.print(path, markup=False)
-    return 0
+    say(
+        f"next: label some in {folder}/labels.csv (columns index,label), then "
+        f"`mgi directions fit {folder}/latents.npz {folder}/labels.csv --out NAME.npy`"
+    )
+    return Answer({"files": files})
 
 
 @directions.command(cls=Verb)
@@ -59,7 +71,7 @@ def fit(
         str | None,
         typer.Option(metavar="LABEL", help="Class that the direction points to.  [default: the one that sorts last]"),
     ] = None,
-) -> int:
+) -> Answer:
     """Learn a direction from labels: the normal of a linear boundary between two classes (InterfaceGAN)."""
     from tasks.editing.directions import fit_direction
 
@@ -67,15 +79,24 @@ def fit(
         raise ConfigError(f"{path}: expected a file name that ends in .npy")
     found = fit_direction(latents, labels, path, space_option(space), threshold, positive)
     boundary, (negative, positives) = found.boundary, found.counts
-    out.print(
-        f"{path}  in {found.space}, from {found.negative} ({negative}) to {found.positive} ({positives})", markup=False
-    )
-    out.print(
+    made(
+        path,
+        f"{path}  in {found.space}, from {found.negative} ({negative}) to {found.positive} ({positives})",
         f"held-out accuracy {boundary.accuracy:.3f}, mean of both classes {boundary.balanced:.3f} (guessing: 0.5)",
-        markup=False,
+        f"samples spread by {boundary.spread:.3g} along it: `mgi edit --scale` is in the same unit",
     )
-    out.print(f"samples spread by {boundary.spread:.3g} along it: `mgi edit --scale` is in the same unit", markup=False)
-    return 0
+    say(f"`mgi edit RUN --direction {path}` moves the results of a run along it")
+    return Answer(
+        {
+            "direction": path,
+            "space": found.space,
+            "labels": {found.negative: negative, found.positive: positives},
+            "positive": found.positive,
+            "accuracy": boundary.accuracy,
+            "balanced_accuracy": boundary.balanced,
+            "spread": boundary.spread,
+        }
+    )
 
 
 @directions.command(cls=Verb)
@@ -90,15 +111,19 @@ def ganspace(
         typer.Option(min=1, help="For generators without styles: layer of the features.  [default: the last at 8 x 8]"),
     ] = None,
     seed: SeedOption = 0,
-) -> int:
+) -> Answer:
     """Find directions without labels: principal components of w, or of features at a layer (GANSpace)."""
     from mgi.profiles import whole_generator
     from tasks.editing.directions import write_components
 
+    rows = []
     for path, known in write_components(
         whole_generator(generator), components, count, folder, seed, layer, best_device()
     ):
         share, linear = known["explained_variance"], known["linear_in_latent"]
         note = f", {linear:.0%} of it linear in z" if known["space"] == "z" else ""
-        out.print(f"{path}  {share:.1%} of the variance{note}", markup=False)
-    return 0
+        made(path, f"{path}  {share:.1%} of the variance{note}")
+        rows.append({"direction": path, "space": known["space"], "explained_variance": share, "linear": linear})
+    first = rows[0]["direction"]
+    say(f"the .png beside each shows what it does; `mgi edit RUN --direction {first}` moves results of a run by it")
+    return Answer({"directions": rows})

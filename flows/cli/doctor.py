@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flows.cli.common import guarded, out
+from flows.cli.common import Answer, complain, guarded, out
 
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 @guarded
-def doctor() -> int:
+def doctor() -> Answer:
     """Check versions, device, weights, disk and Prefect. Exit code 1 if something that is needed is broken."""
     from flows.doctor import examine
 
@@ -17,4 +17,7 @@ def doctor() -> int:
         out.print(f"{MARKS[check.level]}  {check.subject:<13} {check.found}", markup=False)
         if check.advice:
             out.print(f"      {'':<13} -> {check.advice}", markup=False)
-    return 1 if any(check.level == "bad" for check in checks) else 0
+    bad = [check.subject for check in checks if check.level == "bad"]
+    if bad:
+        complain(f"mgi: broken: {', '.join(bad)}")
+    return Answer({"checks": checks, "bad": len(bad)}, 1 if bad else 0)

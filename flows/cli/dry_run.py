@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.arguments import Arguments, require_apart
-from flows.cli.common import err, out
+from flows.cli.common import Answer, complain, out, say
 from flows.errors import Exit
 from flows.remote import viewed_folder
 from flows.settings import Workers
@@ -35,17 +34,15 @@ DryRunOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="With --dry-run: exit code 2 if a network is missing or settings clash.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="With --dry-run: one JSON object, for scripts.")]
 
 
-def check_options(dry_run: bool, strict: bool, as_json: bool) -> None:
-    """Refuse options of a dry run if there is no dry run."""
-    for name, given in (("--strict", strict), ("--json", as_json)):
-        if given and not dry_run:
-            raise ConfigError(f"{name} belongs to --dry-run")
+def check_options(dry_run: bool, strict: bool) -> None:
+    """Refuse an option of a dry run if there is no dry run."""
+    if strict and not dry_run:
+        raise ConfigError("--strict belongs to --dry-run")
 
 
-def show_dry_run(asked: Arguments, run: str, where: tuple[Workers, str | None], strict: bool, as_json: bool) -> int:
+def show_dry_run(asked: Arguments, run: str, where: tuple[Workers, str | None], strict: bool) -> Answer:
     """Print what a command would do.
 
     Args:
@@ -53,7 +50,6 @@ def show_dry_run(asked: Arguments, run: str, where: tuple[Workers, str | None], 
         run: folder or address of the run.
         where: workers and scheduler.
         strict: end with code 2 if the run could not start.
-        as_json: for scripts.
     """
     from flows.pipeline import request_of
     from flows.session import count_workers
@@ -70,21 +66,22 @@ def show_dry_run(asked: Arguments, run: str, where: tuple[Workers, str | None], 
     if added[PAIRS] and not added[HYPOTHESES]:
         part = replace(plan, pairs=[pair for pair in plan.pairs if pair.id in added[PAIRS]])
     workers, scheduler = where
-    if not as_json:
-        _print_plan(plan)
+    _print_plan(plan)
     found = forecast(part, 0 if scheduler else count_workers(workers))
-    if as_json:
-        more = {"added": added, "estimated": "all" if part is plan else "added"}
-        typer.echo(json.dumps({**_plan_as_dict(plan, run, store is not None), **more, **found.as_dict()}, indent=1))
-    else:
-        _print_forecast(found, scheduler)
-        grows = "".join(f", {told(asdict(change))}" for change in growth.changes) if growth else ""
-        of = "all of it" if part is plan else "what is added"
-        state = f"exists: would be continued{grows}; the estimate is for {of}" if store else "new"
-        out.print(f"run         {run} ({state}); nothing was written", markup=False)
+    _print_forecast(found, scheduler)
+    grows = "".join(f", {told(asdict(change))}" for change in growth.changes) if growth else ""
+    of = "all of it" if part is plan else "what is added"
+    state = f"exists: would be continued{grows}; the estimate is for {of}" if store else "new"
+    out.print(f"run         {run} ({state}); nothing was written", markup=False)
     for warning in plan.warnings:
-        err.print(f"note: {warning}", markup=False)
-    return Exit.USAGE if strict and not found.can_start else Exit.DONE
+        say(f"note: {warning}")
+    refused = strict and not found.can_start
+    if refused:
+        lacking = [*(network.name for network in found.missing), *found.problems]
+        complain(f"mgi: this run cannot start: {'; '.join(lacking)}")
+    more = {"added": added, "estimated": "all" if part is plan else "added"}
+    fields = {**_plan_as_dict(plan, run, store is not None), **more, **found.as_dict()}
+    return Answer(fields, Exit.USAGE if refused else Exit.DONE)
 
 
 def _print_plan(plan: Plan) -> None:

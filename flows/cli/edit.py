@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from flows.cli.common import guarded, out, say, tell_behind
+from flows.cli.common import Answer, guarded, made, say, tell_behind
 from mgi.config import ConfigError
 
 
@@ -31,7 +31,7 @@ def edit(
         typer.Option(metavar="z|w", help="Space of the direction, if no FILE.json names it; must be that of RUN."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Also write every picture at full size.")] = False,
-) -> int:
+) -> Answer:
     """Move the results of RUN along a direction: a strip of pictures of each is written to RUN/edits/DIRECTION/.
 
     Pictures that are already there are kept, unless the direction's file, the scale or the run's choice has changed.
@@ -43,6 +43,7 @@ def edit(
     from tasks.editing.edit import Edit, edit_pair, finished_pairs
     from tasks.unit import Job
 
+    strips: list[dict[str, object]] = []
     what = Edit(read_direction(path, space_option(space)), amounts_of(scale, steps), full)
     with working_folder(folder, say) as place:
         store = RunStore.open(place.folder)
@@ -55,8 +56,10 @@ def edit(
         job = Job.of(store)
         for pair_id in finished_pairs(job, pairs, limit):
             written, computed = edit_pair(job, pair_id, what)
-            out.print(f"{known_as(str(written))}{'' if computed else '  (was there)'}", markup=False)
-    return tell_behind(place)
+            strip = known_as(str(written))
+            strips.append({"pair": pair_id, "strip": strip, "computed": bool(computed)})
+            made(strip, f"{strip}{'' if computed else '  (was there)'}")
+    return Answer({"strips": strips}, tell_behind(place))
 
 
 def space_option(text: str | None) -> Literal["z", "w"] | None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli import completion
 from flows.cli.common import (
+    Answer,
     DashboardOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
     choose_cluster,
+    complain,
     err,
     guarded,
     local_path,
+    made,
     out,
     say,
 )
@@ -25,9 +29,17 @@ from mgi.config import ConfigError
 
 if TYPE_CHECKING:
     from flows.evaluation import Evaluated
+    from tasks.suites.rows import Planned
     from tasks.suites.suite import Suite
 
-Names = Annotated[str | None, typer.Option(metavar="NAMES", help="Only these, separated by commas.  [default: all]")]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        autocompletion=completion.rows,
+        help="Only these rows, separated by commas.  [default: all]",
+    ),
+]
 
 
 @guarded
@@ -36,6 +48,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="SUITE|SUITE.toml|RUN...",
+            autocompletion=completion.suites,
             help="A suite by its name or file; or runs that are there; or an evaluation, to continue it.",
         ),
     ] = None,
@@ -51,12 +64,20 @@ def evaluate(
         ),
     ] = None,
     pairing: Annotated[
-        str | None, typer.Option(metavar="zip|product|random|PAIRS.csv", help="As of translate.")
+        str | None,
+        typer.Option(
+            metavar="zip|product|random|PAIRS.csv", autocompletion=completion.pairings, help="As of translate."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pairs.")] = None,
     methods: Names = None,
     metrics: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Metrics of pairs and of sets, in place of the suite's.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            autocompletion=completion.metrics,
+            help="Metrics of pairs and of sets, in place of the suite's.",
+        ),
     ] = None,
     reference: Annotated[
         str | None, typer.Option(metavar="exemplars|sources|FOLDER", help="What sets are compared with.")
@@ -79,7 +100,7 @@ def evaluate(
     patience: PatienceOption = None,
     dashboard: DashboardOption = False,
     dry_run: DryRunOption = False,
-) -> int:
+) -> Answer:
     """Run every method of a suite on every pair, measure the results, and write the tables and a page."""
     own = load_settings()
     where = choose_cluster(workers, scheduler, own, patience, dashboard)
@@ -113,22 +134,25 @@ def evaluate(
     return _print(found)
 
 
-def _print(found: Evaluated) -> int:
-    out.print((Path(found.out) / "tables" / "pairs.md").read_text(encoding="utf-8"), markup=False, end="")
-    sets = Path(found.out) / "tables" / "sets.md"
-    if sets.is_file():
-        out.print("\n" + sets.read_text(encoding="utf-8"), markup=False, end="")
+def _print(found: Evaluated) -> Answer:
+    from tasks.suites.stored import leaderboard_of
+
+    tables = [Path(found.out) / "tables" / name for name in ("pairs.md", "sets.md")]
+    texts = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
+    made(found.page, *texts, f"report: {found.page}")
     for name, reason in found.not_run.items():
         say(f"not run: {name}: {reason}")
     for name, count in found.quarantined.items():
-        say(f"{name}: {count} pairs in quarantine, see {found.runs[name]}/quarantine.csv")
+        complain(f"{name}: {count} pairs in quarantine, see {found.runs[name]}/quarantine.csv")
     for line in found.regressions:
-        say(f"mgi: worse than before: {line}")
-    out.print(f"\nreport: {found.page}", markup=False)
-    return int(found.exit_code)
+        complain(f"mgi: worse than before: {line}")
+    if found.not_run:
+        say(f"next: `mgi weights list` says what is missing; then `mgi evaluate {found.out}` adds these rows")
+    means = {row["method"]: row["means"] for row in leaderboard_of([found.out]).rows}
+    return Answer({**found.as_dict(), "means": means}, int(found.exit_code))
 
 
-def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
+def _show_plan(suite: Suite, folder: str, only: list[str]) -> Answer:
     """What would be run, what is missing, how long it takes and how much is written; nothing is written now."""
     from tempfile import TemporaryDirectory
 
@@ -143,36 +167,45 @@ def _show_plan(suite: Suite, folder: str, only: list[str]) -> int:
         return _show_rows(with_data(one, place, lambda text: None), folder, only, count)
 
 
-def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> int:
+def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> Answer:
     """`times`: how many pairs each of the suite's stands for."""
     from flows.cli.dry_run import mebibytes
+    from tasks.report.template import duration
+    from tasks.suites.rows import plan_rows
+
+    rows = [_expected(planned, times) for planned in plan_rows(suite, folder, only)]
+    for row in rows:
+        said = row["not_run"]
+        if row["seconds"] is not None:
+            said = f"about {duration(row['seconds'])}, at most {mebibytes(row['bytes'])}"
+        count = f"{row['pairs']} pairs, " if row["pairs"] else ""
+        out.print(f"{row['name']:<22}{count}{said}", markup=False)
+    seconds, written = (sum(row[key] or 0.0 for row in rows) for key in ("seconds", "bytes"))
+    metrics = [*suite.metrics, *suite.sets]
+    out.print(f"metrics     {', '.join(metrics)}\ntime        about {duration(seconds)}, metrics apart", markup=False)
+    out.print(f"disk        at most {mebibytes(written)}\nnothing was written", markup=False)
+    return Answer({"out": folder, "rows": rows, "metrics": metrics, "seconds": seconds, "bytes": written})
+
+
+def _expected(planned: Planned, times: int) -> dict[str, Any]:
+    """A row of an evaluation before it is run; `not_run` says why nothing is estimated, if so."""
     from flows.session import count_workers
     from mgi.weights import WeightsError
     from tasks.estimates.forecast import forecast
-    from tasks.report.template import duration
     from tasks.stages.plan import make_plan
-    from tasks.suites.rows import plan_rows
 
-    total = written = 0.0
-    for planned in plan_rows(suite, folder, only):
-        if planned.taken is not None:
-            out.print(f"{planned.name:<22}pictures of {planned.taken[0]}", markup=False)
-            continue
-        plan = make_plan(planned.request)
-        pairs = f"{planned.name:<22}{times * len(plan.pairs)} pairs"
-        try:
-            found = forecast(plan, count_workers(0))
-        except WeightsError as error:  # of files that the user brings
-            out.print(f"{pairs}, not run: {error}", markup=False)
-            continue
-        missing = [network.name for network in found.missing]
-        said = f"not run: weights {', '.join(missing)} missing" if missing else found.not_estimated or "not estimated"
-        if found.estimate is not None:
-            seconds = found.estimate.seconds() + (times - 1) * sum(piece.total for piece in found.estimate.shared)
-            total, written = total + seconds, written + times * found.estimate.bytes
-            said = f"about {duration(seconds)}, at most {mebibytes(times * found.estimate.bytes)}"
-        out.print(f"{pairs}, {said}", markup=False)
-    names = ", ".join([*suite.metrics, *suite.sets])
-    out.print(f"metrics     {names}\ntime        about {duration(total)}, metrics apart", markup=False)
-    out.print(f"disk        at most {mebibytes(written)}\nnothing was written", markup=False)
-    return 0
+    row: dict[str, Any] = {"name": planned.name, "pairs": None, "seconds": None, "bytes": None, "not_run": None}
+    if planned.taken is not None:
+        return {**row, "not_run": f"pictures of {planned.taken[0]}"}
+    plan = make_plan(planned.request)
+    row["pairs"] = times * len(plan.pairs)
+    try:
+        found = forecast(plan, count_workers(0))
+    except WeightsError as error:  # of files that the user brings
+        return {**row, "not_run": f"not run: {error}"}
+    if found.estimate is not None:
+        seconds = found.estimate.seconds() + (times - 1) * sum(piece.total for piece in found.estimate.shared)
+        return {**row, "seconds": seconds, "bytes": times * found.estimate.bytes}
+    missing = [network.name for network in found.missing]
+    said = f"not run: weights {', '.join(missing)} missing" if missing else found.not_estimated or "not estimated"
+    return {**row, "not_run": said}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.common import JsonOption, RunArgument, err, guarded, out, say
+from flows.cli.common import Answer, RunArgument, err, guarded, made, say
 from mgi.config import ConfigError
 
 
@@ -28,8 +27,7 @@ def export(
         ),
     ] = "",
     format: Annotated[str, typer.Option(metavar="png|jpg|webp|tiff", help="Of pictures.")] = "png",
-    as_json: JsonOption = False,
-) -> int:
+) -> Answer:
     """Copy the results of a run, or its warps, inputs and latents, to a folder under their sources' names.
 
     FOLDER/export.csv lists the files. Sources and exemplars are written as the run saw them: cut and scaled.
@@ -51,11 +49,7 @@ def export(
             observer.finish("export", str(done), None)
 
         found = export_run(place.folder, folder, wanted, progress)
-    if as_json:
-        said = {"files": found.files, "table": str(found.table), "unfinished": found.unfinished}
-        typer.echo(json.dumps(said))
-        return 0
-    out.print(f"{found.files} files in {known_as(str(folder))}, listed in {found.table.name}", markup=False)
+    made(found.table, f"{found.files} files in {known_as(str(folder))}, listed in {found.table.name}")
     if found.unfinished:
         say(f"note: {found.unfinished} pairs have no result yet; `mgi resume {run}` continues them")
-    return 0
+    return Answer({"files": found.files, "table": found.table, "unfinished": found.unfinished})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.common import guarded, out
+from flows.cli import completion
+from flows.cli.common import Answer, guarded, out, say
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ WIDTH = 110
 @guarded
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is written.")] = Path("mgi.toml"),
-    profile: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Where its values come from.")] = "embedded",
-) -> int:
+    profile: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE.toml", autocompletion=completion.profiles, help="Where its values come from."),
+    ] = "embedded",
+) -> Answer:
     """Write every setting of a profile to FILE.toml, each with what it means, to be edited.
 
     `mgi translate SOURCES EXEMPLARS --out RUN --profile FILE.toml` uses it.
@@ -41,7 +45,8 @@ def init(
         raise ConfigError(f"{file} is there; edit it, name another, or remove it first")
     write_text(file, commented(load_config(profile), profile))
     out.print(file, markup=False)
-    return 0
+    say(f"next: edit it, then `mgi translate SOURCES EXEMPLARS --out RUN --profile {file}`")
+    return Answer({"file": file, "profile": profile})
 
 
 def commented(config: RunConfig, origin: str) -> str:

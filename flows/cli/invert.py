@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from flows.arguments import Arguments
+from flows.cli import completion
 from flows.cli.common import (
+    Answer,
     DashboardOption,
     ExtendOption,
     FacesOption,
@@ -22,7 +24,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
-from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
+from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
 from flows.cli.single import is_single, refuse, write_single
 from flows.settings import chosen_method, load_settings, parse_assignments
 
@@ -35,6 +37,7 @@ def invert(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.methods,
             help="How pictures are inverted; `mgi methods` lists the names.  [default: the profile's]",
         ),
     ] = None,
@@ -56,7 +59,11 @@ def invert(
     ] = False,
     profile: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            autocompletion=completion.profiles,
+            help="`mgi profiles` lists the names.  [default: embedded]",
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many pictures.")] = None,
     seed: Annotated[
@@ -78,13 +85,12 @@ def invert(
     metrics: MetricsOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> int:
+) -> Answer:
     """Invert IMAGES into RUN: find the latent codes that reproduce each picture, or what is left of it.
 
     Of one picture, `mgi invert A.jpg --out RESULT.png` makes one.
     """
-    check_options(dry_run, strict, as_json)
+    check_options(dry_run, strict)
     settings = load_settings()
     assigned = parse_assignments(assignments or [])
     overrides: dict[str, Any] = {**settings.overrides(), **assigned, **chosen_method(method, settings, assigned)}
@@ -117,13 +123,12 @@ def invert(
     from flows.progress import show_progress
 
     if dry_run:
-        return show_dry_run(asked, out_dir, where, strict, as_json)
+        return show_dry_run(asked, out_dir, where, strict)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
-        if video is not None:
-            engine.write_videos(out_dir, video, how)
-    return print_summary(summary)
+        videos = engine.write_videos(out_dir, video, how) if video is not None else []
+    return print_summary(summary, videos=videos)
 
 
 SNAPSHOTS = 24

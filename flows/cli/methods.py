@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-import typer
-
-from flows.cli.common import JsonOption, guarded, out
+from flows.cli.common import Answer, guarded, out, say
 
 
 @guarded
-def methods(as_json: JsonOption = False) -> int:
+def methods() -> Answer:
     """List the methods that --method takes, and whether their networks are here (under the profile `embedded`).
 
     `bring`: it needs files of yours, named by --set options.NAME=FILE.
@@ -23,11 +20,11 @@ def methods(as_json: JsonOption = False) -> int:
         paper = f" ({row['paper']})" if row.get("paper") else ""
         return f"{row['name']:<21}{row['state']:<9}{row['summary']}{paper}"
 
-    return _show(method_rows(), line, as_json)
+    return _show("methods", method_rows(), line)
 
 
 @guarded
-def metrics(as_json: JsonOption = False) -> int:
+def metrics() -> Answer:
     """List the metrics that --metrics takes, with their direction; `*`: runs measure it without being asked."""
     from mgi.catalogue import metric_rows
 
@@ -37,16 +34,15 @@ def metrics(as_json: JsonOption = False) -> int:
         of = "" if row.get("per", "pair") == "pair" else "of a whole set: "
         return f"{name:<18}{row.get('better', ' ')} {row['state']:<9}{of}{row['summary']}{unit}"
 
-    return _show(metric_rows(), line, as_json)
+    return _show("metrics", metric_rows(), line)
 
 
-def _show(rows: list[dict[str, Any]], line: Callable[[dict[str, Any]], str], as_json: bool) -> int:
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
-        for row in rows:
-            out.print(line(row) + _ending(row), markup=False)
-    return 0
+def _show(name: str, rows: list[dict[str, Any]], line: Callable[[dict[str, Any]], str]) -> Answer:
+    for row in rows:
+        out.print(line(row) + _ending(row), markup=False)
+    if any(row["state"] == "missing" for row in rows):
+        say("`mgi weights fetch NETWORK` gets what is missing")
+    return Answer({name: rows})
 
 
 def _ending(row: dict[str, Any]) -> str:

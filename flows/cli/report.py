@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flows.cli.common import RunArgument, guarded, out, say, tell_behind
+from flows.cli.common import Answer, RunArgument, guarded, out, say, tell_behind
 
 
 @guarded
-def report(run: RunArgument) -> int:
+def report(run: RunArgument) -> Answer:
     """Build the tables, contact sheet and report of a run from what is done so far."""
     from flows.remote import known_as, working_folder
     from mgi.weights import WeightsError
@@ -21,5 +21,6 @@ def report(run: RunArgument) -> int:
         except WeightsError as error:  # a run copied to a machine without the networks still has its tables and results
             say(f"note: pictures of hypotheses are left out: {error}")
             path = report_run(job, pictures=False)
-    out.print(known_as(str(path)), markup=False)
-    return tell_behind(place)
+    page = known_as(str(path))
+    out.print(page, markup=False)
+    return Answer({"run": run, "report": page}, tell_behind(place))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.common import (
+    Answer,
     DashboardOption,
     MetricsOption,
     PatienceOption,
@@ -32,7 +33,7 @@ def resume(
     check: Annotated[
         bool, typer.Option("--check", help="First check every file, and make damaged ones again, see mgi verify.")
     ] = False,
-) -> int:
+) -> Answer:
     """Continue a run. What is done is not computed again, except for pairs whose pictures were replaced since."""
     settings = load_settings()
     where = choose_cluster(workers, scheduler, settings, patience, dashboard)

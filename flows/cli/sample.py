@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import guarded, out
+from flows.cli import completion
+from flows.cli.common import Answer, guarded, out
 from mgi.config import ConfigError
 
 MOST = 1024
@@ -16,7 +17,12 @@ MOST = 1024
 
 @guarded
 def sample(
-    name: Annotated[str, typer.Argument(help="A generator from `mgi weights list`, or a checkpoint file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completion.generators, help="A generator from `mgi weights list`, or a checkpoint file."
+        ),
+    ],
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=MOST, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latent codes.")] = 0,
     seeds: Annotated[
@@ -32,7 +38,7 @@ def sample(
         Path | None,
         typer.Option("--out", metavar="GRID.png", help="Where to write.  [default: grid.png; with --each: samples]"),
     ] = None,
-) -> int:
+) -> Answer:
     """Write a grid of random samples from a generator, or each of them by itself."""
     from mgi.devices import best_device
     from mgi.profiles import whole_generator
@@ -49,11 +55,13 @@ def sample(
         folder = path or Path("samples")
         if folder.suffix:
             raise ConfigError(f"--out {folder}: expected a folder for --each")
+        files = []
         for one, image in draw_seeds(name, wanted, truncation, device):
             file = folder / f"seed{one:05d}.png"
             write_png(file, image, {**facts, "mgi:seed": str(one)})
+            files.append(file)
             out.print(file, markup=False)
-        return 0
+        return Answer({"generator": name, "files": files, "seeds": wanted})
     target = path or Path("grid.png")
     if seeds is None:
         grid = sample_grid(name, count, seed, truncation, device)
@@ -63,4 +71,4 @@ def sample(
             raise ConfigError(f"--seeds: expected at most {MOST} for a grid, found {len(wanted)}; use --each")
         write_png(target, seeds_grid(name, wanted, truncation, device), {**facts, "mgi:seeds": seeds})
     out.print(target, markup=False)
-    return 0
+    return Answer({"generator": name, "files": [target], "seeds": wanted})

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import completion
 from flows.cli.common import (
+    Answer,
     DashboardOption,
     PatienceOption,
     RunArgument,
@@ -25,7 +27,11 @@ def select(
     run: RunArgument,
     rule: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="spatial-fd, sifid, set-fid, paper or critic.  [default: the run's]"),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.rules,
+            help="spatial-fd, sifid, set-fid, paper or critic.  [default: the run's]",
+        ),
     ] = None,
     fidelity_bound: Annotated[
         float | None,
@@ -47,7 +53,7 @@ def select(
     scheduler: SchedulerOption = None,
     patience: PatienceOption = None,
     dashboard: DashboardOption = False,
-) -> int:
+) -> Answer:
     """Choose again by another rule or other guards, from the scores that the run has; nothing is inverted."""
     if rule is None and fidelity_bound is None and critic_margin is None:
         raise ConfigError("expected --rule NAME, --fidelity-bound B or --critic-margin M: by what to choose")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.common import err, out
+from flows.cli.common import Answer, err, out, say
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def refuse(asked: dict[str, Any]) -> None:
 
 def write_single(
     task: str, pictures: list[Path], result: str, profile: str, seed: int, overrides: dict[str, Any]
-) -> int:
+) -> Answer:
     """Make one picture and write it.
 
     Raises:
@@ -74,8 +74,9 @@ def write_single(
     width, height = made.image.size
     by = f", {made.info['hypothesis']} chosen by {made.info['rule']}" if "hypothesis" in made.info else ""
     out.print(result, markup=False)
-    err.print(f"{width} x {height}{by}, {time.monotonic() - began:.0f} s", markup=False)
-    return 0
+    seconds = time.monotonic() - began
+    say(f"{width} x {height}{by}, {seconds:.0f} s")
+    return Answer({"result": result, "width": width, "height": height, "seconds": seconds, "made": made.info})
 
 
 class _Phases:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import typer
-
-from flows.cli.common import JsonOption, RunArgument, err, guarded, out
+from flows.cli.common import Answer, RunArgument, complain, guarded, out, say
 
 
 @guarded
-def status(
-    run: RunArgument,
-    as_json: JsonOption = False,
-) -> int:
+def status(run: RunArgument) -> Answer:
     """Show the progress of a run. Exit code 3 if it is complete except for quarantined pairs."""
     from flows.remote import known_as, viewed_folder
     from flows.status import read_status
@@ -22,11 +16,8 @@ def status(
     with viewed_folder(run) as folder:
         state = read_status(folder)
     state |= {"run": run, "report": state["report"] and known_as(state["report"])}
-    if as_json:
-        typer.echo(json.dumps(state, indent=1))
-    else:
-        _print(state)
-    return 3 if state["complete"] and state["quarantined"] else 0
+    _print(state)
+    return Answer(state, 3 if state["complete"] and state["quarantined"] else 0)
 
 
 def _print(state: dict[str, Any]) -> None:
@@ -40,8 +31,11 @@ def _print(state: dict[str, Any]) -> None:
         out.print(f"{stage:<12}{count['done']} of {count['total']}{failed}")
     out.print(f"quarantined {len(state['quarantined'])}")
     for pair_id, entry in state["quarantined"].items():
-        err.print(f"            {pair_id} ({entry['stage']}): {entry['reason']}", markup=False)
+        complain(f"            {pair_id} ({entry['stage']}): {entry['reason']}")
     if state["complete"]:
-        out.print(f"complete    {state['report'] or 'no report: run mgi report'}", markup=False)
+        no_report = f"no report: `mgi report {state['run']}` makes it"
+        out.print(f"complete    {state['report'] or no_report}", markup=False)
     else:
         out.print(f"incomplete  `mgi resume {state['run']}` continues it", markup=False)
+    if state["quarantined"]:
+        say(f"`mgi resume {state['run']} --retry` tries quarantined pairs again")

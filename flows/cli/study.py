@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.common import JsonOption, guarded, out, say
+from flows.cli.common import Answer, guarded, made, out, say
 from flows.cli.environment import Verb
 from mgi.config import ConfigError
 
@@ -31,7 +30,7 @@ def build(
         str | None, typer.Option(metavar="NAMES", help="Only these, separated by commas.  [default: all]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides which pairs.")] = 0,
-) -> int:
+) -> Answer:
     """Draw random sets and prepare the page; pictures lose their names."""
     from flows.evaluation import runs_of
     from tasks.study.build import build_study
@@ -44,11 +43,12 @@ def build(
                 f"--methods: {name} is no finished row of {evaluation}; expected some of {', '.join(runs)}"
             )
     built = build_study({name: runs[name] for name in wanted}, folder, sets, seed)
-    out.print(
-        f"{built.sets} sets of {len(built.methods)} methods, {built.checks} checks: mgi study serve {folder}",
-        markup=False,
+    made(
+        folder,
+        f"{built.sets} sets of {len(built.methods)} methods, {built.checks} checks; "
+        f"`mgi study serve {folder}` shows them to people",
     )
-    return 0
+    return Answer({"study": folder, "sets": built.sets, "methods": list(built.methods), "checks": built.checks})
 
 
 @study.command(cls=Verb)
@@ -78,8 +78,7 @@ def tally(
     export: Annotated[
         str | None, typer.Option(metavar="FILE.csv", help="Also write every vote with its method.")
     ] = None,
-    as_json: JsonOption = False,
-) -> int:
+) -> Answer:
     """Count the votes: each method's share under each question, with Wilson's 95 % interval."""
     from storage.cells import harmless
     from tasks.study.tally import named_votes
@@ -92,15 +91,13 @@ def tally(
             writer.writerow(["participant", "set", "question", "method"])
             for vote, name in named_votes(folder):
                 writer.writerow(map(harmless, (vote.participant, vote.set_id, vote.question, name)))
-    if as_json:
-        shares = [vars(share) for share in found.shares]
-        typer.echo(
-            json.dumps({"participants": found.participants, "excluded": found.excluded, "shares": shares}, indent=1)
-        )
-        return 0
     for share in found.shares:
-        part = share.votes / share.total if share.total else 0.0
+        if not share.total:
+            continue  # a share of no votes is no number
+        part = share.votes / share.total
         ends = f"{100 * share.low:.1f} to {100 * share.high:.1f} %, {share.votes} of {share.total}"
         out.print(f"{share.question:<10}{share.method:<24}{100 * part:>5.1f} %  ({ends})", markup=False)
     out.print(f"{found.participants} participants, {found.excluded} left out for failing a check", markup=False)
-    return 0
+    if not any(share.total for share in found.shares):
+        say(f"no votes yet; `mgi study serve {folder}` shows the page to people")
+    return Answer({"participants": found.participants, "excluded": found.excluded, "shares": found.shares})

@@ -6,21 +6,28 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.common import guarded, out
+from flows.cli import completion
+from flows.cli.common import Answer, guarded, out, say
 
 
 @guarded
 def suites(
-    name: Annotated[str | None, typer.Argument(help="Show the methods, metrics and numbers of this one.")] = None,
-) -> int:
+    name: Annotated[
+        str | None,
+        typer.Argument(autocompletion=completion.suites, help="Show the methods, metrics and numbers of this one."),
+    ] = None,
+) -> Answer:
     """List the suites that `mgi evaluate` takes, or show one."""
     from tasks.suites.suite import load_suite, shipped
 
     if name is None:
+        rows = []
         for known in shipped():
             suite = load_suite(known)
+            rows.append({"name": known, "task": suite.task, "rows": len(suite.methods), "summary": suite.summary})
             out.print(f"{known:<31}{suite.task:<11}{len(suite.methods):>2} rows  {suite.summary}", markup=False)
-        return 0
+        say("`mgi suites NAME` shows the rows of one, `mgi evaluate NAME --out FOLDER` runs them")
+        return Answer({"suites": rows})
     suite = load_suite(name)
     data = suite.data
     where = (data.generator and f"samples of {data.generator}") or data.sources or "--sources and --exemplars"
@@ -41,4 +48,4 @@ def suites(
         lines.append(f"{row.name:<22} {said} {row.profile or suite.profile} {settings}".rstrip())
     lines += [f"published  {n.method} {n.metric} {n.value:g} ({n.source})" for n in suite.published]
     out.print("\n".join(lines), markup=False)
-    return 0
+    return Answer(suite.model_dump(mode="json"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows.cli.common import err, out, tell_behind
+from flows.cli.common import Answer, complain, made, say, tell_behind
 from flows.progress import INVERTED
 from flows.remote import Place
 
@@ -16,9 +16,9 @@ SHOWN = 5
 """How many quarantined pairs are named; quarantine.csv has all."""
 
 
-def print_summary(summary: Summary) -> int:
-    """Print what was done and where to look; returns the exit code."""
-    names = INVERTED if summary.task == "invert" else {}
+def print_summary(summary: Summary, **more: Any) -> Answer:
+    """Print what was done and where to look; `more` are further fields for scripts."""
+    names, run = INVERTED if summary.task == "invert" else {}, summary.run
     counted = f"{summary.done} of {summary.pairs} {names.get('pairs', 'pairs')} done"
     if summary.computed or summary.failed:
         units, broken = (
@@ -26,23 +26,23 @@ def print_summary(summary: Summary) -> int:
             for counts in (summary.computed, summary.failed)
         )
         units = (units or "nothing") + (f"; failed: {broken}" if broken else "")
-        out.print(f"{counted} in {summary.seconds:.0f} s (computed: {units})")
+        counted = f"{counted} in {summary.seconds:.0f} s (computed: {units})"
     else:
-        out.print(f"{counted}; nothing to compute")
+        counted = f"{counted}; nothing to compute"
     if summary.unrecorded:
         why = "Prefect's records of this command are incomplete, the run is not"
-        err.print(f"note: {why} ({summary.unrecorded})", markup=False)
+        say(f"note: {why} ({summary.unrecorded})")
+    there = [name for name in ("report.html", "contact_sheet.png", "final") if Path(summary.copy or run, name).exists()]
+    shown = [f"{name.split('.')[0]:<14}{run}/{name}" for name in there]
+    made(run, counted, *shown, *([f"{'copy':<14}{summary.copy}"] if summary.copy else []))
     for pair_id, reason in list(summary.quarantined.items())[:SHOWN]:
-        err.print(f"quarantined: {pair_id}: {reason}", markup=False)
+        complain(f"quarantined: {pair_id}: {reason}")
     if len(summary.quarantined) > SHOWN:
-        err.print(f"quarantined: ... and {len(summary.quarantined) - SHOWN} more")
-    run = summary.run
+        complain(f"quarantined: ... and {len(summary.quarantined) - SHOWN} more")
     if summary.quarantined:
-        err.print(f"all reasons: {run}/quarantine.csv; `mgi resume {run} --retry` tries them again", markup=False)
-    for name in ("report.html", "contact_sheet.png", "final"):
-        if Path(summary.copy or run, name).exists():
-            out.print(f"{name.split('.')[0]:<14}{run}/{name}", markup=False)
+        say(f"all reasons: {run}/quarantine.csv; `mgi resume {run} --retry` tries them again")
     if summary.copy:
-        out.print(f"{'copy':<14}{summary.copy}", markup=False)
         tell_behind(Place(summary.copy, run, summary.behind))
-    return int(summary.exit_code)
+    if summary.done:
+        say(f"`mgi export {run} --to FOLDER` gives results the names of their sources")
+    return Answer({**summary.as_dict(), **more}, int(summary.exit_code))

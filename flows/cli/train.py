@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.common import guarded, out
+from flows.cli import completion
+from flows.cli.common import Answer, guarded, made, say
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.training_bars import shown
@@ -42,7 +43,10 @@ def generator(
     parent: Annotated[
         str,
         typer.Option(
-            "--from", metavar="GENERATOR", help="Adapt this one: a MobileStyleGAN, StyleGAN2 or PGGAN, by name or file."
+            "--from",
+            metavar="GENERATOR",
+            autocompletion=completion.generators,
+            help="Adapt this one: a MobileStyleGAN, StyleGAN2 or PGGAN, by name or file.",
         ),
     ] = "",
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
@@ -68,7 +72,7 @@ def generator(
     ] = 1024,
     licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for its card.")] = "not stated",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
-) -> int:
+) -> Answer:
     """Train a generator on IMAGES; MODEL/generator.safetensors can then be used wherever a generator is named.
 
     With `--from` a pretrained one is adapted: it has faces after minutes where a PGGAN from scratch takes hours.
@@ -97,19 +101,22 @@ def generator(
     )
     with shown(config.batch) as watcher:
         result = train_generator(request, resume, watcher)
-    out.print(
+    made(
+        result.model,
         f"{result.steps} steps, {result.images_seen} images; best Frechet distance {result.best_score:.3f} "
         f"at step {result.best_step}",
-        markup=False,
+        str(result.model),
     )
-    out.print(result.model, markup=False)
-    return 0
+    say(f"`mgi sample {result.model}` shows more of it, `--set generator={result.model}` uses it in a run")
+    return Answer(vars(result))
 
 
 @train.command("descriptor", cls=Verb)
 @guarded
 def descriptor(
-    generator: Annotated[str, typer.Argument(help="A generator, by name or file.")],
+    generator: Annotated[
+        str, typer.Argument(autocompletion=completion.generators, help="A generator, by name or file.")
+    ],
     file: Annotated[Path, typer.Option("--out", metavar="FILE", help="The descriptor, FILE.safetensors.")],
     assignments: Annotated[
         list[str] | None,
@@ -118,7 +125,7 @@ def descriptor(
         ),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
-) -> int:
+) -> Answer:
     """Learn to read the features that GENERATOR would have at every place of a picture, from its own samples.
 
     Warps match by them with `--set warp.descriptor=mixed --set warp.descriptor_file=FILE`. Needs no pictures.
@@ -130,25 +137,33 @@ def descriptor(
     settings = {key: parse_value(text) for key, text in parse_assignments(assignments or []).items()}
     with shown(1) as watcher:
         found = train_descriptor(generator, file, settings, threads or usable_cores(), watcher.learnt)
-    out.print(found, markup=False)
-    out.print(file, markup=False)
-    return 0
+    explained = f"explains {found['explained']:.1%} of the held-out features' variance, {found['samples']} samples"
+    made(file, explained, str(file))
+    say(f"`--set warp.descriptor=mixed --set warp.descriptor_file={file}` lets a run match by it")
+    return Answer({"model": file, **found})
 
 
 @train.command("critic", cls=Verb)
 @guarded
 def critic(
-    generator: Annotated[str, typer.Argument(help="A generator, by name or file.")],
+    generator: Annotated[
+        str, typer.Argument(autocompletion=completion.generators, help="A generator, by name or file.")
+    ],
     file: Annotated[Path, typer.Option("--out", metavar="FILE", help="The critic, FILE.safetensors.")],
     profile: Annotated[
-        str, typer.Option(metavar="NAME|FILE.toml", help="Of the runs that it is for: what its pictures look like.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            autocompletion=completion.profiles,
+            help="Of the runs that it is for: what its pictures look like.",
+        ),
     ] = "embedded",
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Samples and so on, or of the profile; may be repeated."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
-) -> int:
+) -> Answer:
     """Learn to tell better hypotheses of GENERATOR from worse ones, from pairs that are made of its own samples.
 
     Runs choose by it with `--set selection.rule=critic --set selection.critic_file=FILE`. Needs no pictures.
@@ -162,9 +177,10 @@ def critic(
     overrides = {key: text for key, text in said.items() if "." in key}
     with shown(1) as watcher:
         found = train_critic(generator, file, settings, profile, overrides, threads or usable_cores(), watcher.learnt)
-    out.print(found, markup=False)
-    out.print(file, markup=False)
-    return 0
+    right = ", ".join(f"{kind} {share:.2f}" for kind, share in found.items())
+    made(file, f"right on held-out pairs: {right}", str(file))
+    say(f"`--set selection.rule=critic --set selection.critic_file={file}` lets a run choose by it")
+    return Answer({"model": file, "right": found})
 
 
 train.command("encoder", cls=Verb)(guarded(encoder))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.common import out
+from flows.cli import completion
+from flows.cli.common import Answer, made, say
 from flows.cli.training_bars import shown
 from flows.cli.training_settings import Asked, settings_of
 from flows.settings import parse_assignments
@@ -21,7 +22,10 @@ def encoder(
     context: typer.Context,
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
     generator: Annotated[
-        str, typer.Option("--generator", metavar="NAME|FILE", help="Whose latents are said.")
+        str,
+        typer.Option(
+            "--generator", metavar="NAME|FILE", autocompletion=completion.generators, help="Whose latents are said."
+        ),
     ] = "mobile-stylegan-ffhq",
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures of the generator's kind, beside its own samples.")
@@ -62,7 +66,7 @@ def encoder(
     ] = 500,
     licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")] = "not stated",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
-) -> int:
+) -> Answer:
     """Learn to say a generator's latents of a picture in one pass.
 
     It learns from samples of the generator, whose latents are known, and from --images. `mgi invert FACES --method
@@ -90,9 +94,11 @@ def encoder(
     with shown(config.batch) as watcher:
         result = train_encoder(request, resume, watcher)
     errors = ", ".join(f"{name} {value:.3f}" for name, value in result.errors.items())
-    out.print(f"{result.steps} steps; best at step {result.best_step}: {errors}", markup=False)
-    out.print(result.model, markup=False)
-    return 0
+    made(result.model, f"{result.steps} steps; best at step {result.best_step}: {errors}", str(result.model))
+    fusion = f"hfgi --set options.encoder={config.parent} --set options.fusion"
+    way = fusion if config.arch == "hfgi" else "encoder --set options.encoder"
+    say(f"`mgi invert PICTURES --out RUN --method {way}={result.model}` uses it")
+    return Answer(vars(result))
 
 
 def _config(

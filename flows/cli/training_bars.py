@@ -25,6 +25,7 @@ class TrainingBars:
 
     def __init__(self, progress: Progress, batch: int) -> None:
         self.progress, self.batch = progress, batch
+        self._lines = not err.is_terminal and not err.quiet
         self._tasks: dict[str, TaskID] = {}
         self._start: tuple[float, int] | None = None
         self._next_line = 0.0
@@ -41,7 +42,7 @@ class TrainingBars:
         rate = self.batch * (step - self._start[1]) / max(now - self._start[0], 1.0)
         numbers = f"{rate:.1f} images/s, losses {losses.generator:.2f} / {losses.discriminator:.2f}"
         self._show("train", step, steps, numbers)
-        if not err.is_terminal and now >= self._next_line:
+        if self._lines and now >= self._next_line:
             self._next_line = now + LINE_PERIOD
             left = (steps - step) * self.batch / rate
             self.say(f"step {step} of {steps}: {numbers}, about {left / 60:.0f} min to go")
@@ -50,7 +51,7 @@ class TrainingBars:
         """So much of a phase is done."""
         self._show(phase, done, total, text)
         now = time.monotonic()
-        if not err.is_terminal and now >= self._next_line:
+        if self._lines and now >= self._next_line:
             self._next_line = now + LINE_PERIOD
             self.say(f"{phase}: {done} of {total}, {text}")
 
@@ -69,6 +70,6 @@ def shown(batch: int) -> Iterator[TrainingBars]:
     """The bars of one training; `batch` images are one step."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
     with Progress(
-        *columns, TimeElapsedColumn(), TextColumn("ETA"), Eta(), console=err, disable=not err.is_terminal
+        *columns, TimeElapsedColumn(), TextColumn("ETA"), Eta(), console=err, disable=not err.is_terminal or err.quiet
     ) as progress:
         yield TrainingBars(progress, batch)

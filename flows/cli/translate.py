@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from flows.arguments import Arguments
+from flows.cli import completion
 from flows.cli.common import (
+    Answer,
     DashboardOption,
     ExtendOption,
     FacesOption,
@@ -22,7 +25,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
-from flows.cli.dry_run import DryRunOption, JsonOption, StrictOption, check_options, show_dry_run
+from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
 from flows.cli.paste import paste_all, require_folder
 from flows.cli.single import is_single, refuse, write_single
 from flows.errors import Exit
@@ -36,12 +39,17 @@ def translate(
     out_dir: OutOption,
     profile: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE.toml", help="`mgi profiles` lists the names.  [default: embedded]"),
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            autocompletion=completion.profiles,
+            help="`mgi profiles` lists the names.  [default: embedded]",
+        ),
     ] = None,
     method: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.methods,
             help="How images are made; `mgi methods` lists the names.  [default: the profile's]",
         ),
     ] = None,
@@ -53,6 +61,7 @@ def translate(
         str | None,
         typer.Option(
             metavar="zip|product|random|PAIRS.csv",
+            autocompletion=completion.pairings,
             help="How sources meet exemplars; a .csv file has the columns source and exemplar.  [default: zip]",
         ),
     ] = None,
@@ -76,13 +85,12 @@ def translate(
     ] = False,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> int:
+) -> Answer:
     """Translate SOURCES by EXEMPLARS into RUN: warp, invert, select, report.
 
     Of two pictures, `mgi translate A.jpg B.jpg --out RESULT.png` makes one.
     """
-    check_options(dry_run, strict, as_json)
+    check_options(dry_run, strict)
     settings = load_settings()
     assigned = parse_assignments(assignments or [])
     overrides = {
@@ -116,14 +124,15 @@ def translate(
     from flows.progress import show_progress
 
     if dry_run:
-        return show_dry_run(asked, out_dir, where, strict, as_json)
+        return show_dry_run(asked, out_dir, where, strict)
     with show_progress(err) as observer:
         how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
-    ended = print_summary(summary)
-    if paste_back and ended in (Exit.DONE, Exit.QUARANTINED):
-        return max(ended, paste_all(str(out_dir), None))
-    return ended
+    if not paste_back or summary.exit_code not in (Exit.DONE, Exit.QUARANTINED):
+        return print_summary(summary)
+    pasted = paste_all(str(out_dir), None)
+    ended = print_summary(summary, pasted=pasted.fields)
+    return replace(ended, code=max(ended.code, pasted.code))
 
 
 def _chosen_warp(warp: str | None) -> dict[str, str]:

@@ -21,6 +21,7 @@ from mgi.inversion.objective import Objective
 from mgi.inversion.spaces import Space, W
 from mgi.inversion.spaces.noise import PREFIX as NOISE
 from mgi.pairs import Hypothesis
+from mgi.progress import CoarseLoss
 
 Progress = Callable[[int, int, float], None]
 WARM_UP = 5
@@ -114,7 +115,7 @@ class Solver:
     def advance(self, lanes: Sequence[LaneState], until: int, progress: Callable[[int, float], None]) -> None:
         """The argmin over z of MGI equation 7: take the active lanes from where they are to `until` steps.
 
-        `progress` gets (lane-steps, mean loss).
+        `progress` gets (lane-steps, mean loss), a `CoarseLoss` as long as steps go through the coarse head.
         """
         active = sorted((lane for lane in lanes if lane.active), key=self._place)
         for (_, layer, done), group in groupby(active, key=self._place):
@@ -126,7 +127,8 @@ class Solver:
                     if not batch:
                         break
                     losses = self._step(batch, layer, step)
-                    progress(len(batch), sum(losses) / len(losses))
+                    mean = sum(losses) / len(losses)
+                    progress(len(batch), CoarseLoss(mean) if step < self.coarse_steps(layer) else mean)
 
     def _place(self, lane: LaneState) -> tuple[int, int, int]:
         """What lanes must share to share a pass: the layer and the step, and perhaps the picture."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,7 @@ from storage.more_pairs import more_pairs
 from storage.run_store import ArraySpec, RunStore
 from tasks.method import Layout
 from tasks.stages.invert import array_name
-
-PACKAGES = ("mgi", "torch", "torchvision", "numpy", "pillow", "zarr", "dask", "prefect", "pandas")
-"""Versions that are recorded with a run."""
+from tasks.versions import versions
 
 
 @dataclass(frozen=True)
@@ -163,17 +159,6 @@ def header_of(plan: Plan, threads: int | None = None) -> dict[str, Any]:
         "git_revision": git_revision(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that compute or keep results."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
 
 
 def weight_names(config: RunConfig) -> list[str]:

@@ -159,7 +159,7 @@ def _networks(name: str) -> tuple[str, ...]:
 
 
 def _software(header: Mapping[str, Any]) -> str:
-    from tasks.stages.plan import versions
+    from tasks.versions import versions
 
     found = header.get("versions") or versions()
     return ", ".join(f"{name} {found[name]}" for name in ("mgi", "torch", "torchvision", "pillow") if name in found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,28 +31,45 @@ def frame_at(place: str) -> pd.DataFrame:
     return frame_of(pair_rows(Suite(name="run"), str(method), place))
 
 
-def leaderboard_of(places: Sequence[str]) -> pd.DataFrame:
-    """One row per evaluation and method, one column per metric: the means, ready to print.
+@dataclass(frozen=True)
+class Leaderboard:
+    """Means over pairs.
+
+    Args:
+        rows: of every evaluation and method: `evaluation`, `method` and `means`, {metric: mean}.
+        higher: {metric: whether more is better}.
+    """
+
+    rows: list[dict[str, Any]]
+    higher: dict[str, bool]
+
+    def table(self) -> pd.DataFrame:
+        """One column per metric, ready to print: `*` marks the best of each."""
+        board = pd.DataFrame([{**row, **row["means"]} for row in self.rows]).drop(columns="means")
+        numbers = [name for name in board.columns if name not in ("evaluation", "method")]
+        for name in numbers:
+            values = board[name]
+            best = values.max() if self.higher.get(name) else values.min()
+            board[name] = [
+                "–" if value != value else f"{format_distance(value)}{'*' if value == best else ''}" for value in values
+            ]
+        return board.rename(columns={name: f"{name} {'↑' if self.higher.get(name) else '↓'}" for name in numbers})
+
+
+def leaderboard_of(places: Sequence[str]) -> Leaderboard:
+    """Every method of some evaluations and runs.
 
     Raises:
         ConfigError: as `frame_at`.
     """
-    rows = []
-    arrows: dict[str, bool] = {}
+    rows: list[dict[str, Any]] = []
+    higher: dict[str, bool] = {}
     for place in places:
         table = frame_at(place)
         known = table.dropna(subset=["metric", "higher_is_better"]).drop_duplicates("metric")
-        arrows |= dict(zip(known["metric"], known["higher_is_better"], strict=True))
+        higher |= dict(zip(known["metric"], known["higher_is_better"], strict=True))
         kept = table[table["metric"].notna() & (table["status"] != PUBLISHED)]
         for method, of_method in kept.groupby("method", sort=False):
             means = of_method.groupby("metric", sort=False)["value"].mean()
-            rows.append({"evaluation": place, "method": method, **means.to_dict()})
-    board = pd.DataFrame(rows)
-    numbers = [name for name in board.columns if name not in ("evaluation", "method")]
-    for name in numbers:
-        values = board[name]
-        best = values.max() if arrows.get(name) else values.min()
-        board[name] = [
-            "–" if value != value else f"{format_distance(value)}{'*' if value == best else ''}" for value in values
-        ]
-    return board.rename(columns={name: f"{name} {'↑' if arrows.get(name) else '↓'}" for name in numbers})
+            rows.append({"evaluation": place, "method": str(method), "means": means.to_dict()})
+    return Leaderboard(rows, higher)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from mgi.progress import CoarseLoss
 from tasks.workers.dashboard import NO_CLUSTER, dashboard_line, local_options, wanted
 from tasks.workers.heartbeat import TOPIC, Listener, listening
 from tasks.workers.patience import require_address
@@ -60,7 +61,8 @@ def open_pool(
 
         def on_event(event: tuple[Any, dict[str, Any]]) -> None:
             beat = event[1]
-            listener(beat["stage"], beat["key"], beat["fraction"], beat["loss"])
+            loss = CoarseLoss(beat["loss"]) if beat.get("coarse") else beat["loss"]
+            listener(beat["stage"], beat["key"], beat["fraction"], loss)
 
         client.subscribe_topic(TOPIC, on_event)
         try:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mgi.progress import CoarseLoss
+
 TOPIC = "mgi-heartbeat"
 PERIOD = 0.5
 """Seconds between two beats of a unit; optimisation steps are often faster than anyone can read."""
@@ -55,7 +57,8 @@ class Heartbeat:
         worker = _dask_worker()
         for key in self.keys:
             if worker is not None:
-                worker.log_event(TOPIC, {"stage": self.stage, "key": key, "fraction": fraction, "loss": loss})
+                number = {"loss": float(loss), "coarse": isinstance(loss, CoarseLoss)}
+                worker.log_event(TOPIC, {"stage": self.stage, "key": key, "fraction": fraction, **number})
             for listener in _listeners:
                 listener(self.stage, key, fraction, loss)
 

@@ -126,7 +126,7 @@ def test_it_takes_two_steps_or_is_refused_before_the_first(
         return
     made, result = two_steps(config)
     assert result.failed is None
-    assert result.measures["steps"] == 2
+    assert result.measures["steps"] == 2 and result.measures["coarse_steps"] in (0, 1)
     assert np.isfinite(result.arrays["loss"]).all()
     announced = made.lane_arrays(config.inversion.all_hypotheses()[0])
     assert {name: (array.shape, str(array.dtype)) for name, array in result.arrays.items()} == announced

@@ -67,6 +67,9 @@ def test_methods_of_styles_on_a_face(method: str) -> None:
     more = {"degradation": "down8"} if method == "pulse" else {}
     chosen, (result,) = invert("embedded", method, FACE, steps=5, coarse_steps=4, **more)
     assert result.failed is None
+    assert result.measures["coarse_steps"] == (0 if method == "stylegan2-projector" else 4), (
+        "the head needs stored noise"
+    )
     assert result.measures["vgg_after"] < result.measures["vgg_before"]
     hypothesis = chosen.groups[0][0]
     picture = chosen.render(result.arrays, hypothesis)

@@ -86,7 +86,12 @@ def test_strips_and_videos_of_the_old_picture_go(folder: Path) -> None:
     translate(folder)
     ids, run = pairs(folder / "run"), folder / "run"
     old, other = ids["s00.png", "e00.png"], ids["s01.png", "e00.png"]
-    made = [run / "videos" / "{}.webp", run / "edits" / "age" / "{}.png", run / "edits" / "age" / "{}" / "+2.png"]
+    made = [
+        run / "videos" / "{}.webp",
+        run / "videos" / "{}.mp4",
+        run / "edits" / "age" / "{}.png",
+        run / "edits" / "age" / "{}" / "+2.png",
+    ]
     for path in made:
         for pair_id in (old, other):
             file = Path(str(path).format(pair_id))

@@ -113,18 +113,33 @@ def test_a_pair_that_lacks_one_lane_of_its_group_keeps_the_others(inputs: Path, 
     assert after[kept] == before[kept] and after[gone]["arrays"] == before[gone]["arrays"]
 
 
-def test_videos_show_the_trajectory(inputs: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here writes MP4, which tests/tasks/test_movie.py is about."""
+    from tasks.report.movie import NoEncoder
+
+    def refuse(frames: object) -> bytes:
+        raise NoEncoder
+
+    monkeypatch.setattr("tasks.report.video.writes_mp4", lambda: False)
+    monkeypatch.setattr("tasks.report.movie._mp4", refuse)
+
+
+def test_videos_show_the_trajectory(inputs: Path, tmp_path: Path, webp: None) -> None:
     run = tmp_path / "run"
     result = invert(inputs, run, "--video", "1")
 
     assert result.exit_code == 0, result.output
     (video,) = (run / "videos").glob("*.webp")
+    assert "for MP4 install ffmpeg, or PyAV by `pip install av`" in result.stderr
     with Image.open(video) as picture:
         assert picture.n_frames > 1
         assert picture.size == (512, 256)
 
 
-def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(inputs: Path, tmp_path: Path) -> None:
+def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(
+    inputs: Path, tmp_path: Path, webp: None
+) -> None:
     run = tmp_path / "run"
     result = invert(inputs, run, "--video", "1")
     assert result.exit_code == 0, result.output

@@ -33,7 +33,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]) -> Result:
 @pytest.mark.parametrize("package", BAD)
 def test_a_version_that_breaks_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     result = doctor(monkeypatch, {package: BAD[package]})
-    found, advice = result.output.splitlines()
+    found, advice = result.stdout.splitlines()
     assert result.exit_code == 1
     assert found.startswith("BAD") and f"{package} {BAD[package]}: " in found
     assert "-> pip install " in advice and package in advice
@@ -41,7 +41,7 @@ def test_a_version_that_breaks_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPa
 
 def test_all_that_break_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row.package for row in KNOWN_BAD} == set(BAD) == set(GOOD), "a new row needs its versions here"
-    lines = doctor(monkeypatch, BAD).output.splitlines()
+    lines = doctor(monkeypatch, BAD).stdout.splitlines()
     assert [line.split()[3] for line in lines[::2]] == [row.package for row in KNOWN_BAD]
 
 

@@ -80,6 +80,6 @@ def test_two_folders_have_a_distance(inputs: Path) -> None:
     done = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "swd")
     assert done.exit_code == 0 and "swd" in done.stdout and "2 and 2 pictures" in done.stdout, done.output
     same = mgi("compare-sets", inputs / "sources", inputs / "sources", "--metric", "swd", "--json")
-    assert json.loads(same.stdout)[0]["value"] == 0
+    assert json.loads(same.stdout)["distances"][0]["value"] == 0
     pair = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "psnr")
     assert pair.exit_code == 2 and "expected a metric of whole sets" in pair.output

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from flows import progress
+from mgi.progress import CoarseLoss
+from tasks.workers import heartbeat
 
 
 def test_a_stage_that_begins_again_counts_from_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +49,31 @@ def test_bars_of_an_evaluation_are_as_many_as_its_stages() -> None:
 def test_durations_are_said_in_the_unit_that_suits() -> None:
     said: dict[float, Any] = {seconds: progress._duration(seconds) for seconds in (5, 89, 90, 5399, 5400)}
     assert list(said.values()) == ["5 s", "89 s", "2 min", "90 min", "1.5 h"]
+
+
+def test_losses_of_the_coarse_head_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_PERIOD", 0.0)
+    lines: list[str] = []
+    bars = progress.Bars(Console(file=io.StringIO()))
+    for shown in (bars, progress.Lines(lines.append)):
+        shown.begin("invert", "hypotheses", 2, 0)
+        shown.beat("invert", "a", 0.4, CoarseLoss(0.031))
+    assert lines[-1].endswith("loss 0.031 (coarse head)")
+    assert bars.progress.tasks[0].fields["loss"] == "loss 0.031 (coarse head)"
+    bars.beat("invert", "a", 0.8, 1.2)
+    assert bars.progress.tasks[0].fields["loss"] == "loss 1.2"
+
+
+def test_a_quiet_console_shows_nothing() -> None:
+    with progress.show_progress(Console(quiet=True)) as shown:
+        assert isinstance(shown, progress.Silent) and progress.shown_observer() is shown
+
+
+def test_a_worker_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    worker = SimpleNamespace(log_event=lambda topic, event: sent.append(event))
+    monkeypatch.setattr(heartbeat, "_dask_worker", lambda: worker)
+    for loss in (CoarseLoss(0.03), 1.2):
+        heartbeat.Heartbeat("invert", ["a"])(1, 2, loss)
+    assert [(event["loss"], event["coarse"]) for event in sent] == [(0.03, True), (1.2, False)]
+    assert type(sent[0]["loss"]) is float

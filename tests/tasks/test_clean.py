@@ -23,7 +23,7 @@ def test_what_goes_can_be_made_again(tmp_path: Path) -> None:
     (run / "pasted").mkdir()
     (run / "pasted" / "x.png").write_bytes(b"x" * 3000)
     before = content(run)
-    told = json.loads(mgi("clean", run, "--dry-run", "--json").output)
+    told = json.loads(mgi("clean", run, "--dry-run", "--json").output)["parts"]
     assert {one["name"] for one in told} == {"report.html", "report", "contact_sheet.png", "tables", "pasted"}
     assert {"name": "pasted", "bytes": 3000, "command": "mgi paste"} in told
     assert content(run) == before

@@ -119,8 +119,9 @@ def invert_lanes(
         for lane in lanes
     ]
     starts = [targets.observed(_image(engine, state, state.latents), state.picture) for state in states]
+    solver = _solver(engine, targets, _goals(engine, judge))
     search(
-        _solver(engine, targets, _goals(engine, judge)),
+        solver,
         states,
         engine.config.inversion,
         _ranking(engine, judge),
@@ -137,6 +138,7 @@ def invert_lanes(
             "loss": state.best_loss,
             "best_step": float(state.best_step),
             "steps": float(len(state.losses)),
+            "coarse_steps": float(min(len(state.losses), solver.coarse_steps(state.hypothesis.composing_layer))),
             "finished": float(state.finished),
             **{f"{name}_before": value for name, value in start.items()},
             **{f"{name}_after": value for name, value in targets.observed(image, state.picture).items()},
