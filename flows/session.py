@@ -18,6 +18,7 @@ from flows.settings import Workers
 from flows.unlogged import log_unlogged
 from mgi.config import RunConfig
 from storage.blocks.packing import pack
+from storage.labels import label
 from storage.parts import sweep
 from storage.recheck import recheck
 from storage.starts import Starts
@@ -231,6 +232,7 @@ def open_session(
     store = job.open().store
     with store.lock(), run_log(job.run) as log:
         whole = ended_well(job.run)
+        label(store)
         lost = recheck(store)
         if lost:
             log.warning("lost with the machine's last stop, done again", units=lost)

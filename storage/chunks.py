@@ -8,6 +8,7 @@ and `storage.blocks` for the files that hold many.
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
+from storage.array_spec import ArraySpec
 from storage.atomic import write_bytes
 from storage.boot import boot_id
 
 _ZSTD = Zstd(level=0, checksum=True)
 SHARD_BYTES = 2**25
 """A shard is read and written whole when a block is packed; it holds at most so many bytes, uncompressed."""
+PAIR = "pair"
+"""The name of every array's first axis."""
 LOOSE = "row."
 """Before the number of a pair whose chunk is not packed yet, the name of its file."""
 
@@ -32,30 +36,36 @@ class DamagedChunk(RuntimeError):
     """The file of a chunk does not decode."""
 
 
-def create_array(
-    group: zarr.Group, name: str, pairs: int, shape: tuple[int, ...], dtype: str, block: int | None = None
-) -> None:
-    """Make the array [pairs, *shape] with one chunk per pair.
+def create_array(group: zarr.Group, name: str, pairs: int, spec: ArraySpec, block: int | None = None) -> None:
+    """Make the array [pairs, *spec.shape] with one chunk per pair.
 
     zstd with a checksum: without it, flipped bits are read silently. Keys with dots: by zarr's default each chunk gets
-    a new folder per axis, which cost more than its data.
+    a new folder per axis, which cost more than its data. Where nothing is written yet, floats are NaN if the axes have
+    names; arrays of earlier versions have none, and zeros.
 
     Args:
-        group, name, pairs, shape, dtype: what it is.
+        group, name, pairs, spec: what it is.
         block: pairs whose chunks are kept in few files once they are packed, see `storage.blocks`. Until then each has
             a file of its own, which zarr does not see: two writers in one shard would lose data. None: a file each.
     """
-    rows = shard_rows(shape, dtype, block) if block else 1
+    rows = shard_rows(spec.shape, spec.dtype, block) if block else 1
     group.create_array(
         name,
-        shape=(pairs, *shape),
-        dtype=dtype,
-        chunks=(1, *shape),
-        shards=(rows, *shape) if rows > 1 else None,
+        shape=(pairs, *spec.shape),
+        dtype=spec.dtype,
+        chunks=(1, *spec.shape),
+        shards=(rows, *spec.shape) if rows > 1 else None,
         compressors=ZstdCodec(level=0, checksum=True),
         chunk_key_encoding={"name": "default", "separator": "."},
-        fill_value=0,
+        fill_value=fill_of(spec),
+        dimension_names=None if spec.dims is None else (PAIR, *spec.dims),
+        attributes=json.loads(json.dumps(spec.attributes or {}, sort_keys=True)),  # as the header keeps them
     )
+
+
+def fill_of(spec: ArraySpec) -> float:
+    """What rows read as that are not written yet."""
+    return math.nan if spec.dims is not None and np.dtype(spec.dtype).kind == "f" else 0
 
 
 def shard_rows(shape: tuple[int, ...], dtype: str, block: int) -> int:
@@ -72,10 +82,10 @@ def shard_rows(shape: tuple[int, ...], dtype: str, block: int) -> int:
     return rows
 
 
-def array_metadata(pairs: int, shape: tuple[int, ...], dtype: str, block: int | None = None) -> bytes:
+def array_metadata(pairs: int, spec: ArraySpec, block: int | None = None) -> bytes:
     """What `create_array` writes into the array's zarr.json, for code that must write that file whole or not at all."""
     files: dict[str, Any] = {}
-    create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, shape, dtype, block)
+    create_array(zarr.open_group(MemoryStore(files), mode="w", zarr_format=3), "array", pairs, spec, block)
     return bytes(files["array/zarr.json"].to_bytes())
 
 

@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from storage import plan_table, run_header
+from storage.array_spec import ArraySpec, with_dims
 from storage.atomic import write_bytes
 from storage.chunks import array_metadata
 from storage.plan_table import PLAN
 from storage.run_changes import applied
 from storage.run_header import RunConflict
-from storage.run_layout import LAYOUT, layout_of
-from storage.run_store import ArraySpec, RunStore
+from storage.run_layout import DESCRIPTION, LAYOUT, array_names, description_files, is_labelled, layout_of
+from storage.run_store import RunStore
 
 
 def extend(
@@ -49,13 +50,16 @@ def extend(
     number = len(store.header["changes"]) + len(changes)
     plan = _longer_plan(store, pairs, number)
     folder = store.path / "run.zarr"
+    names = [*array_names(store.layout), *arrays] if is_labelled(store.layout) else None
     for name, spec in arrays.items():
-        write_bytes(folder / name / "zarr.json", array_metadata(len(plan), spec.shape, spec.dtype, store.block))
+        named = with_dims(name, spec) if names else ArraySpec(spec.shape, spec.dtype)  # all arrays of a run, or none
+        write_bytes(folder / name / DESCRIPTION, array_metadata(len(plan), named, store.block))
     if len(pairs):
-        for path in [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]:  # rglob would list every chunk
+        for path in description_files(store.path, names):
             _lengthen(path, len(plan))
         plan_table.write(store.path / PLAN, plan)
-    grown = {**store.header, "changes": [*store.header["changes"], *changes], LAYOUT: layout_of(store.path, number)}
+    layout = layout_of(store.path, number, names)
+    grown = {**store.header, "changes": [*store.header["changes"], *changes], LAYOUT: layout}
     run_header.write(store.path / "run.json", grown)
     return RunStore.open(store.path)
 

@@ -131,13 +131,17 @@ class Markers:
         for summary, ids in self._summaries():
             for parts, pairs in parts_of(summary, stage, ids):
                 found.update(dict.fromkeys(pairs, shared.setdefault(parts, parts)))
-        more: dict[str, set[str]] = {}
-        for key in self.loose_keys(stage):
-            more.setdefault(pair_of(key), set()).add(part_of(key))
-        for pair_id, new in more.items():
+        for pair_id, new in self.loose_parts(stage).items():
             parts = found.get(pair_id, frozenset()) | new
             found[pair_id] = shared.setdefault(parts, parts)
         return found
+
+    def loose_parts(self, stage: str) -> dict[str, Parts]:
+        """As `parts`, of markers with files of their own."""
+        found: dict[str, set[str]] = {}
+        for key in self.loose_keys(stage):
+            found.setdefault(pair_of(key), set()).add(part_of(key))
+        return {pair_id: frozenset(parts) for pair_id, parts in found.items()}
 
     def failed(self, stage: str) -> dict[str, int]:
         """{pair id: how many of its units published a failure} of a stage, pairs without one left out."""

@@ -33,14 +33,15 @@ def sweep(folder: Path) -> int:
     removed = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            if name.startswith(".") and name.endswith(ENDING) and _is_stray(Path(parent, name)):
+            if name.startswith(".") and name.endswith(ENDING) and is_stray(Path(parent, name)):
                 with contextlib.suppress(OSError):
                     Path(parent, name).unlink()
                     removed += 1
     return removed
 
 
-def _is_stray(path: Path) -> bool:
+def is_stray(path: Path) -> bool:
+    """Whether nobody will finish a half-written file or folder."""
     found = _OURS.fullmatch(path.name)
     if found and found["place"] == place():
         return not lives_here(int(found["pid"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from storage.run_layout import ARRAYS, check_metadata
 
@@ -27,13 +27,6 @@ class StoreCorrupt(RuntimeError):
 def corrupt(run: Path, path: Path, said: str) -> StoreCorrupt:
     """The error for a damaged file of a run, such as `said` "is gone"."""
     return StoreCorrupt(f"{path} {said}; `mgi verify {run} --repair`, then `mgi resume {run}` makes it again")
-
-
-class ArraySpec(NamedTuple):
-    """Shape of one pair's value (without the pair axis) and dtype name of an array of the run."""
-
-    shape: tuple[int, ...]
-    dtype: str
 
 
 def hash_of(value: np.ndarray) -> str:

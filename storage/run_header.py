@@ -14,9 +14,10 @@ from storage.seal import BrokenSeal, opened, sealed
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of a run's folder; every change to the layout adds one. 2: runs grow (`storage.run_changes`).
-3: run.json is sealed (`storage.seal`). 4: blocks of pairs are packed (`storage.blocks`), in runs that say so."""
+3: run.json is sealed (`storage.seal`). 4: blocks of pairs are packed (`storage.blocks`), in runs that say so. 5: axes
+of arrays have names, which a run says in its layout (`storage.labels`)."""
 SEALED = 3
 """The first format whose headers have a seal."""
 
@@ -24,6 +25,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda header: {**header, "changes": []},
     2: lambda header: header,
     3: lambda header: header,
+    4: lambda header: header,
 }
 """{format: its header -> a header of the next format}. A run's header is read through them; its file keeps the old
 format until it is written again."""

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from storage import plan_table, quarantine, run_header
+from storage.array_spec import ArraySpec, with_dims
+from storage.blocks.finished import FinishedRows
 from storage.blocks.records import Records
 from storage.markers import Markers
 from storage.plan_table import PLAN
 from storage.quarantine import Quarantined
-from storage.run_arrays import ArraySpec, RunArrays, StoreCorrupt, corrupt, hash_of
+from storage.run_arrays import RunArrays, StoreCorrupt, corrupt, hash_of
 from storage.run_header import NoRun, RunConflict
-from storage.run_layout import LAYOUT, layout_of
+from storage.run_layout import LAYOUT, is_labelled, layout_of
 from storage.run_lock import RunLocked, run_lock
 from storage.seal import BrokenSeal
 
@@ -47,9 +49,10 @@ class RunStore:
         self.block: int | None = header.get(BLOCK)
         """Pairs of a block, see `storage.blocks`; None: a run of an earlier version, which packs none."""
         done = path / "done"
-        records = Records(done, header["digest"], self.pair_ids, self.block) if self.block else None
-        self.markers = Markers(done, header["digest"], records)
         self.layout: dict[str, dict[str, Any]] = header.get(LAYOUT, {})
+        self.finished = FinishedRows(path, self.layout, self.block) if self.block and is_labelled(self.layout) else None
+        records = Records(done, header["digest"], self.pair_ids, self.block, self.finished) if self.block else None
+        self.markers = Markers(done, header["digest"], records)
         self.arrays = RunArrays(path, self.layout)
 
     @classmethod
@@ -95,8 +98,8 @@ class RunStore:
         plan_table.write(path / PLAN, pairs)
         group = zarr.open_group(path / "run.zarr", mode="w", zarr_format=3)
         for name, spec in arrays.items():
-            create_array(group, name, len(pairs), spec.shape, spec.dtype, BLOCK_PAIRS)
-        run_header.write(path / "run.json", {**header, BLOCK: BLOCK_PAIRS, LAYOUT: layout_of(path, 0)})
+            create_array(group, name, len(pairs), with_dims(name, spec), BLOCK_PAIRS)
+        run_header.write(path / "run.json", {**header, BLOCK: BLOCK_PAIRS, LAYOUT: layout_of(path, 0, arrays)})
 
     @classmethod
     def open(cls, url: str | Path) -> RunStore:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storage import labels
 from storage.blocks.packing import drop_unreadable, rewrite_record
 from storage.plan_table import PLAN, is_whole
 from storage.run_arrays import corrupt
@@ -26,9 +27,10 @@ from tasks.stages.ledger import Ledger
 from tasks.stages.report import PAGES
 from tasks.unit import REPORT, one_line
 
-BLOCKS, QUARANTINE = "blocks", "quarantine"
-"""In place of a stage, what no unit made: the record of a block, the list of pairs that were set aside."""
-NO_UNIT = {LAYOUT, BLOCKS, QUARANTINE}
+BLOCKS, QUARANTINE, LABELS = "blocks", "quarantine", "labels"
+"""In place of a stage, what no unit made: the record of a block, the list of pairs that were set aside, what names the
+axes of arrays."""
+NO_UNIT = {LAYOUT, BLOCKS, QUARANTINE, LABELS}
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def examine(ledger: Ledger, pairs: Collection[str] | None = None, contents: bool
         return found
     if pairs is None:
         found.damages += _of_records(store, found.counts)
+    if pairs is None and contents:
+        found.damages += _of_labels(store, found.counts)
     for stage, key in _units(store, whole_too=contents):
         if pairs is None or pair_of(key) in pairs:
             found.damages += _of_unit(store, stage, key, contents, found.counts)
@@ -91,6 +95,8 @@ def repair(ledger: Ledger, found: Examined) -> None:
             rewrite_record(store, int(damage.key))
         elif damage.stage == QUARANTINE:
             store.release(store.damaged_quarantine())
+    if any(damage.stage in (LABELS, BLOCKS) for damage in damages):
+        labels.repair(store)
     drop_unreadable(store, ((damage.stage, damage.key) for damage in damages if damage.stage not in NO_UNIT))
     for position, stage in reversed(list(enumerate(ledger.stages))):
         keys = [damage.key for damage in damages if damage.stage == stage.name]
@@ -159,6 +165,16 @@ def _of_records(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
         if not records.is_whole(block) and not records.read(block).broken:
             said = corrupt(store.path, records.path(block), "is damaged")
             yield Damage(one_line(said), BLOCKS, str(block))
+
+
+def _of_labels(store: RunStore, counts: Counter[str]) -> Iterator[Damage]:
+    """What names the axes of arrays, and says which rows are finished, for other programs."""
+    if store.finished is None:
+        return
+    counts["labels"] += 1
+    for path in labels.wrong_labels(store):
+        said = f"{path} is not what was written; `mgi verify {store.path} --repair` writes it again"
+        yield Damage(said, LABELS, path.relative_to(store.path).as_posix())
 
 
 def _units(store: RunStore, whole_too: bool) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from mgi.config import ConfigError, RunConfig
-from mgi.pairs import Hypothesis
-from storage.run_store import ArraySpec
+from storage.array_spec import ArraySpec
 
 if TYPE_CHECKING:
     from mgi.translators import Inverts, Searches, Translator
@@ -110,10 +109,18 @@ def layout_of(config_json: str, threads: int | None = None) -> Layout:
             inverting(translator)
         return Layout(translator.picture_size, {}, 1, [])
     method = searching(translator)
-    arrays = {hypothesis.id: _specs(method, hypothesis) for hypothesis in config.inversion.all_hypotheses()}
+    arrays = _specs(method, config)
     groups = [[hypothesis.id for hypothesis in group] for group in method.groups]
     return Layout(method.picture_size, arrays, max(1, int(method.lanes_per_batch)), groups)
 
 
-def _specs(method: Searches, hypothesis: Hypothesis) -> dict[str, ArraySpec]:
-    return {name: ArraySpec(tuple(shape), dtype) for name, (shape, dtype) in method.lane_arrays(hypothesis).items()}
+def _specs(method: Searches, config: RunConfig) -> dict[str, dict[str, ArraySpec]]:
+    from mgi.inversion.solver import snapshot_steps
+    from mgi.translators import Composed
+    from tasks.arrays import lane_specs
+
+    hypotheses = config.inversion.all_hypotheses()
+    shapes = {hypothesis.id: method.lane_arrays(hypothesis) for hypothesis in hypotheses}
+    composed = method if isinstance(method, Composed) else None
+    parts = {hypothesis.id: composed.latent_parts(hypothesis) for hypothesis in hypotheses if composed}
+    return lane_specs(config, shapes, parts, snapshot_steps(config.inversion) if config.inversion.snapshots else ())

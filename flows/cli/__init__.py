@@ -19,6 +19,7 @@ from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
+from flows.cli.pack import pack
 from flows.cli.paste import paste
 from flows.cli.profiles import profiles
 from flows.cli.report import report
@@ -68,7 +69,7 @@ def _mgi(
     pass
 
 
-RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export, clean)
+RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export, pack, clean)
 EVALUATIONS = (evaluate, compare, leaderboard)
 for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, init, suites, methods, metrics):
     app.command(cls=Verb)(verb)

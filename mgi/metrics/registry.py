@@ -51,6 +51,14 @@ OURS = {
     "swd": "mgi.metrics.sets.sliced_wasserstein:SLICED_WASSERSTEIN",
 }
 
+OF_SETS = frozenset(
+    {"set-fid", "relative-frechet", "fid", "fid-clean", "kid", "inception-score", "swd"}
+    | {"frechet-vgg16", "frechet-lite0", "kernel-lite0", "frechet-descriptor"}
+)
+"""Those of whole sets, so that their names are known without loading them."""
+PAIR_METRICS = tuple(name for name in OURS if name not in OF_SETS)
+"""Ours of pairs, in reading order."""
+
 REGISTRY = Registry("metric", "mgi.metrics", OURS)
 
 

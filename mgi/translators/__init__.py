@@ -2,6 +2,7 @@
 
 from mgi.translators.base import (
     Arrays,
+    Composed,
     Conditioned,
     Edits,
     Finished,
@@ -23,6 +24,7 @@ from mgi.translators.registry import Method, method
 
 __all__ = [
     "Arrays",
+    "Composed",
     "Conditioned",
     "Edits",
     "Finished",

@@ -12,7 +12,7 @@ Pictures come aligned, uint8 [S, S, 3] with S = `picture_size`, cropped in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -224,6 +224,15 @@ class Searches(Translator, Warps, Inverts, Protocol):
 
     def preview(self, arrays: Arrays, hypothesis: Hypothesis) -> np.ndarray:
         """Latents -> a small picture uint8 [S,S,3]."""
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """Can say what the array `latents` of its lanes is made of."""
+
+    def latent_parts(self, hypothesis: Hypothesis) -> Mapping[str, tuple[int, int]]:
+        """{name: (rows, columns)} of what lies in the vector one after the other, each row by row."""
         ...
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from storage.atomic import write_bytes
+from storage.blocks.finished import FinishedRows
 from storage.blocks.summary import Summary, parts_of, summarise
 from storage.seal import BrokenSeal, opened_line, sealed_line
 from storage.unit_keys import key_of, pair_of, part_of
@@ -46,7 +47,14 @@ class Record:
 class Records:
     """The records of one run. Any process may read; only the one that holds the run's lock writes."""
 
-    def __init__(self, folder: Path, digest: str, pair_ids: Callable[[], list[str]], rows: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        digest: str,
+        pair_ids: Callable[[], list[str]],
+        rows: int,
+        finished: FinishedRows | None = None,
+    ) -> None:
         """Touch nothing yet.
 
         Args:
@@ -54,7 +62,9 @@ class Records:
             digest: of the run's configuration; records with another one do not count.
             pair_ids: reads the ids of all pairs in the plan's order; called once.
             rows: pairs of a block.
+            finished: gets told what every record says of its rows.
         """
+        self._finished = finished
         self._place, self._digest, self._pair_ids, self.rows = str(folder / FOLDER), digest, pair_ids, rows
         self._heads: dict[int, tuple[Stamp, Head]] = {}
         self._recent: dict[int, tuple[Stamp, Record]] = {}
@@ -137,6 +147,13 @@ class Records:
         """
         self._heads.pop(block, None)
         self._recent.pop(block, None)
+        if self._finished:  # before: if this process is killed, no row counts as finished that the record lacks
+            self._finished.drop(block)
+        self._write(block, units, broken)
+        if self._finished:
+            self._finished.write(block, units)
+
+    def _write(self, block: int, units: Mapping[Unit, Mapping[str, Any]], broken: Iterable[Unit]) -> None:
         lost = [unit for unit in broken if unit not in units]
         if not units and not lost:
             self.path(block).unlink(missing_ok=True)

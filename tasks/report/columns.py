@@ -6,17 +6,18 @@ import math
 from typing import Any
 
 from mgi.config import RULES, RunConfig
+from mgi.metrics.registry import PAIR_METRICS
 from mgi.translators.needs import LANE_METRICS
 from storage.tables import Measured
 from tasks.report.rows import Block
 
-LANES = Measured(RULES, LANE_METRICS)
-"""What is measured of hypotheses, in any run."""
+MEASURED = Measured(RULES, LANE_METRICS, PAIR_METRICS)
+"""What has columns in the tables of any run."""
 
 
 def lane_columns(config: RunConfig) -> list[tuple[str, str]]:
     """(key, heading) of the numbers in the page's table of hypotheses."""
-    metrics = [(f"{name}_{when}", f"{name} {when}") for name in LANES.lanes for when in ("before", "after")]
+    metrics = [(f"{name}_{when}", f"{name} {when}") for name in MEASURED.lanes for when in ("before", "after")]
     rule = config.selection.rule
     return [(rule, rule), ("loss", "loss"), *metrics, ("seconds", "seconds")]
 
@@ -34,11 +35,6 @@ class MetricSection:
             by_metric.setdefault(row["metric"], []).append(row)
         for name, rows in by_metric.items():
             self._columns.setdefault(name, _Column(name)).add(rows)
-
-    @property
-    def measured(self) -> Measured:
-        """The names of everything that the run's tables have columns for."""
-        return Measured(LANES.rules, LANES.lanes, tuple(self._columns))
 
     def shown(self) -> list[dict[str, Any]]:
         """The metrics as the template takes them."""

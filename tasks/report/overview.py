@@ -7,7 +7,7 @@ from typing import Any
 
 from mgi.config import RunConfig
 from storage.summary import Summary
-from tasks.report.columns import LANES, MetricSection
+from tasks.report.columns import MEASURED, MetricSection
 from tasks.report.rows import Block
 from tasks.stages.table import stages_of
 
@@ -25,7 +25,7 @@ class Overview:
         self.quarantined: list[dict[str, Any]] = []
         self.lane_count = 0
         self.metrics = MetricSection()
-        self.summary = Summary(LANES)
+        self.summary = Summary(MEASURED)
 
     def add(self, block: Block) -> None:
         """See some more pairs."""

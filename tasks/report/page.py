@@ -51,10 +51,10 @@ def build_report(store: RunStore, method: MethodOrLoader = None, seconds: float 
     growth = growth_lines(store.header, config)
     pictures = Pictures(store, method)
     with Spool(store.path) as spool:
-        overview, summary = write_tables(store, config, spool)
+        overview, summary = write_tables(store, config, spool=spool)
         metrics = overview.metrics.shown()
         listing = Listing(store, config, pictures, metrics)
-        for lanes, pairs, _, unwarped in spool:
+        for pairs, lanes, unwarped in spool:
             listing.add(pairs, lanes, unwarped)
     if listing.gallery:
         sheet = (_sheet_row(pictures, view) for view in listing.gallery)

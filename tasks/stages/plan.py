@@ -17,7 +17,8 @@ from mgi.own_files import own_hashes, require_own_files
 from mgi.pairs import Pair, split_face, with_face
 from storage.folders import duplicate_stems, list_images, make_pairs
 from storage.more_pairs import more_pairs
-from storage.run_store import ArraySpec, RunStore
+from storage.run_store import RunStore
+from tasks.arrays import picture_specs
 from tasks.method import Layout
 from tasks.stages.invert import array_name
 from tasks.versions import versions
@@ -136,10 +137,7 @@ def create_run(plan: Plan, run: str, layout: Layout, threads: int | None) -> Run
     Raises:
         storage.run_store.RunConflict: the folder holds a run with another configuration or other inputs.
     """
-    size = layout.picture
-    arrays = {f"warp/{name}": ArraySpec((size, size, 3), "uint8") for name in ("source", "exemplar", "warp")}
-    for name, (shape, dtype) in plan.request.config.warp_arrays().items():
-        arrays[f"warp/{name}"] = ArraySpec(shape, dtype)
+    arrays = picture_specs(plan.request.config, layout.picture)
     for hypothesis, specs in layout.arrays.items():
         arrays |= {array_name(name, hypothesis): spec for name, spec in specs.items()}
     return RunStore.create(run, header_of(plan, threads), plan.table(), arrays)

@@ -9,35 +9,38 @@ from typing import Any
 import pandas as pd
 
 from mgi.metrics.reduced import Estimate
+from storage.columns import Column, dtypes
 from storage.run_store import RunStore
 from tasks.stages.translate import GIVEN
 from tasks.suites.sets import ImageSet, metric_of_sets, short_hashes
 from tasks.suites.size import million_numbers
 from tasks.suites.suite import Suite
 
-COLUMNS: dict[str, str] = {
-    "suite": "string",
-    "version": "Int64",
-    "run": "string",
-    "data_set": "string",
-    "method": "string",
-    "pair_id": "string",
-    "metric": "string",
-    "value": "float64",
-    "low": "float64",
-    "high": "float64",
-    "n": "Int64",
-    "unit": "string",
-    "higher_is_better": "boolean",
-    "network": "string",
-    "network_sha256": "string",
-    "resize": "string",
-    "reference": "string",
-    "files": "string",
-    "seconds": "float64",
-    "software": "string",
-    "status": "string",
+EVALUATION: dict[str, Column] = {
+    "suite": Column("string", "the suite's name"),
+    "version": Column("Int64", "the suite's version"),
+    "run": Column("string", "folder of the method's run; of a published number its source"),
+    "data_set": Column("string", "the data set and its split"),
+    "method": Column("string", "the row of the suite"),
+    "pair_id": Column("string", "the pair's id; missing if the number is of a whole set"),
+    "metric": Column("string", "the metric, as in `mgi metrics`, or `parameters`, `seconds`, `working-memory`"),
+    "value": Column("float64", "the number", "see `unit`"),
+    "low": Column("float64", "lower end of its interval of 95 %", "see `unit`"),
+    "high": Column("float64", "upper end", "see `unit`"),
+    "n": Column("Int64", "pictures that it is of"),
+    "unit": Column("string", "its unit; empty if it has none"),
+    "higher_is_better": Column("boolean", "its direction"),
+    "network": Column("string", "networks that measured it"),
+    "network_sha256": Column("string", "the first twelve digits of their hashes"),
+    "resize": Column("string", "how images were resized"),
+    "reference": Column("string", "the set that it was compared with"),
+    "files": Column("string", "format of the pictures' files"),
+    "seconds": Column("float64", "measuring took", "s"),
+    "software": Column("string", "versions"),
+    "status": Column("string", "`ok`, `published`, or begins with `failed` or `not run` and says why"),
 }
+COLUMNS: dict[str, str] = dtypes(EVALUATION)
+"""{column: type} of the tidy table."""
 OK, NOT_RUN, PUBLISHED, FAILED = "ok", "not run", "published", "failed"
 """How `status` begins."""
 
@@ -58,7 +61,8 @@ def pair_rows(suite: Suite, name: str, run: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 **shared,
-                **{key: found[key] for key in ("pair_id", "metric", "value", "unit", "higher_is_better", "seconds")},
+                **{key: found[key] for key in ("pair_id", "metric", "value", "higher_is_better", "seconds")},
+                "unit": "" if pd.isna(found["unit"]) else found["unit"],
                 "n": 1,
                 "network": ", ".join(weights),
                 "network_sha256": ", ".join(str(hashes.get(weight, ""))[:12] for weight in weights),

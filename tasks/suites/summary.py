@@ -9,27 +9,30 @@ import numpy as np
 import pandas as pd
 
 from mgi.intervals import Difference, holm, mean_interval, paired_difference
-from tasks.suites.frame import NOT_RUN, PUBLISHED
+from storage.columns import Column, dtypes
+from tasks.suites.frame import EVALUATION, NOT_RUN, PUBLISHED
 
-SUMMARY: dict[str, str] = {
-    "suite": "string",
-    "version": "Int64",
-    "method": "string",
-    "metric": "string",
-    "value": "float64",
-    "low": "float64",
-    "high": "float64",
-    "n": "Int64",
-    "unit": "string",
-    "higher_is_better": "boolean",
-    "difference": "float64",
-    "difference_low": "float64",
-    "difference_high": "float64",
-    "p": "float64",
-    "best": "boolean",
-    "published": "float64",
-    "status": "string",
+MEANS: dict[str, Column] = {
+    "suite": EVALUATION["suite"],
+    "version": EVALUATION["version"],
+    "method": EVALUATION["method"],
+    "metric": EVALUATION["metric"],
+    "value": Column("float64", "mean over the pairs, or the set's number", "see `unit`"),
+    "low": EVALUATION["low"],
+    "high": EVALUATION["high"],
+    "n": Column("Int64", "pairs, or pictures of the set"),
+    "unit": EVALUATION["unit"],
+    "higher_is_better": EVALUATION["higher_is_better"],
+    "difference": Column("float64", "mean difference from the suite's `against`, pair by pair", "see `unit`"),
+    "difference_low": Column("float64", "lower end of its interval of 95 %", "see `unit`"),
+    "difference_high": Column("float64", "upper end", "see `unit`"),
+    "p": Column("float64", "of that difference, by sign flips, corrected for the number of methods"),
+    "best": Column("boolean", "whether it is the best, or within chance of it"),
+    "published": Column("float64", "what the paper prints", "see `unit`"),
+    "status": EVALUATION["status"],
 }
+SUMMARY: dict[str, str] = dtypes(MEANS)
+"""{column: type} of the summary."""
 SURE = 0.05
 """p above which two methods count as alike."""
 

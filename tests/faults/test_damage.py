@@ -100,7 +100,7 @@ def test_markers_and_headers_of_earlier_versions_have_no_seal(run: Path) -> None
     for path in (run / "run.json", *(run / "done").rglob("*.json")):
         edited(path, lambda text: text)
         unsealed = re.sub(r',\n "seal": "\w+"', "", path.read_text())
-        path.write_text(unsealed.replace('"format": 4', '"format": 2'))
+        path.write_text(unsealed.replace('"format": 5', '"format": 2'))
     assert named(run) == ""
     assert "nothing to compute" in mgi("resume", run, "--workers", 0).output
 

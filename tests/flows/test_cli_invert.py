@@ -14,6 +14,7 @@ from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from storage.seal import opened, sealed
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,8 @@ def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(
     before, finals = video.read_bytes(), {path: path.read_bytes() for path in (run / "final").glob("*.png")}
     video.unlink()
     (run / "run.zarr" / "trajectory").rename(run / "run.zarr" / "way")
+    content, _ = opened((run / "run.json").read_bytes())
+    (run / "run.json").write_bytes(sealed({**content, "layout": {}}))
 
     def rename(content: dict[str, Any]) -> None:
         content["arrays"] = {name.replace("trajectory/", "way/"): value for name, value in content["arrays"].items()}

@@ -87,6 +87,7 @@ def command(name: str, place: Path) -> list[Any]:
         "report": [run],
         "paste": [run],
         "export": [run, "--to", place / "exported"],
+        "pack": [run, "--to", place / "packed"],
         "clean": [run, "--dry-run"],
         "edit": [run, "--direction", place / "age.npy", "--steps", "2"],
         "evaluate": [place / "eval", "--workers", "0"],

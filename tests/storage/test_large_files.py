@@ -1,4 +1,4 @@
-"""What does not fit in memory: files written piece by piece, and values that wait on the disk."""
+"""What does not fit in memory: files that are written piece by piece, and sums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from storage import summary
 from storage.atomic import writing
-from storage.spool import Spool
 from storage.summary import Sums
 
 
@@ -46,20 +45,6 @@ def test_what_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path: Path,
         file.write(b"half")
         raise error
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_spooled_values_come_back_as_they_were_and_leave_no_file(tmp_path: Path) -> None:
-    values = [{"a": 0.1 + 0.2, "b": None, "ü": [True, -3]}, ([], "x" * 100_000), []]
-    with Spool(tmp_path) as spool:
-        for value in values:
-            spool.add(value)
-        assert list(spool) == values and list(spool) == values
-        assert not list(tmp_path.iterdir())
-
-
-def test_an_empty_spool_has_no_values(tmp_path: Path) -> None:
-    with Spool(tmp_path) as spool:
-        assert list(spool) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100])

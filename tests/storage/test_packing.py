@@ -11,6 +11,7 @@ import pytest
 import zarr
 from small_run import ARRAYS, HEADER, LATENTS, plan
 
+from storage.array_spec import ArraySpec
 from storage.atomic import write_bytes
 from storage.blocks.packing import pack
 from storage.blocks.shards import DamagedShard, read_piece, read_shard, write_shard
@@ -149,7 +150,7 @@ def test_damaged_lines_stay_known_as_damaged(store: RunStore) -> None:
 
 @pytest.mark.parametrize(("shape", "dtype"), [((8, 8, 3), "uint8"), ((), "float64"), ((500,), "float16")])
 def test_shards_are_those_of_zarr(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
-    create_array(zarr.open_group(tmp_path, mode="w", zarr_format=3), "a", PAIRS, shape, dtype, BLOCK)
+    create_array(zarr.open_group(tmp_path, mode="w", zarr_format=3), "a", PAIRS, ArraySpec(shape, dtype), BLOCK)
     array = zarr.open_array(tmp_path / "a", mode="r+")
     draw = np.random.default_rng(0)
     for index in (2, 5, 63):

@@ -7,7 +7,7 @@ import pytest
 
 from storage.summary import Summary
 from storage.table_files import write_table
-from storage.tables import Further, Measured, hypotheses_table, pairs_table, summary_table
+from storage.tables import Measured, hypotheses_table, measures_of, measures_table, pairs_table, summary_table
 
 MEASURED = Measured(("spatial-fd", "sifid"), ("l2", "vgg"), ("structure",))
 
@@ -36,21 +36,26 @@ def summary(lanes: list[dict[str, object]]) -> pd.DataFrame:
 def test_columns_have_their_place_and_type_even_when_nothing_was_measured() -> None:
     full, empty = hypotheses_table(rows(), MEASURED), hypotheses_table([], MEASURED)
     known = list(MEASURED.hypothesis_columns)
-    assert list(full.columns) == [*known, "lpips"]
-    assert list(empty.columns) == known
-    assert full[known].dtypes.to_dict() == empty.dtypes.to_dict()
+    assert list(full.columns) == list(empty.columns) == known
+    assert full.dtypes.to_dict() == empty.dtypes.to_dict()
     assert full["selected"].tolist() == [True, False, False, False]
-    assert math.isnan(full["lpips"].iloc[0])
+    assert math.isnan(full["sifid"].iloc[0])
 
 
 def test_rows_keep_their_order() -> None:
     assert hypotheses_table(rows(), MEASURED)["pair_id"].tolist() == ["a", "a", "b", "b"]
 
 
-def test_text_measures_stay_text() -> None:
-    table = hypotheses_table([lane("a", "L05N10", 0.5, aligned="face"), lane("b", "L05N10", 0.5)], MEASURED)
-    assert table["aligned"].tolist()[0] == "face"
-    assert table["aligned"].isna().tolist() == [False, True]
+def test_what_has_no_column_is_a_row_of_measures() -> None:
+    lanes = [lane("a", "L05N10", 0.5, aligned="face", finished=0), lane("b", "L05N10", 0.5, restarts=2, style=None)]
+    pairs = [{"pair_id": "a", "structure": 0.5, "theirs": 1.0, "mood": "calm"}, {"pair_id": "b", "late": True}]
+    rows = measures_of(pairs, lanes, [{"pair_id": "a", "metric": "theirs", "value": 1.0}], MEASURED)
+    table = measures_table(rows)
+    assert table["pair_id"].tolist() == ["a", "a", "b", "b"]
+    assert table["measure"].tolist() == ["mood", "aligned", "late", "restarts"]
+    assert table["text"].tolist()[:2] == ["calm", "face"] and table["value"].tolist()[2:] == [1.0, 2.0]
+    assert table["hypothesis"].isna().tolist() == [True, False, True, False]
+    assert measures_table([]).dtypes.to_dict() == table.dtypes.to_dict()
 
 
 def test_summary_counts_wins_and_leaves_failures_out_of_the_means() -> None:
@@ -86,15 +91,6 @@ def test_pairs_have_a_state_and_a_reason() -> None:
     assert table["structure"].tolist()[1] == 0.5
     assert table["state"].tolist() == ["done", "quarantined"]
     assert table["reason"].isna().tolist() == [True, False]
-
-
-def test_a_further_column_is_of_numbers_only_if_all_its_values_are() -> None:
-    further = Further()
-    further.add([{"a": 1, "b": None, "c": None}, {"a": True, "pair_id": "p"}], {})
-    further.add([{"b": "text", "a": "1.5"}, {"b": 2}], {"pair_id": "string"})
-    assert further.columns({"pair_id": "string"}) == {"a": "float64", "b": "string", "c": "float64"}
-    table = hypotheses_table([lane("p", "L05N10", 0.5, b=2)], MEASURED, {"b": "string", "c": "float64"})
-    assert table["b"].tolist() == ["2"] and table["c"].isna().all()
 
 
 def test_files_can_be_read_back_are_reproducible_and_leave_nothing_behind(tmp_path) -> None:

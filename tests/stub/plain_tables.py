@@ -11,7 +11,7 @@ import pandas as pd
 
 from storage.atomic import write_bytes
 from storage.cells import harmless
-from storage.tables import METRIC_COLUMNS, Measured
+from storage.tables import MEASURE_COLUMNS, METRIC_COLUMNS, Measured, measures_of
 
 
 def plain_tables(
@@ -25,6 +25,7 @@ def plain_tables(
         "hypotheses": table,
         "pairs": _typed(pairs, measured.pair_columns),
         "metrics": _typed(metrics, METRIC_COLUMNS),
+        "measures": _typed(measures_of(pairs, lanes, metrics, measured), MEASURE_COLUMNS),
         "summary": _summary(table, measured),
     }
 
@@ -63,24 +64,10 @@ def _harmless(table: pd.DataFrame) -> pd.DataFrame:
     def cell(text: str) -> str:
         return harmless(text).replace("\r", " ")
 
-    named = table.rename(columns=cell)
-    for name, kind in named.dtypes.items():
-        if kind == "string":
-            named[name] = named[name].map(cell, na_action="ignore")
-    return named
+    texts = {name: table[name].map(cell, na_action="ignore") for name, kind in table.dtypes.items() if kind == "string"}
+    return table.assign(**texts)
 
 
 def _typed(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    records = [dict(row) for row in rows]
-    more = sorted({key for record in records for key in record} - set(columns))
-    table = pd.DataFrame.from_records(records, columns=[*columns, *more]).astype(dict(columns))
-    for name in more:
-        table[name] = _measure(table[name])
-    return table
-
-
-def _measure(values: pd.Series) -> pd.Series:
-    try:
-        return values.astype("float64")
-    except (TypeError, ValueError):
-        return values.map(lambda value: pd.NA if pd.isna(value) else str(value)).astype("string")
+    records = [{name: None if row.get(name) == "" else row.get(name) for name in columns} for row in rows]
+    return pd.DataFrame.from_records(records, columns=list(columns)).astype(dict(columns))

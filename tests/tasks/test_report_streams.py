@@ -12,21 +12,13 @@ import pytest
 from made_up_run import MadeUpRun
 from plain_tables import plain_tables, write_plain
 
-from mgi.config import RunConfig
 from storage import summary, table_files
-from storage.spool import Spool
 from tasks.report import overview
-from tasks.report.overview import Overview
+from tasks.report.columns import MEASURED
 from tasks.report.rows import BLOCK, Block, read_blocks
-from tasks.report.tables import write_tables as write_spooled
+from tasks.report.tables import write_tables
 
-
-def write_tables(run: MadeUpRun, config: RunConfig) -> tuple[Overview, pd.DataFrame]:
-    with Spool(run.path) as spool:
-        return write_spooled(run, config, spool)
-
-
-NAMES = ("hypotheses", "metrics", "pairs", "summary")
+NAMES = ("hypotheses", "measures", "metrics", "pairs", "summary")
 
 
 def whole(run: MadeUpRun) -> Block:
@@ -41,26 +33,29 @@ def whole(run: MadeUpRun) -> Block:
 @pytest.mark.parametrize("pairs", [0, 1, BLOCK, 3 * BLOCK + 40])
 def test_files_are_those_of_whole_tables_byte_for_byte(tmp_path: Path, pairs: int) -> None:
     run = MadeUpRun(tmp_path, pairs, 3, odd=True)
-    found, _ = write_tables(run, run.config)
+    write_tables(run, run.config)
     rows = whole(run)
-    write_plain(tmp_path / "plain", plain_tables(rows.pairs, rows.lanes, rows.metrics, found.metrics.measured))
+    write_plain(tmp_path / "plain", plain_tables(rows.pairs, rows.lanes, rows.metrics, MEASURED))
     for name in (f"{name}{suffix}" for name in NAMES for suffix in (".csv", ".parquet")):
         assert (tmp_path / "tables" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes(), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "tables"]
 
 
-def test_columns_that_show_late_are_in_all_rows_and_small_pieces_give_the_same_values(
+def test_what_has_no_column_is_in_the_table_of_measures_and_small_pieces_give_the_same_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = MadeUpRun(tmp_path, 300, 3, odd=True)
     monkeypatch.setattr(table_files, "GROUP", 100)
     monkeypatch.setattr(summary, "LEAF", 16)
-    found, means = write_tables(run, run.config)
+    _, means = write_tables(run, run.config)
     rows = whole(run)
-    plain = plain_tables(rows.pairs, rows.lanes, rows.metrics, found.metrics.measured)
-    assert {"restarts", "=extra", "true_l2"} <= set(plain["hypotheses"]) and "mixed" in plain["pairs"]
-    assert plain["pairs"]["mixed"].dtype == plain["pairs"]["notes"].dtype == "string"
-    for name in ("hypotheses", "metrics", "pairs"):
+    plain = plain_tables(rows.pairs, rows.lanes, rows.metrics, MEASURED)
+    measures = plain["measures"]
+    assert set(measures["measure"]) == {"restarts", "=extra", "true_l2", "mixed", "aligned"}
+    mixed = measures[measures["measure"] == "mixed"].set_index("pair_id")
+    assert mixed.loc["pair-000150", "text"] == "late" and mixed.loc["pair-000149", "value"] == 149
+    assert measures[measures["measure"] == "true_l2"]["hypothesis"].notna().all() and mixed["hypothesis"].isna().all()
+    for name in ("hypotheses", "measures", "metrics", "pairs"):
         path = tmp_path / "tables" / f"{name}.parquet"
         pd.testing.assert_frame_equal(pd.read_parquet(path), plain[name])
         file = pyarrow.parquet.ParquetFile(path)

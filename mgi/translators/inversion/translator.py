@@ -8,6 +8,7 @@ the reason is in docs/decisions.md.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,10 @@ class InversionTranslator:
     def lane_arrays(self, hypothesis: Hypothesis) -> ArrayShapes:
         """latents (packed), features for the score, the loss of every step, and the trajectory if asked for."""
         return solving.lane_arrays(self.engine, self.judge, hypothesis)
+
+    def latent_parts(self, hypothesis: Hypothesis) -> Mapping[str, tuple[int, int]]:
+        """Parameter groups of the latent space, as `mgi.inversion.latents.pack` joins them."""
+        return self.engine.space.shapes(hypothesis)
 
     def invert(self, lanes: list[Lane], progress: Progress | None = None) -> list[LaneResult]:
         """Equation 7 for every lane."""
