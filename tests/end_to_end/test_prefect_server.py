@@ -88,19 +88,12 @@ def begin(server: Server, work: Path) -> dict[str, str]:
     make_inputs(work / "many", 56)
     broken = make_inputs(work / "broken", 2)
     (broken / "sources" / "s01.png").write_text("no picture")
-    (work / "blocked").write_text("a file where copies should go")
     folders = {"sources": str(broken / "sources"), "exemplars": str(broken / "exemplars")}
-    hasty = {"PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "6"}
     return {
         "held": server.begin("resume/resume", run="runs/held"),
         "missing": server.begin("select/select", run="runs/none"),
         "trained": server.begin("train-generator/train-generator", images="many/sources", out="models/own", **TRAINING),
         "quarantined": server.begin("translate/translate", **small(work, out="runs/broken", **folders)),
-        "again": server.begin(
-            "translate/translate",
-            hasty,
-            **small(work, sources="photos", exemplars="paintings", out="runs/again", export_to="blocked", format="jpg"),
-        ),
     }
 
 
@@ -174,14 +167,17 @@ def test_quarantine_has_a_state_that_automations_see(begun: tuple[Server, dict[s
 
 
 def test_a_failed_run_is_tried_again_and_goes_on(begun: tuple[Server, dict[str, str]], work: Path) -> None:
-    server, runs = begun
-    server.until(runs["again"], lambda run: run["state_name"] in ("AwaitingRetry", "Retrying", "Completed"))
+    server, _ = begun
+    (work / "blocked").write_text("a file where copies should go")
+    asked = small(work, sources="photos", exemplars="paintings", out="runs/again", export_to="blocked", format="jpg")
+    run_id = server.begin("translate/translate", {"PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "6"}, **asked)
+    server.until(run_id, lambda run: run["state_name"] in ("AwaitingRetry", "Retrying"))
     log = (work / "runs" / "again" / "log.jsonl").read_text()
     (work / "blocked").unlink()
-    run = server.ended(runs["again"])
-    assert (run["state_name"], run["run_count"]) == ("Completed", 2), server.logs(runs["again"])
+    run = server.ended(run_id)
+    assert run["state_name"] == "Completed" and run["run_count"] > 1, server.logs(run_id)
     assert len(list((work / "blocked").glob("*.jpg"))) == 3
-    assert (work / "runs" / "again" / "log.jsonl").read_text().count('"unit"') == log.count('"unit"')
+    assert (work / "runs" / "again" / "log.jsonl").read_text().count('"unit"') == log.count('"unit"') > 0
 
 
 def test_a_training_shows_its_samples_and_scores(begun: tuple[Server, dict[str, str]], work: Path) -> None:
