@@ -53,7 +53,7 @@ def choices(run: Path) -> dict[int, float]:
 def value(run: Path, *pairs: int) -> float:
     """What the choice must come to for these pairs."""
     store = RunStore.open(run)
-    ids = [path.parent.name for path in (run / "run.zarr" / "features").glob("*/zarr.json")]
+    ids = [path.parent.name for path in (run / "run.zarr" / "features").glob("L*/zarr.json")]
     return min(sum(float(store.read(f"features/{id}", n).astype(float).sum()) for n in pairs) for id in ids)
 
 
