@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ from benchmarks.scaling_model import Costs, StageTimes, simulate
 ROOT = Path(__file__).resolve().parents[1]
 STUB = ROOT / "tests" / "stub"
 STEPS = 6
+IDLE = 10.0
+"""Seconds in which nothing is sent, to know what Dask's processes take anyway."""
+SIMULATED = 2048
+"""Pairs that are simulated; those of a larger run take as long each."""
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -165,17 +169,24 @@ def overhead(folder: Path, pairs: int) -> Costs:
         with open_session(Job.of(store), quiet, 0, address, "none") as session:
             _ = session.layout  # connect, load
             processes["worker"] = max(psutil.Process(worker).children(recursive=True), key=_cpu)
-            before, start = {name: _cpu(process) for name, process in processes.items()}, time.perf_counter()
-            run_stages(session, stage_of_shard)
-            wall = time.perf_counter() - start
-            spent = {name: _cpu(process) - before[name] for name, process in processes.items()}
+            idle = _used(processes, lambda: time.sleep(IDLE))  # Dask's processes look around all the time
+            spent = _used(processes, lambda: run_stages(session, stage_of_shard))
+            wall = spent["wall"]
             units = sum(session.computed.values())
-    costs = Costs(*(spent[name] / units for name in Costs._fields))
+    costs = Costs(*(max(0.0, spent[name] - idle[name] * wall / idle["wall"]) / units for name in Costs._fields))
     milliseconds = ", ".join(f"{name} {1000 * value:.2f}" for name, value in costs._asdict().items())
     print(f"\n{units} units that compute nothing, one by one: {units / wall:.0f} per second on this machine")
     print(f"processor ms per unit: {milliseconds}")
     print(json.dumps(costs._asdict()), flush=True)
     return costs
+
+
+def _used(processes: dict[str, Any], work: Callable[[], None]) -> dict[str, float]:
+    """Processor seconds of each process while something is done, and the seconds that it took."""
+    before, start = {name: _cpu(process) for name, process in processes.items()}, time.perf_counter()
+    work()
+    spent = {name: _cpu(process) - before[name] for name, process in processes.items()}
+    return {**spent, "wall": time.perf_counter() - start}
 
 
 def _cpu(process: Any) -> float:
@@ -204,7 +215,7 @@ def _cluster(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 SCENARIOS: dict[str, list[StageTimes]] = {
-    "`embedded`, 8 cores per worker": [
+    "`embedded`, two cores per worker": [
         StageTimes("warp", 1, 4.0),
         StageTimes("invert", 3, 35.0, spread=0.25),
         StageTimes("score", 1, 1.0),
@@ -220,20 +231,29 @@ SCENARIOS: dict[str, list[StageTimes]] = {
     ],
     "one pass, 0.3 s per pair": [StageTimes("translate", 1, 0.3), StageTimes("evaluate", 1, 0.3)],
 }
-"""Seconds per unit: `embedded` as in docs/benchmarks.md, the search as measured on an H100, a method in one pass."""
+"""Seconds per unit. Inversions are those of docs/benchmarks.md (two CPU cores; an H100), the others are round numbers."""
 
 
 def show_simulation(costs: Costs, pairs: int) -> None:
-    """Throughput and efficiency by the number of workers, for shards of 64 pairs and for larger ones."""
+    """Throughput and efficiency by the number of workers, with the shards that runs have and with small ones."""
+    from flows.stages import PER_WORKER, SHARD
+
     limit = 1 / max(costs.client, costs.scheduler)
     who = "client" if costs.client >= costs.scheduler else "scheduler"
-    print(f"\n{pairs} pairs; the {who} is the limit at {limit:.0f} units per second")
+    print(f"\nthe {who} is the limit, at {limit:.0f} units per second")
     for name, stages in SCENARIOS.items():
-        print(f"\n{name}\n\n| workers | pairs per hour | efficiency | with shards of 1,024 pairs |\n|---|---|---|---|")
+        units = sum(stage.per_pair for stage in stages)
+        mean = sum(stage.per_pair * stage.seconds for stage in stages) / units
+        print(f"\n{name}: {units} units of {mean:.1f} s per pair; full at {limit * mean:,.0f} workers\n")
+        print(f"| workers | pairs per hour | hours for {pairs:,} | efficiency | with {SHARD} pairs per shard |")
+        print("|---|---|---|---|---|")
         for workers in WORKERS:
-            done, large = (simulate(stages, pairs, workers, costs, shard) for shard in (64, 1024))
-            rate = 3600 * pairs / done.seconds
-            print(f"| {workers} | {rate:,.0f} | {done.efficiency:.2f} | {large.efficiency:.2f} |", flush=True)
+            shard = SHARD if workers == 1 else SHARD * -(-max(SHARD, PER_WORKER * workers) // SHARD)
+            some = min(pairs, max(SIMULATED, 2 * shard) // shard * shard)  # shards repeat: some of them tell the rest
+            done, small = (simulate(stages, some, workers, costs, size) for size in (shard, SHARD))
+            rate = 3600 * some / done.seconds
+            row = f"| {workers} | {rate:,.0f} | {pairs / rate:,.1f} | {done.efficiency:.2f} | {small.efficiency:.2f} |"
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 IN_FLIGHT = 2
@@ -50,15 +51,15 @@ def simulate(
         >>> simulate([StageTimes("a", 1, 2.0, spread=0)], pairs=64, workers=4, costs=free)
         Outcome(seconds=32.0, efficiency=1.0)
         >>> slow = simulate([StageTimes("a", 1, 2.0, spread=0)], 640, 64, Costs(client=0.1, scheduler=0, worker=0), 640)
-        >>> round(slow.seconds), "64 seconds of submitting, and the last unit"
-        (66, '64 seconds of submitting, and the last unit')
+        >>> round(slow.seconds), "640 units, of which the client handles ten per second"
+        (64, '640 units, of which the client handles ten per second')
     """
     draw, now, computed = random.Random(seed), 0.0, 0.0
     for start in range(0, pairs, shard):
-        count = min(shard, pairs - start)
+        size = min(shard, pairs - start)
         for stage in stages:
             units = [
-                max(0.0, draw.gauss(stage.seconds, stage.spread * stage.seconds)) for _ in range(count * stage.per_pair)
+                max(0.0, draw.gauss(stage.seconds, stage.spread * stage.seconds)) for _ in range(size * stage.per_pair)
             ]
             computed += sum(units)
             now = _stage(units, now, workers, costs)
@@ -68,28 +69,37 @@ def simulate(
 def _stage(units: list[float], now: float, workers: int, costs: Costs) -> float:
     """When the last result of one stage of a shard has arrived, if the client begins it at `now`.
 
-    Half of the client's and the scheduler's time of a unit is for sending it, half for taking its result.
+    A unit passes client, scheduler, worker, scheduler, client; client and scheduler serve what arrives first, and half
+    of their time for a unit is for sending it, half for taking its result.
     """
-    client = scheduler = now
-    free = [now] * workers
-    running: list[tuple[float, int]] = []
+    free = {"client": now, "scheduler": now}
+    idle = [now] * workers
     waiting = iter(units)
+    events: list[tuple[float, int, str, int, float]] = []
+    numbers = count()
 
-    def send(worker: int) -> None:
-        nonlocal client, scheduler
+    def serve(server: str, at: float, seconds: float) -> float:
+        free[server] = max(free[server], at) + seconds / 2
+        return free[server]
+
+    def send(at: float, worker: int) -> None:
         seconds = next(waiting, None)
         if seconds is not None:
-            client += costs.client / 2
-            scheduler = max(scheduler, client) + costs.scheduler / 2
-            free[worker] = max(scheduler, free[worker]) + costs.worker + seconds
-            heapq.heappush(running, (free[worker], worker))
+            heapq.heappush(events, (serve("client", at, costs.client), next(numbers), "sent", worker, seconds))
 
     for _ in range(IN_FLIGHT):
         for worker in range(workers):
-            send(worker)
-    while running:
-        ended, worker = heapq.heappop(running)
-        scheduler = max(scheduler, ended) + costs.scheduler / 2
-        client = max(client, scheduler) + costs.client / 2
-        send(worker)
-    return client
+            send(now, worker)
+    while events:
+        at, _, what, worker, seconds = heapq.heappop(events)
+        if what == "sent":
+            begins = max(serve("scheduler", at, costs.scheduler), idle[worker])
+            idle[worker] = begins + costs.worker + seconds
+            heapq.heappush(events, (idle[worker], next(numbers), "computed", worker, 0.0))
+        elif what == "computed":
+            at = serve("scheduler", at, costs.scheduler)
+            heapq.heappush(events, (at, next(numbers), "result", worker, 0.0))
+        else:
+            now = serve("client", at, costs.client)
+            send(now, worker)
+    return now
