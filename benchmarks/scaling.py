@@ -231,7 +231,7 @@ SCENARIOS: dict[str, list[StageTimes]] = {
     ],
     "one pass, 0.3 s per pair": [StageTimes("translate", 1, 0.3), StageTimes("evaluate", 1, 0.3)],
 }
-"""Seconds per unit. Inversions are those of docs/benchmarks.md (two CPU cores; an H100), the others are round numbers."""
+"""Seconds per unit. Inversions as in docs/benchmarks.md (two CPU cores; an H100), the others are round numbers."""
 
 
 def show_simulation(costs: Costs, pairs: int) -> None:
