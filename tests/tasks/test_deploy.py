@@ -17,7 +17,6 @@ import pytest
 import typer
 import yaml
 from runs import environment, make_inputs
-from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.cli.environment import options_of, variables
@@ -226,11 +225,6 @@ def test_a_run_on_slurm_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "several threads" not in done.stderr, "the workers declare MGI=1"
     assert len(list((tmp_path / "run" / "final").glob("*.png"))) == 2
     assert len((tmp_path / "submitted").read_text().splitlines()) == 1
-    assert json.loads(_status(tmp_path / "run"))["done"] == 2
-
-
-def _status(run: Path) -> str:
-    return CliRunner().invoke(app, ["status", str(run), "--json"]).output
 
 
 def _files_of(package: str, ending: str) -> list[Path]:
