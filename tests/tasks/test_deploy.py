@@ -196,9 +196,11 @@ def test_the_slurm_job_starts_a_worker_for_one_unit() -> None:
 
 
 SBATCH = """#!/bin/sh
-# What sbatch does, on this machine: the script runs in the background, and a number is printed.
+# What sbatch does, on this machine: it keeps a copy, because the script is removed when it returns, runs that in the
+# background, and prints a number.
 echo "$1" >> {folder}/submitted
-setsid bash "$1" > {folder}/job.log 2>&1 &
+cp "$1" {folder}/job.sh
+setsid bash {folder}/job.sh > {folder}/job.log 2>&1 &
 echo "Submitted batch job $!"
 """
 
