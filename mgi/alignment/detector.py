@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.ops import batched_nms, nms
+
+from mgi.alignment.suppression import nms
 
 _PYRAMID_FACTOR = 0.709  # as published: each level has half the area
 _CELL, _STRIDE = 12, 2  # window and stride of the first network
@@ -125,7 +126,7 @@ class FaceDetector:
         landmarks = relative * sides + boxes[:, None, :2] - 1
         boxes = _regress(boxes, self._linear(x, "onet.dense6_2"))
         keep = torch.nonzero(probability >= _THRESHOLDS[2])[:, 0]
-        keep = keep[batched_nms(boxes[keep], probability[keep], torch.zeros_like(keep), 0.5)]
+        keep = keep[nms(boxes[keep], probability[keep], 0.5)]
         return [Face(tuple(boxes[i].tolist()), landmarks[i].clone(), float(probability[i])) for i in keep.tolist()]
 
     def _conv(self, x: Tensor, net: str, index: int) -> Tensor:

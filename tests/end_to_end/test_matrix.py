@@ -41,7 +41,12 @@ OWN = dict(
 )
 WITHOUT_STYLES = ("kaokore", "pggan-celebahq-1024")
 OF_STYLES = ("image2stylegan", "stylegan2-projector")
-CASES = list(itertools.product(PROFILES, ("default", *METHODS), GENERATORS))
+ALL = list(itertools.product(PROFILES, ("default", *METHODS), GENERATORS))
+LARGE = {
+    case for case in ALL if case[0].startswith("paper") and case[2] == "own" and case[1] not in ("default", "pulse")
+}
+"""Seven seconds each, on stand-ins of true size; the cases beside them take the same paths on smaller networks."""
+CASES = [pytest.param(*case, marks=pytest.mark.soak) if case in LARGE else case for case in ALL]
 
 
 @pytest.fixture(scope="module")
