@@ -133,12 +133,11 @@ def external(printed: Printed) -> bool:
 def deployed(name: str, parameters: list[str]) -> bool:
     """Whether prefect.yaml has a deployment, and its flow these parameters."""
     flow, _, deployment = name.partition("/")
-    found = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    (entry,) = (row for row in found if row["name"] == deployment)
-    file, _, function = entry["entrypoint"].partition(":")
-    module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
-    accepted = inspect.signature(getattr(module, function).fn).parameters
-    return (ROOT / file).exists() and flow == deployment and set(parameters) <= set(accepted)
+    rows = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    (entry,) = (row for row in rows if row["name"] == deployment)
+    module, _, function = entry["entrypoint"].rpartition(".")
+    found = getattr(importlib.import_module(module), function)
+    return flow == found.name and set(parameters) <= set(inspect.signature(found.fn).parameters)
 
 
 def to_run(printed: Printed) -> bool:
