@@ -51,7 +51,7 @@ class Place:
 
         Example:
             >>> Place("/data/runs/First run", "translate").key("progress")
-            'translate-first-run-4caba7-progress'
+            'translate-first-run-dfc28a-progress'
         """
         whole = self.run.rstrip("/") if is_remote(self.run) else str(Path(self.run).absolute())
         digest = hashlib.sha256(whole.encode()).hexdigest()[:6]

@@ -55,9 +55,11 @@ def test_what_a_judged_run_keeps_and_shows(run: Path) -> None:
     confidence = RunStore.open(run).value("warp", row["pair_id"], "warp/confidence")
     assert confidence.shape == (32, 32) and confidence.dtype == np.uint8 and confidence.std() > 20
     assert row["matched_share"] == pytest.approx(float((confidence >= 127.5).mean()), abs=0.01)
-    page = (run / "report.html").read_text()
-    assert f"white: the warp is trusted, {row['matched_share']:.0%} matched" in page
-    assert (run / "report" / row["pair_id"] / "confidence.jpg").is_file()
+    shown = run / "report" / row["pair_id"]
+    view = (shown / "pair.js").read_text()
+    assert "bright where a match leads there and back" in view
+    assert float(view.partition('"matched":')[2].partition(",")[0]) == pytest.approx(row["matched_share"])
+    assert (shown / "confidence.jpg").is_file()
     assert mgi("verify", run).exit_code == 0
 
 
@@ -67,7 +69,8 @@ def test_a_damaged_confidence_stops_no_report_and_is_made_again(run: Path) -> No
     shard.write_bytes(b"nonsense")
     shutil.rmtree(run / "report")
     assert mgi("report", run).exit_code == 0
-    assert "the warp is trusted" not in (run / "report.html").read_text()
+    (view,) = (run / "report").glob("*/pair.js")
+    assert "bright where a match" not in view.read_text()
     found = mgi("verify", run, "--repair")
     assert found.exit_code == 1 and "confidence" in found.output
     resumed = mgi("resume", run, "--workers", 0)

@@ -100,7 +100,7 @@ def test_the_command_says_what_it_wrote_and_overwrites_nothing(parent: Path, ada
 
     target = tmp_path / "toon.safetensors"
     code, text = run(parent, adapted, target, "--at", "8")
-    assert (code, text.endswith("MobileStyleGAN, 32 x 32")) == (0, True)
+    assert (code, "MobileStyleGAN, 32 x 32" in text) == (0, True)
     before = target.read_bytes()
     code, text = run(parent, adapted, target)
     assert (code, "exists; remove it" in text, target.read_bytes() == before) == (2, True, True)

@@ -33,13 +33,13 @@ class Server:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """GET, or POST of a body; an answer of 4xx is returned with its code as `status`.
 
-        SQLite takes one writer at a time: a busy server says 503, and is asked again.
+        SQLite takes one writer at a time: a busy server says 503, and is asked again; on a busy machine it is slow.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         for _ in range(20):
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 if error.code != 503:
