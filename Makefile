@@ -12,10 +12,10 @@ FAST := tests/test_structure.py mgi storage tasks flows tests/mgi tests/storage 
 # Where pyenv and uv keep Pythons, each with its colon: tox looks at the PATH.
 PYTHONS = $(shell for folder in ~/.pyenv/versions/*/bin ~/.local/share/uv/python/*/bin; do [ -d $$folder ] && printf '%s:' $$folder; done)
 
-.PHONY: demo check test lint pythons dist docs clean help
+.PHONY: demo check test test-long lint pythons dist docs clean help
 
 help:  ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## translate two example pairs and build the report
 	$(BIN)/mgi weights fetch --embedded
@@ -25,11 +25,15 @@ demo: $(VENV)/.installed  ## translate two example pairs and build the report
 	@echo "contact sheet: $(DEMO)/contact_sheet.png"
 
 check: lint  ## lint and the fast tests, in a minute: before every commit
-	MGI_OFFLINE=1 $(PYTEST) -m "not slow and not soak" $(FAST)
+	MGI_OFFLINE=1 $(PYTEST) -m "not slow and not soak and not long" $(FAST)
 
 test: lint  ## lint and all tests, with real weights: before a pull request
 	$(BIN)/mgi weights fetch --embedded
 	$(PYTEST)
+
+test-long: $(VENV)/.installed-dev  ## what takes too long for every pull request: before a release, and in continuous integration
+	$(BIN)/mgi weights fetch --embedded
+	$(PYTEST) -m long
 
 lint: $(VENV)/.installed-dev  ## ruff (docstrings and format too), mypy and the import contracts
 	$(BIN)/ruff check .

@@ -68,8 +68,8 @@ Variables that belong to no option: `MGI_WEIGHTS_DIR`, `MGI_WEIGHTS_MIRROR` and 
 `MGI_REMOTE_CACHE` (folder of the copies of remote runs), `MGI_REMOTE_SECONDS` (60: shortest time between two uploads of
 one), `MGI_REMOTE_PATIENCE` (60: seconds for which a failing request is repeated), `MGI_REMOTE_LEASE` (120: seconds for
 which a remote run stays taken after its command was last heard of), `MGI_RUNS_URL` (FOLDER=URL: where a browser finds
-a folder of runs) and `MGI_HOME` (where relative paths of deployments begin), both for Prefect ([prefect.md](prefect.md)),
-and `MGI_DEBUG=1`, which shows the traceback of an error.
+a folder of runs) and `MGI_HOME` (where relative paths of deployments begin), both for Prefect
+([prefect.md](prefect.md)), and `MGI_DEBUG=1`, which shows the traceback of an error.
 """.replace("{long}", ", ".join(f"`{flag}`" for flag in ONLY_LONG))
 
 TRAINING = """\

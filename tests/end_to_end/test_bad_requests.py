@@ -148,7 +148,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "run" / "final").iterdir()}
 
 
-@pytest.mark.parametrize("limit", [300, 30000])
+@pytest.mark.parametrize("limit", [300, pytest.param(30000, marks=pytest.mark.long)])
 def test_a_full_disk_stops_the_run_in_one_line_and_nothing_is_lost(
     folder: Path, complete: dict[str, bytes], limit: int
 ) -> None:

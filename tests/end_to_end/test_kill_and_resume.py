@@ -57,7 +57,14 @@ def computed_units(run: Path) -> Counter[tuple[str, str]]:
     return Counter((event["stage"], event["key"]) for event in events if event["event"] == "unit")
 
 
-@pytest.mark.parametrize("moment", ["warp:1", "invert:1", f"invert:{PAIRS * HYPOTHESES - 2}", "score:1", "select:2"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "warp:1",
+        f"invert:{PAIRS * HYPOTHESES - 2}",
+        *(pytest.param(moment, marks=pytest.mark.long) for moment in ("invert:1", "score:1", "select:2")),
+    ],
+)
 def test_resume_after_kill_gives_the_same_bytes(inputs: Path, whole: Path, tmp_path: Path, moment: str) -> None:
     run = tmp_path / "run"
     assert kill_when(inputs, run, moment) == -signal.SIGKILL
@@ -71,6 +78,7 @@ def test_resume_after_kill_gives_the_same_bytes(inputs: Path, whole: Path, tmp_p
     assert max(computed_units(run).values()) == 1
 
 
+@pytest.mark.long
 def test_resume_after_kill_with_worker_processes(inputs: Path, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     kill_when(inputs, run, "invert:3", workers="2")

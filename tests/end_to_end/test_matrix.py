@@ -46,7 +46,7 @@ LARGE = {
     case for case in ALL if case[0].startswith("paper") and case[2] == "own" and case[1] not in ("default", "pulse")
 }
 """Seven seconds each, on stand-ins of true size; the cases beside them take the same paths on smaller networks."""
-CASES = [pytest.param(*case, marks=pytest.mark.soak) if case in LARGE else case for case in ALL]
+CASES = [pytest.param(*case, marks=pytest.mark.long) if case in LARGE else case for case in ALL]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ STANDINS = {
 FEW = ('inversion.hypotheses=["L04N03", "L05N02"]', "inversion.steps=2", "selection.domain_samples=16")
 
 
-@pytest.fixture(scope="module", params=sorted(STANDINS))
+@pytest.fixture(scope="module", params=["paper-celebahq", pytest.param("paper-ffhq", marks=pytest.mark.long)])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One example pair under a paper profile: everything as published but two hypotheses, two steps, 16 samples."""
     try:

@@ -66,6 +66,7 @@ def test_the_result_is_a_full_size_picture_near_its_warp(run: Path) -> None:
     assert measures["vgg_after"] < measures["vgg_before"]
 
 
+@pytest.mark.long
 def test_the_quick_profile_on_paintings(tmp_path: Path) -> None:
     """The shipped generator, in seconds: every stage, and results closer to their warps than at the start."""
     try:

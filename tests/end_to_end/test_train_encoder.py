@@ -164,6 +164,7 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], expected: str, tmp_pa
     assert expected in said and len(said.strip().splitlines()) <= 2
 
 
+@pytest.mark.long
 def test_a_fusion_for_an_encoder(images: Path, tmp_path: Path) -> None:
     """`--arch hfgi`: learnt for an encoder, and used by the method hfgi."""
     of = ("--generator", "kaokore-128", "--set", "samples=4", "--set", "batch=2", "--threads", "1")

@@ -52,6 +52,7 @@ def test_deciding_that_nothing_is_left(tmp_path: Path) -> None:
     assert growth(lambda size: calls(*translate_arguments(tmp_path / str(size), runs[size])), sizes) < STEADY
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_whole_run_and_what_it_leaves(tmp_path: Path) -> None:
     sizes, count = (64, 128, 256), iter(range(100))

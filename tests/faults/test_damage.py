@@ -66,6 +66,7 @@ def same_values(shard: Path, whole: bytes) -> bool:
     return pieces.keys() == before.keys() and all(Zstd().decode(pieces[n]) == Zstd().decode(before[n]) for n in before)
 
 
+@pytest.mark.long
 def test_no_damage_in_any_kind_of_file_goes_unnoticed(run: Path) -> None:
     names = one_of_each_kind(run)
     assert len(names) > 25

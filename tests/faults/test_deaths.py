@@ -55,6 +55,7 @@ def ends(run: Path, limit: int) -> list[int | None]:
     return codes
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deadly")
 def test_a_pair_that_kills_its_process_is_set_aside_after_three_deaths(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,6 +78,7 @@ def test_a_pair_that_kills_its_process_is_set_aside_after_three_deaths(
     assert not (run / "starts").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deadly")
 def test_deaths_count_for_the_pair_not_for_each_of_its_hypotheses(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -84,6 +86,7 @@ def test_deaths_count_for_the_pair_not_for_each_of_its_hypotheses(inputs: Path, 
     assert len(list((run / "final").glob("*.png"))) == PAIRS - 1
 
 
+@pytest.mark.long
 def test_what_a_pair_has_when_it_is_given_up_is_used(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

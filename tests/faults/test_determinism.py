@@ -76,6 +76,7 @@ def test_workers_shards_and_batches_change_nothing(
                 assert max(size for shard in batches for size in shard) == setup.lanes
 
 
+@pytest.mark.long
 def test_real_weights_come_to_the_same_bits(
     plain: None, tmp_path: Path, determinism: Any, batches: list[list[int]]
 ) -> None:

@@ -21,7 +21,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, *(pytest.param(other, marks=pytest.mark.long) for other in (signal.SIGHUP, signal.SIGTERM))]
+)
 def test_a_signal_to_all_processes(inputs: Path, tmp_path: Path, workers: str, sent: signal.Signals) -> None:
     """A terminal sends Ctrl-C and its own end to the command and to all its workers."""
     run = tmp_path / "run"

@@ -90,6 +90,7 @@ def test_a_finished_run_outlives_its_pictures(tmp_path: Path) -> None:
     mgi("resume", run, "--workers", "0")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_outage_on_a_worker_stops_the_run(tmp_path: Path) -> None:
     inputs, run = make_inputs(tmp_path / "in", PAIRS), tmp_path / "run"

@@ -65,6 +65,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "internal error" not in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_server_that_is_killed_in_the_middle(tmp_path: Path) -> None:
     inputs, run = make_inputs(tmp_path / "inputs", 3), tmp_path / "run"

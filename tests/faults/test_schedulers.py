@@ -36,7 +36,7 @@ def test_a_scheduler_without_workers(inputs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("victim", ["worker", "scheduler"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("scheduler", marks=pytest.mark.long)])
 def test_a_cluster_that_dies(inputs: Path, whole: dict[str, bytes], tmp_path: Path, victim: str) -> None:
     run = tmp_path / "run"
     with (
@@ -62,6 +62,7 @@ def test_a_cluster_that_dies(inputs: Path, whole: dict[str, bytes], tmp_path: Pa
     assert results(run) == whole
 
 
+@pytest.mark.long
 def test_workers_that_come_back(inputs: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     run = tmp_path / "run"
     with (

@@ -84,6 +84,7 @@ def test_commands_work_from_another_folder(installed: Installed) -> None:
     assert started.out == ended.out, started.err
 
 
+@pytest.mark.long
 def test_dask_workers_translate_and_a_wrong_picture_is_told_in_one_line(installed: Installed) -> None:
     good_folder(installed.folder)
     (installed.folder / "sources" / "s2.png").write_text("no picture")

@@ -46,6 +46,7 @@ def test_every_position_is_an_anchor(profile: str) -> None:
     assert load_config("embedded").oeft.positions < 4096
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_iteration_of_true_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it costs is printed by the benchmark (docs/oeft.md); here it only has to fit and to move every weight."""

@@ -83,6 +83,7 @@ def test_a_killed_worker_is_tried_again(inputs: Path, whole: dict[str, bytes], t
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_pair_that_kills_every_worker_is_quarantined(inputs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
