@@ -105,7 +105,8 @@ PROGRAMS |= {"dask", "kubectl", "helm", "sbatch", "squeue", "srun", "ssh", "rsyn
 def external(printed: Printed) -> bool:
     """Whether a rule covers a command of another program, and what it names of ours exists."""
     name, *rest = printed.words
-    ours = [word for word in rest if (ROOT / word.split("/")[0]).is_dir() and "/" in word.strip("/") and word[0] != "."]
+    below = [word for word in rest if "/" in word.strip("/") and word[0] != "." and not word.startswith("runs/")]
+    ours = [word for word in below if (ROOT / word.split("/")[0]).is_dir()]
     assert all((ROOT / word).exists() for word in ours), f"{printed} names no file of ours"
     if name == "make":
         targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
