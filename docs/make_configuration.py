@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
+from made_page import write_or_check
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -155,17 +156,5 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ").capitalize() + "."
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with --check only say whether it is up to date."""
-    text = page()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print("docs/configuration.md is not up to date; run `python docs/make_configuration.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(PAGE, page(), Path(__file__).name, sys.argv[1:]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from made_page import write_or_check
+
 from tasks.arrays import ARRAYS, OWN, PICTURES
 from tasks.dictionary import Table, tables
 
@@ -126,17 +128,5 @@ def _arrays() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with --check only say whether it is up to date."""
-    text = page()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print("docs/data.md is not up to date; run `python docs/make_data.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(PAGE, page(), Path(__file__).name, sys.argv[1:]))

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from storage.folders import InputError
 
 Task = Literal["translate", "invert"]
+SNAPSHOTS = 24
+"""Latents that a video shows, unless settings say otherwise."""
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,13 @@ from flows.pipeline import Summary, request_of, resume_run, select_run, translat
 from flows.progress import Observer
 from flows.records import watched
 from flows.remote import working_folder
-from flows.settings import Workers, use_prefect
+from flows.settings import Workers
 from storage.run_store import RunStore
 from tasks.unit import Job
 
 if TYPE_CHECKING:
     from flows.evaluation import Evaluated
     from tasks.suites.suite import Suite
-
-__all__ = ["use_prefect"]
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

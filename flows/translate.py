@@ -14,7 +14,7 @@ from prefect import State, flow, tags
 from pydantic import Field
 
 from flows.afterwards import After
-from flows.arguments import Arguments
+from flows.arguments import SNAPSHOTS, Arguments
 from flows.dates import dated, today
 from flows.pipeline import request_of, translate_run
 from flows.settings import Workers
@@ -33,9 +33,6 @@ from flows.watching.choices import (
     WorkerCount,
 )
 from flows.watching.run_names import named
-
-SNAPSHOTS = 24
-"""Latents that a video shows, unless `overrides` say otherwise."""
 
 
 @flow(

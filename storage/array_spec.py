@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+PICTURES = "warp"
+"""The group of what belongs to a pair; in the others, arrays are called as hypotheses."""
 AXIS_LABELS = "axis_labels"
 """The attribute {axis: its labels}; they become coordinates of the array's group (`storage.labels`)."""
 

@@ -21,9 +21,9 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
-from storage.array_spec import AXIS_LABELS, ArraySpec
+from storage.array_spec import AXIS_LABELS, PICTURES, ArraySpec
 from storage.atomic import write_bytes
-from storage.blocks.finished import FINISHED
+from storage.blocks.finished import FINISHED, OF_GROUP, OF_ROOT
 from storage.boot import boot_id
 from storage.chunks import PAIR, DamagedChunk, create_array, read_chunk
 from storage.run_layout import ARRAYS, DESCRIPTION, specs_of
@@ -38,8 +38,6 @@ ROWS = 4096
 """Texts in a chunk. It does not depend on the number of pairs, so those of a run that grew replace those before."""
 ARRAY, HYPOTHESIS = "array", "hypothesis"
 """Axis 1 of `finished`: the arrays of a group, which are hypotheses in all groups but the pictures'."""
-PICTURES = "warp"
-"""The group whose arrays are pictures."""
 TITLE = "what mgi computed, one row per pair"
 
 
@@ -197,7 +195,7 @@ def add_axis(
 
 
 def _add_finished(root: zarr.Group, group: str, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
-    said = "whether the row holds what its unit published" if group else "whether the pair has a result"
+    said = OF_GROUP if group else OF_ROOT
     (root.require_group(group) if group else root).create_array(
         FINISHED,
         shape=shape,

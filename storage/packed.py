@@ -17,7 +17,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from storage.array_spec import ArraySpec
-from storage.blocks.finished import FINISHED, RESULTS
+from storage.blocks.finished import FINISHED, OF_GROUP, OF_ROOT, RESULTS
 from storage.chunks import PAIR, fill_of
 from storage.labels import axis_of, consolidate, describe_root, write_labels
 from storage.run_layout import array_names, description_files, spec_of
@@ -201,7 +201,7 @@ def _finished(root: zarr.Group, masks: Mapping[str, np.ndarray], specs: Mapping[
         tables[group] = np.stack([masks[name] for name in names], 1), (PAIR, axis_of(group))
     for group, (mask, dims) in tables.items():
         inside = root.require_group(group) if group else root
-        said = "whether the row holds what its unit published" if group else "whether the pair has a result"
+        said = OF_GROUP if group else OF_ROOT
         array = inside.create_array(
             FINISHED,
             data=mask,

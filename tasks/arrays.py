@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mgi.config import RunConfig
-from storage.array_spec import AXIS_LABELS, ArraySpec, with_dims
+from storage.array_spec import AXIS_LABELS, PICTURES, ArraySpec, with_dims
 
-PICTURES = "warp"
-"""The group of what belongs to a pair; in the others, arrays are called as hypotheses."""
 COLOURS = ["red", "green", "blue"]
 OLD_NAMES = {"way": "trajectory"}
 """What mgi 0.1 called groups."""

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def pack_run(
                 for name, sha in files.items()
             }
             (folder / LIST).write_text(json.dumps({**about, "files": listed}, indent=1), encoding="utf-8")
-            finish()
+            finish(files)
             step()
     return Packed(place=to, files=len(files), size=size, **counts)
 
@@ -122,13 +122,13 @@ def _write_tables(store: RunStore, config: RunConfig, folder: Path) -> None:
 
 
 @contextmanager
-def _place(to: str, scratch: Path | None) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """A folder to make the copy in, and what brings it to its place; the folder is gone afterwards."""
+def _place(to: str, scratch: Path | None) -> Iterator[tuple[Path, Callable[[Mapping[str, str]], None]]]:
+    """A folder to make the copy in, and what brings it to its place, told {file: sha256}; it is gone afterwards."""
     if is_remote(to):
         address = checked(to)
         _require_free(address)
         with tempfile.TemporaryDirectory(dir=scratch) as name:
-            yield Path(name), lambda: _send(Path(name), address)
+            yield Path(name), lambda files: _send(Path(name), address, files)
         return
     final = Path(to).absolute()
     if final.exists() and (not final.is_dir() or final.suffix == ZIP or any(final.iterdir())):
@@ -141,7 +141,7 @@ def _place(to: str, scratch: Path | None) -> Iterator[tuple[Path, Callable[[], N
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        yield folder, lambda: _zip(folder, final) if final.suffix == ZIP else _rename(folder, final)
+        yield folder, lambda files: _zip(folder, final, files) if final.suffix == ZIP else _rename(folder, final)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -156,19 +156,19 @@ def _rename(folder: Path, final: Path) -> None:
     folder.rename(final)
 
 
-def _zip(folder: Path, final: Path) -> None:
+def _zip(folder: Path, final: Path, files: Mapping[str, str]) -> None:
     """One file of all; nothing is compressed again."""
-    part = folder / f"whole{ENDING}"
+    part, files = folder / f"whole{ENDING}", {**files, LIST: _digest(folder / LIST)}
     with part.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name in [*_files(folder), LIST]:
+        for name in files:
             archive.write(folder / name, _inside(final, name))
         archive.close()
         file.flush()
         os.fsync(file.fileno())
     with zipfile.ZipFile(part) as archive:
-        for name in [*_files(folder), LIST]:
+        for name, sha256 in files.items():
             with archive.open(_inside(final, name)) as packed:
-                if hashlib.file_digest(packed, "sha256").hexdigest() != _digest(folder / name):  # type: ignore[arg-type]
+                if hashlib.file_digest(packed, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]
                     raise StoreCorrupt(f"{final}: {name} was not read back as it was written")
     part.replace(final)
 
@@ -187,12 +187,12 @@ def _require_free(address: str) -> None:
             raise ConfigError(f"{address} is there already ({name}); name another place, or remove it first")
 
 
-def _send(folder: Path, address: str) -> None:
+def _send(folder: Path, address: str, files: Mapping[str, str]) -> None:
     """Write every file as an object of its name, and read it back; what makes the copy readable comes last."""
     from storage.remote.bucket import Bucket
 
     bucket = Bucket(address)
-    for name in [*(name for name in _files(folder) if name != ROOT), ROOT, LIST]:
+    for name in [*(name for name in files if name != ROOT), ROOT, LIST]:
         data = (folder / name).read_bytes()
         bucket.write(name, data)
         found = bucket.read(name)

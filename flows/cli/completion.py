@@ -41,7 +41,9 @@ def rules(incomplete: str) -> list[str]:
 
 def pairings(incomplete: str) -> list[str]:
     """How sources meet exemplars, beside CSV files."""
-    return _fitting(["zip", "product", "random"], incomplete)
+    from storage.folders import PAIRINGS
+
+    return _fitting(PAIRINGS, incomplete)
 
 
 def suites(incomplete: str) -> list[str]:

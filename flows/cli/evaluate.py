@@ -24,7 +24,7 @@ from flows.cli.common import (
     say,
 )
 from flows.cli.dry_run import DryRunOption
-from flows.settings import load_settings
+from flows.settings import load_settings, use_prefect
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def evaluate(
         if runs:
             found = evaluate_runs(suite, folder, runs, (*where, observer))
         else:
-            how = engine.Execution(*where, observer, engine.use_prefect(own))
+            how = engine.Execution(*where, observer, use_prefect(own))
             found = engine.evaluate(suite, folder, how, only, baseline, tolerance)
     return _print(found)
 

@@ -32,6 +32,7 @@ def export(
 
     FOLDER/export.csv lists the files. Sources and exemplars are written as the run saw them: cut and scaled.
     """
+    from flows.counted import counted
     from flows.progress import show_progress
     from flows.remote import known_as, working_folder
     from tasks.export import export_run, wanted_of
@@ -40,15 +41,7 @@ def export(
     with working_folder(run, say, writes=False) as place, show_progress(err) as observer:
         if folder.resolve().is_relative_to(Path(place.folder).resolve()):
             raise ConfigError(f"--to {folder} lies in the run; expected another folder")
-        begun: list[int] = []
-
-        def progress(done: int, total: int) -> None:
-            if not begun:
-                observer.begin("export", "pairs", total, 0)
-                begun.append(total)
-            observer.finish("export", str(done), None)
-
-        found = export_run(place.folder, folder, wanted, progress)
+        found = export_run(place.folder, folder, wanted, counted(observer, "export", "pairs"))
     made(found.table, f"{found.files} files in {known_as(str(folder))}, listed in {found.table.name}")
     if found.unfinished:
         say(f"note: {found.unfinished} pairs have no result yet; `mgi resume {run}` continues them")

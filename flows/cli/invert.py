@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.arguments import Arguments
+from flows.arguments import SNAPSHOTS, Arguments
 from flows.cli import completion
 from flows.cli.common import (
     Answer,
@@ -26,7 +26,7 @@ from flows.cli.common import (
 )
 from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
 from flows.cli.single import is_single, refuse, write_single
-from flows.settings import chosen_method, load_settings, parse_assignments
+from flows.settings import chosen_method, load_settings, parse_assignments, use_prefect
 
 
 @guarded
@@ -125,11 +125,7 @@ def invert(
     if dry_run:
         return show_dry_run(asked, out_dir, where, strict)
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
+        how = engine.Execution(*where, observer, use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
         videos = engine.write_videos(out_dir, video, how) if video is not None else []
     return print_summary(summary, videos=videos)
-
-
-SNAPSHOTS = 24
-"""Latents that a video shows, unless --set inversion.snapshots says otherwise."""

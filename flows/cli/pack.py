@@ -27,6 +27,7 @@ def pack(
     Sharded, compressed, with consolidated metadata (Zarr 3). Every value is checked against its hash as it is read, and
     read back as it was written.
     """
+    from flows.counted import counted
     from flows.progress import show_progress
     from flows.remote import options, working_folder
     from tasks.pack import pack_run
@@ -36,15 +37,7 @@ def pack(
     with working_folder(run, say, writes=False) as place, show_progress(err) as observer:
         if "://" not in place_to and Path(place_to).resolve().is_relative_to(Path(place.folder).resolve()):
             raise ConfigError(f"--to {to} lies in the run; expected another place")
-        begun: list[int] = []
-
-        def progress(done: int, total: int) -> None:
-            if not begun:
-                observer.begin("pack", "files", total, 0)
-                begun.append(total)
-            observer.finish("pack", str(done), None)
-
-        packed = pack_run(place.folder, place_to, partial, progress, scratch)
+        packed = pack_run(place.folder, place_to, partial, counted(observer, "pack", "files"), scratch)
     size = f"{packed.files} files, {packed.size / 2**20:.1f} MiB"
     made(to, f"packed {packed.arrays} arrays of {packed.pairs} pairs: {size}, read back and compared")
     if packed.results < packed.pairs:

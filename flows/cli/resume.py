@@ -18,7 +18,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
-from flows.settings import load_settings
+from flows.settings import load_settings, use_prefect
 
 
 @guarded
@@ -42,6 +42,6 @@ def resume(
     from flows.progress import show_progress
 
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
+        how = engine.Execution(*where, observer, use_prefect(settings), metrics)
         summary = engine.resume(run, how, retry, check)
     return print_summary(summary)

@@ -18,7 +18,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
-from flows.settings import load_settings
+from flows.settings import load_settings, use_prefect
 from mgi.config import ConfigError
 
 
@@ -64,6 +64,6 @@ def select(
     from flows.progress import show_progress
 
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings))
+        how = engine.Execution(*where, observer, use_prefect(settings))
         summary = engine.select(run, rule, fidelity_bound, critic_margin, how)
     return print_summary(summary)

@@ -10,8 +10,9 @@ import typer
 from flows.cli import completion
 from flows.cli.common import Answer, made, say
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import Asked, settings_of
+from flows.cli.training_settings import Asked
 from flows.settings import parse_assignments
+from flows.training import settings_of
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:

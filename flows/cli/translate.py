@@ -29,7 +29,7 @@ from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dr
 from flows.cli.paste import paste_all, require_folder
 from flows.cli.single import is_single, refuse, write_single
 from flows.errors import Exit
-from flows.settings import chosen_method, load_settings, parse_assignments
+from flows.settings import chosen_method, load_settings, parse_assignments, use_prefect
 
 
 @guarded
@@ -126,7 +126,7 @@ def translate(
     if dry_run:
         return show_dry_run(asked, out_dir, where, strict)
     with show_progress(err) as observer:
-        how = engine.Execution(*where, observer, engine.use_prefect(settings), metrics)
+        how = engine.Execution(*where, observer, use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
     if not paste_back or summary.exit_code not in (Exit.DONE, Exit.QUARANTINED):
         return print_summary(summary)

@@ -15,6 +15,7 @@ from flows.settings import MOST_WORKERS
 from mgi.config import RULES
 from mgi.profiles.loading import profile_names
 from mgi.translators.registry import REGISTRY
+from storage.folders import PAIRINGS
 from storage.images import FORMATS
 from tasks.suites.suite import shipped
 
@@ -45,7 +46,7 @@ else:
         return Annotated[str, Field(pattern=rf"\.({ending}|{ending.upper()})$", title=title)]
 
     Profile = _one(profile_names(), "shipped profile") | _file("toml", "profile in a .toml file")
-    Pairing = _one(("zip", "product", "random"), "rule") | _file("csv", "pairs in a .csv file")
+    Pairing = _one(PAIRINGS, "rule") | _file("csv", "pairs in a .csv file")
     Method = _one([name for name in REGISTRY.rows if name != "given"], "method")
     Degrade = (
         _one(("down2", "down4", "down8", "down16", "gray", "mask", "rain", "rain-layers"), "one damage")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # takes as long as all of `mgi status`
 
 FINISHED = "finished"
 """Name of these arrays."""
+OF_GROUP, OF_ROOT = "whether the row holds what its unit published", "whether the pair has a result"
+"""What they say."""
 RESULTS = "final/"
 """How the names of results begin among the files of a unit."""
 
