@@ -1,12 +1,14 @@
 """Whether two workers do twice as much as one, and what a cluster of many would do.
 
-    python -m benchmarks.scaling [--units 10] [--rounds 5] [--pairs 70000] [--simulate-only COSTS.json]
+    python -m benchmarks.scaling [--units 8] [--rounds 3] [--steps N] [--pairs 70000] [--simulate-only COSTS.json]
 
 Measured: real inversion units of the profile `quick` (warps, latents and markers in a real store, one thread each) on
 a pool of one worker and on a pool of two. Both pools live for the whole benchmark and take turns, so what else the
 machine does meets both; the medians of the rounds are shown. Efficiency is the time of one worker over twice that of
 two. "busy" is the share of the workers' time in which they computed, which other work on the machine hardly changes;
-what is missing there is what our submission costs.
+what is missing there is what our submission costs, and the wait for the last unit. Where a unit takes longer beside
+another ("unit s"), the machine's cores share something; efficiency is busy times the ratio of both. The same units in
+plain processes, without Dask and our pipeline, show in turn what the machine allows.
 
 Then what a unit costs that computes nothing: the pipeline with the stub method on a scheduler, a worker and a client in
 three processes; units travel one by one, each with its marker and its lines in ledger and log. Shown are processor
@@ -18,8 +20,10 @@ Last, from these numbers, a simulation (`benchmarks/scaling_model.py`) of --pair
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -35,7 +39,6 @@ from benchmarks.scaling_model import Costs, StageTimes, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB = ROOT / "tests" / "stub"
-STEPS = 6
 IDLE = 10.0
 """Seconds in which nothing is sent, to know what Dask's processes take anyway."""
 SIMULATED = 2048
@@ -46,8 +49,9 @@ WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 def main() -> None:
     """Measure, simulate, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=10, help="inversions per round and pool")
-    parser.add_argument("--rounds", type=int, default=5, help="0: only what a unit costs, and the simulation")
+    parser.add_argument("--units", type=int, default=8, help="inversions per round and pool")
+    parser.add_argument("--rounds", type=int, default=3, help="0: only what a unit costs, and the simulation")
+    parser.add_argument("--steps", type=int, help="of an inversion; the profile's own if not given")
     parser.add_argument("--pairs", type=int, default=70_000, help="of the simulated run")
     parser.add_argument("--stub-pairs", type=int, default=128, help="of the run that computes nothing")
     parser.add_argument("--simulate-only", type=Path, help="costs that an earlier call printed, as JSON")
@@ -58,36 +62,58 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             if asked.rounds:
-                compare(Path(folder), asked.units, asked.rounds)
+                compare(Path(folder), asked.units, asked.rounds, asked.steps)
             costs = overhead(Path(folder), asked.stub_pairs)
     show_simulation(costs, asked.pairs)
 
 
-def compare(folder: Path, units: int, rounds: int) -> None:
+def compare(folder: Path, units: int, rounds: int, steps: int | None) -> None:
     """One worker against two, in turns."""
     from tasks.unit import Job
     from tasks.workers.cluster import open_pool
 
-    model = _warped(folder / "warped", units)
+    model = _warped(folder / "warped", units, steps)
     with (
         open_pool(1, None, lambda *beat: None) as one,
         open_pool(2, None, lambda *beat: None) as two,
+        Plain(1) as plain_one,
+        Plain(2) as plain_two,
     ):
-        print("| round | 1 worker s | 2 workers s | efficiency | busy, 1 | busy, 2 | unit s, 1 | unit s, 2 |")
-        print("|---|---|---|---|---|---|---|---|", flush=True)
-        rows = []
+        print("| workers | round | 1 worker s | 2 workers s | efficiency | busy, 1 | busy, 2 | unit s, 1 | unit s, 2 |")
+        print("|---|---|---|---|---|---|---|---|---|", flush=True)
+        rows: dict[str, list[tuple[float, ...]]] = {"Dask": [], "plain processes": []}
         for number in range(-1, rounds):  # the first loads networks and is not shown
-            row: list[float] = []
-            for pool, workers in ((one, 1), (two, 2)):
-                copy = folder / f"round-{number}-{workers}"
-                shutil.copytree(model, copy)
-                row += _timed(pool, Job.of_folder(copy), workers)
-                shutil.rmtree(copy)
-            if number >= 0:
-                (t1, b1, u1), (t2, b2, u2) = row[:3], row[3:]
-                rows.append((t1, t2, t1 / (2 * t2), b1, b2, u1, u2))
-                _row(str(number + 1), rows[-1])
-        _row("median", [statistics.median(column) for column in zip(*rows, strict=True)])
+            for kind, pools in zip(rows, ((one, two), (plain_one, plain_two)), strict=True):
+                row: list[float] = []
+                for pool, workers in zip(pools, (1, 2), strict=True):
+                    copy = folder / f"round-{number}-{workers}"
+                    shutil.copytree(model, copy)
+                    row += _timed(pool, Job.of_folder(copy), workers)
+                    shutil.rmtree(copy)
+                if number >= 0:
+                    (t1, b1, u1), (t2, b2, u2) = row[:3], row[3:]
+                    rows[kind].append((t1, t2, t1 / (2 * t2), b1, b2, u1, u2))
+                    _row(f"{kind} | {number + 1}", rows[kind][-1])
+        for kind, of_kind in rows.items():
+            _row(f"{kind} | median", [statistics.median(column) for column in zip(*of_kind, strict=True)])
+
+
+class Plain:
+    """A pool of processes and nothing else."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._executor = concurrent.futures.ProcessPoolExecutor(workers, context)
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._executor.shutdown()
+
+    def run(self, function: Callable[..., Any], calls: list[Any], labels: list[Any]) -> Iterator[tuple[Any, Any]]:
+        """(label, result) of every call."""
+        yield from zip(labels, self._executor.map(function, *zip(*calls, strict=True)), strict=True)
 
 
 def _row(name: str, values: Any) -> None:
@@ -116,7 +142,7 @@ def invert_timed(job: Any, hypotheses: list[str], pairs: list[str]) -> tuple[int
     return len(outcomes), time.perf_counter() - start
 
 
-def _warped(folder: Path, pairs: int) -> Path:
+def _warped(folder: Path, pairs: int, steps: int | None) -> Path:
     """A run of the profile `quick` with its warps and nothing else; one example pair under many names."""
     from flows.arguments import Arguments
     from flows.pipeline import request_of
@@ -129,7 +155,9 @@ def _warped(folder: Path, pairs: int) -> Path:
         (folder / side).mkdir(parents=True)
         for number in range(pairs):
             shutil.copy(ROOT / "examples" / side / name, folder / side / f"{number:04d}.jpg")
-    settings = {"inversion.steps": str(STEPS), "inversion.warm_start": "0", "inversion.hypotheses": '["L04N08"]'}
+    settings = {"inversion.hypotheses": '["L04N08"]'}
+    if steps is not None:
+        settings |= {"inversion.steps": str(steps), "inversion.warm_start": "0"}
     folders = (str(folder / "sources"), str(folder / "exemplars"))
     request = request_of(Arguments("translate", *folders, "quick", "zip", None, 0, settings))
     store = create_run(make_plan(request), str(folder / "run"), layout_of(request.config.model_dump_json(), 1), 1)

@@ -7,6 +7,7 @@ metrics.csv        one row per evaluation
 generator.safetensors, card.md    the best snapshot so far, and its description; encoder.safetensors if that is trained
 samples/           one grid of samples per evaluation
 known/             samples of a generator with what is known of each, in blocks (encoders only)
+data/              the pictures of both sides (translators only), each side as images.npy and images.json
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class TrainingStore:
             TrainingConflict: the folder already holds other things.
         """
         found = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
-        strangers = [name for name in found if name not in ("images.npy", "images.json", "known", "target")]
+        strangers = [name for name in found if name not in ("images.npy", "images.json", "known", "target", "data")]
         if strangers:
             raise TrainingConflict(f"{self.folder} holds {strangers[0]} already; train into an empty folder")
         write_text(self.folder / "training.json", json.dumps({"format": FORMAT, **header}, indent=1) + "\n")

@@ -25,7 +25,7 @@ def conditions_of(run: OpenRun, pair_id: str, folder: str) -> tuple[np.ndarray, 
     pair, paths = run.pair(pair_id), run.files(pair_id)
     source, face = split_face(pair.source)
     found = [
-        _aligned(run, path, side, face if side == "source" else 1, _read(folder, name))
+        _aligned(run, path, side, face if side == "source" else 1, read_map(folder, name))
         for path, side, name in zip(paths, ("source", "exemplar"), (source, pair.exemplar), strict=True)
     ]
     return found[0], found[1]
@@ -42,7 +42,7 @@ def _aligned(run: OpenRun, path: str, side: str, face: int, values: np.ndarray) 
     return align_map(torch.from_numpy(values), (height, width), quad, run.align.size).numpy()
 
 
-def _read(folder: str, name: str) -> np.ndarray:
+def read_map(folder: str, name: str) -> np.ndarray:
     """[C, h, w] float32 of the picture's map."""
     for stem in dict.fromkeys((Path(name).with_suffix(""), Path(Path(name).stem))):
         array = Path(folder) / f"{stem}.npy"

@@ -83,6 +83,20 @@ def generators(incomplete: str) -> list[str]:
     return _fitting([entry.name for entry in entries() if entry.kind == "generator"], incomplete)
 
 
+def systems(incomplete: str) -> list[str]:
+    """Systems that can be trained."""
+    from mgi.systems.registry import REGISTRY
+
+    return _fitting(REGISTRY.rows, incomplete)
+
+
+def conditions(incomplete: str) -> list[str]:
+    """Conditions that can be made of pictures."""
+    from mgi.systems.conditions import CONDITIONS
+
+    return _fitting(CONDITIONS, incomplete)
+
+
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

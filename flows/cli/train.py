@@ -1,4 +1,4 @@
-"""`mgi train`: a generator of your own, and a descriptor, a critic and an encoder of any."""
+"""`mgi train`: a generator of your own, a descriptor, a critic and an encoder of any, and translators of the field."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flows.cli import completion
 from flows.cli.common import Answer, guarded, made, say
 from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
+from flows.cli.train_translator import translator
 from flows.cli.training_bars import shown
 from flows.cli.training_settings import Asked
 from flows.settings import parse_assignments
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mgi.training import TrainingConfig
 
 train = typer.Typer(
-    help="Train a generator on your own images, and networks that read one.",
+    help="Train a generator on your own images, networks that read one, and translators.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -28,7 +29,7 @@ train = typer.Typer(
 
 @train.callback()
 def _train() -> None:
-    """Train a generator on your own images, and networks that read one."""
+    """Train a generator on your own images, networks that read one, and translators."""
 
 
 @train.command("generator", cls=Verb)
@@ -184,6 +185,7 @@ def critic(
 
 
 train.command("encoder", cls=Verb)(guarded(encoder))
+train.command("translator", cls=Verb)(guarded(translator))
 
 
 def _config(parent: str, known: dict[str, Any], assignments: list[str]) -> TrainingConfig:

@@ -149,7 +149,7 @@ def run(*arguments: str | Path) -> Result:
         ("MGI_TRANSLATE_DRY_RUN", "maybe", ""),
         ("MGI_TRANSLATE_WARP", "magic", "magic"),
         ("MGI_PROFILE", "no-such-profile", "no-such-profile"),
-        ("MGI_METHOD", "pix2pix", "pix2pix"),
+        ("MGI_METHOD", "colourise", "colourise"),
         ("MGI_PAIRING", "triples", "triples"),
         ("MGI_TRANSLATE_WORKERS", "many", "many"),
         ("MGI_TRANSLATE_SET", "inversion.steps=3; steps;", "expected section.key=value"),

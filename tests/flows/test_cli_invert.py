@@ -33,7 +33,7 @@ def invert(inputs: Path, run: Path, *more: str | Path) -> Result:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (("--method", "pix2pix"), "unknown method 'pix2pix'"),
+        (("--method", "colourise"), "unknown method 'colourise'"),
         (("--degrade", "blur"), "expected none, down2 to down16"),
         (("--degrade", "mask:missing.png"), "missing.png"),
         (("--degrade", "rain", "--given"), "must be simulated"),

@@ -167,8 +167,8 @@ def test_what_cannot_be_used_is_one_line_before_any_work(
 
 
 def test_an_unknown_method_is_named(inputs: Path, tmp_path: Path) -> None:
-    done = mgi("evaluate", suite_file(inputs, 'name = "pix2pix"'), "--out", tmp_path / "out")
-    assert done.exit_code == 2 and "methods.pix2pix: unknown method 'pix2pix'" in done.output
+    done = mgi("evaluate", suite_file(inputs, 'name = "colourise"'), "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "methods.colourise: unknown method 'colourise'" in done.output
 
 
 def test_a_dry_run_writes_nothing(inputs: Path, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def command(name: str, place: Path) -> list[Any]:
         "train descriptor": ["tiny", "--out", place / "d.safetensors"],
         "train critic": ["tiny", "--out", place / "c.safetensors"],
         "train encoder": ["--out", place / "encoder"],
+        "train translator": ["pix2pix", inputs / "sources", "--condition", "edges", "--out", place / "translator"],
     }
     return [*name.split(), *commands.get(name, [])]
 
@@ -137,6 +138,7 @@ def nothing_heavy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "tasks.editing.directions.write_components": [component],
         "tasks.train_generator.train_generator": SimpleNamespace(images_seen=8, best_score=float("inf"), **numbers),
         "tasks.train_encoder.train_encoder": SimpleNamespace(errors={"l2": 0.5}, **numbers),
+        "tasks.train_translator.train_translator": SimpleNamespace(scores={"frechet": 0.5}, **numbers),
         "tasks.train_descriptor.train_descriptor": {"explained": 0.5, "samples": 8},
         "tasks.train_critic.train_critic": {"blurred": 0.9},
         "flows.doctor.examine": [Check("ok", "versions", "all")],

@@ -50,8 +50,8 @@ def test_tasks_of_mganprior_have_their_own_settings() -> None:
 
 
 def test_an_unknown_method_is_one_line() -> None:
-    with pytest.raises(ConfigError, match="unknown method 'pix2pix'; use one of mgi, mganprior"):
-        load_config("quick", method="pix2pix")
+    with pytest.raises(ConfigError, match="unknown method 'colourise'; use one of mgi, mganprior"):
+        load_config("quick", method="colourise")
 
 
 def test_the_plan_counts_what_rungs_save() -> None:
@@ -73,8 +73,8 @@ def test_the_key_of_the_method_acts_as_the_option_does() -> None:
     assert load_config("quick", {"inversion.method": "pulse"}) == by_option
     assert load_config("quick", {"inversion.method": '"pulse"'}, method="mganprior") == by_option
     assert by_option.inversion.space == "sphere"
-    with pytest.raises(ConfigError, match="unknown method 'pix2pix'"):
-        load_config("quick", {"inversion.method": "pix2pix"})
+    with pytest.raises(ConfigError, match="unknown method 'colourise'"):
+        load_config("quick", {"inversion.method": "colourise"})
 
 
 def test_the_method_comes_from_the_nearest_place(monkeypatch: pytest.MonkeyPatch) -> None:

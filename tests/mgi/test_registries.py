@@ -116,8 +116,8 @@ def test_an_unknown_name_is_answered_by_those_there_are() -> None:
     ) as error:
         metrics.metric("fad")
     assert one_line(error)
-    with pytest.raises(RegistryError, match=r"unknown method 'pix2pix'; use one of mgi, mganprior, .*exemplar-warp"):
-        method("pix2pix")
+    with pytest.raises(RegistryError, match=r"unknown method 'colourise'; use one of mgi, mganprior, .*exemplar-warp"):
+        method("colourise")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_only_the_inversion_family_has_settings(monkeypatch: pytest.MonkeyPatch)
     bring(monkeypatch, negative=f"{HERE}:NEGATIVE")
     assert preset("negative", "none", "published") == {}
     with pytest.raises(RegistryError, match="unknown method"):
-        preset("pix2pix", "none", "profile")
+        preset("colourise", "none", "profile")
 
 
 def test_published_settings_come_on_top_of_a_methods_own() -> None:

@@ -1,0 +1,109 @@
+"""`mgi train translator`: a system of the field on folders of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli import completion
+from flows.cli.common import Answer, made, say
+from flows.cli.training_bars import shown
+from flows.cli.training_settings import Asked
+from flows.settings import parse_assignments
+from flows.training import settings_of
+from mgi.config import ConfigError
+
+if TYPE_CHECKING:
+    from mgi.systems.base import System, SystemConfig
+
+
+def translator(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(autocompletion=completion.systems, help="Such as pix2pix or cyclegan.")],
+    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    a: Annotated[
+        Path | None,
+        typer.Argument(metavar="[A]", help="Folder to translate from; alone, the folder of everything there is."),
+    ] = None,
+    b: Annotated[Path | None, typer.Argument(metavar="[B]", help="Folder of what results shall look like.")] = None,
+    condition: Annotated[
+        str,
+        typer.Option(
+            "--condition",
+            metavar="NAME",
+            autocompletion=completion.conditions,
+            help="Make what is translated from the pictures of one folder, such as edges or grey.",
+        ),
+    ] = "",
+    domains: Annotated[
+        str,
+        typer.Option("--domains", metavar="FILE.csv:COLUMN", help="Domain of every picture.  [default: its subfolder]"),
+    ] = "",
+    size: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of the pictures.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 20_000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/translators.md; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Steps between evaluations: scores and a grid of pictures.")
+    ] = 1000,
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")] = "not stated",
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+) -> Answer:
+    """Train SYSTEM to translate from A to B; MODEL/translator.safetensors is then a method of its name.
+
+    pix2pix and its like need pairs (two folders with the same names, or one folder and --condition), CycleGAN and its
+    like two folders that need not match, StarGAN v2 one folder with a subfolder for each domain. It may be killed at
+    any time: `--resume` continues from the last checkpoint, at most two minutes old.
+    """
+    asked = Asked(context, model, resume)
+    known = asked.settings("system", "size", "seed", "condition")
+    kind, config = settings(system, known, assignments or [])
+    folder = asked.folder("a", a)
+    if folder is None:
+        raise ConfigError("A is missing: expected the folder to learn from")
+    # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
+    from tasks.train_translator import train_translator
+    from tasks.translator_material import TranslatorRequest
+    from tasks.workers.sizing import usable_cores
+
+    request = TranslatorRequest(
+        system=kind,
+        a=folder,
+        b=asked.folder("b", b),
+        condition=str(known.get("condition", "")),
+        domains=domains or str(known.get("domains_by", "")),
+        out=model,
+        config=config,
+        steps=asked.value("steps"),
+        evaluate_every=asked.value("evaluate_every"),
+        licence=asked.value("licence"),
+        threads=asked.value("threads") or usable_cores(),
+    )
+    with shown(config.batch) as watcher:
+        result = train_translator(request, resume, watcher)
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
+    made(result.model, f"{result.steps} steps; best at step {result.best_step}: {scores}", str(result.model))
+    say(f"`mgi translate A EXEMPLARS --out RUN --method {kind.name} --set options.model={result.model}` uses it")
+    return Answer(vars(result))
+
+
+def settings(name: str, known: dict[str, Any], assignments: list[str]) -> tuple[type[System], SystemConfig]:
+    """The system and its configuration; `known`: what the command or the run that is continued says.
+
+    Raises:
+        ConfigError: no such system, or an unknown or impossible setting; one line.
+    """
+    from mgi.profiles import parse_value
+    from mgi.systems.registry import system_of
+
+    kind = system_of(name)
+    values = {key: value for key, value in known.items() if key not in ("system", "condition", "domains_by")}
+    values |= {key: parse_value(text) for key, text in parse_assignments(assignments).items()}
+    with settings_of(kind.config_type):
+        return kind, kind.config_type.model_validate(values)

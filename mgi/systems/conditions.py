@@ -1,0 +1,38 @@
+"""Conditions made of a picture: what a system translates from, where nobody has drawn it.
+
+Each is a function from a picture uint8 [H, W, 3] to uint8 [H, W, C], C = 3 for pictures. `mgi conditions` writes them
+as files; a system that was trained with `--condition` makes them itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mgi.systems.canny import canny
+
+Condition = Callable[[np.ndarray], np.ndarray]
+
+
+def edges(picture: np.ndarray) -> np.ndarray:
+    """White lines on black, by Canny."""
+    return _three(canny(grey_of(picture)).astype(np.uint8) * 255)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """Luma (ITU-R BT.601) in all three channels."""
+    return _three(np.rint(grey_of(picture)).astype(np.uint8))
+
+
+def grey_of(picture: np.ndarray) -> np.ndarray:
+    """Luma float64 [H, W] from 0 to 255."""
+    found: np.ndarray = picture.astype(np.float64) @ np.array((0.299, 0.587, 0.114))
+    return found
+
+
+def _three(plane: np.ndarray) -> np.ndarray:
+    return np.repeat(plane[:, :, None], 3, axis=2)
+
+
+CONDITIONS: dict[str, Condition] = {"edges": edges, "grey": grey}

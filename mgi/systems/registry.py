@@ -1,0 +1,23 @@
+"""All systems by name: what `mgi train translator` takes. Others add theirs by the entry point group `mgi.systems`."""
+
+from __future__ import annotations
+
+from mgi.registry import Registry, RegistryError
+from mgi.systems.base import System
+
+OURS = {
+    "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
+}
+REGISTRY = Registry("system", "mgi.systems", OURS)
+
+
+def system_of(name: str) -> type[System]:
+    """The system with a given name.
+
+    Raises:
+        RegistryError: there is none, it cannot be loaded, or it is something else.
+    """
+    found = REGISTRY.load(name)
+    if not (isinstance(found, type) and issubclass(found, System)):
+        raise RegistryError(f"system {name}: expected a subclass of mgi.systems.base.System, found {found!r:.80}")
+    return found

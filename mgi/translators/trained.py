@@ -1,0 +1,135 @@
+"""Translators that `mgi train translator` made: one class for all systems, since they share format and seam.
+
+`options.model` is the file (MODEL/translator.safetensors). A system that was trained with `--condition` makes its
+condition of the source itself; `options.source = "condition"` says that sources are conditions already. One that was
+trained on maps reads them from the folder `options.labels`. `options.backwards` translates from B to A where a system
+goes both ways, `options.domain` is the domain of the results where it knows domains, and `options.guide = "latent"`
+draws a style by the seed instead of taking the exemplar's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgi.config import ConfigError, RunConfig
+from mgi.images import resize, to_float, to_uint8
+from mgi.learnt_files import LearntFileError
+from mgi.systems.base import Guide
+from mgi.systems.conditions import CONDITIONS
+from mgi.systems.drawing import encoded
+from mgi.systems.files import read_system
+from mgi.translators.base import Progress, Result, TranslatorError
+from mgi.translators.options import known_options
+from mgi.translators.registry import Method
+from mgi.weights import WeightsMissing
+
+OPTIONS = ("model", "source", "labels", "backwards", "domain", "guide")
+
+
+class TrainedTranslator:
+    """A `Translator`; `Conditioned` if it was trained on maps.
+
+    Raises:
+        mgi.weights.WeightsMissing: the user has named no file, or it is not there.
+        ConfigError: another option, or a file of another system.
+    """
+
+    def __init__(self, config: RunConfig, device: str) -> None:
+        self.config, self._device = config, device
+        name = config.translator
+        given = known_options(config, name, OPTIONS)
+        file = Path(str(given.get("model", ""))).expanduser()
+        if not given.get("model") or not file.is_file():
+            found = f"found no file {file}" if given.get("model") else "found none"
+            command = f"`mgi train translator {name}`"
+            raise WeightsMissing(f"{name}: expected options.model, a file that {command} made, {found}", "no model")
+        try:
+            self.system, self.facts = read_system(file, device)
+        except LearntFileError as error:
+            raise ConfigError(f"options.model: {error}") from None
+        if self.facts.system != name:
+            raise ConfigError(f"options.model: expected a model of {name}, found one of {self.facts.system}")
+        self._is_condition = _one_of("source", given.get("source", "picture"), ("picture", "condition")) == "condition"
+        self._latent = _one_of("guide", given.get("guide", "exemplar"), ("exemplar", "latent")) == "latent"
+        self._backwards = bool(given.get("backwards", False))
+        self._domain = self._number(given.get("domain"))
+        settings = self.system.config
+        if not self.facts.condition and (settings.labels or settings.channels != 3):
+            self.conditions = str(given.get("labels") or "")
+            if not self.conditions:
+                raise ConfigError("options.labels: expected a folder with a map of every picture, found none")
+
+    @property
+    def picture_size(self) -> int:
+        """Rows of pictures that it reads."""
+        return self.system.source_size
+
+    def translate(
+        self, source: np.ndarray, exemplar: np.ndarray, seed: int = 0, progress: Progress | None = None
+    ) -> Result:
+        """A picture of the system's size; `seed` draws dropout and latent styles."""
+        if hasattr(self, "conditions"):
+            raise TranslatorError(f"{self.facts.system}: expected maps of both pictures; use translate_conditioned")
+        return self._result(self._condition(source), exemplar, self._condition(exemplar), seed)
+
+    def translate_conditioned(
+        self,
+        pictures: tuple[np.ndarray, np.ndarray],
+        conditions: tuple[np.ndarray, np.ndarray],
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Result:
+        """As `translate`, with maps float32 [C, S, S] of source and exemplar."""
+        a, of_exemplar = (self._map(condition) for condition in conditions)
+        return self._result(a, pictures[1], of_exemplar, seed)
+
+    @torch.no_grad()
+    def _result(self, a: Tensor, exemplar: np.ndarray, condition: Tensor, seed: int) -> Result:
+        domain = None if self._domain is None else torch.tensor([self._domain], device=self._device)
+        picture = resize(to_float(exemplar, self._device), self.system.config.size)
+        guide = Guide(picture, condition, domain, self._backwards, self._latent)
+        image = self.system.translate(a, guide, torch.Generator().manual_seed(seed))
+        return Result(to_uint8(resize(image.clamp(-1, 1), image.shape[-1] * self.config.upsampling))[0])
+
+    def _condition(self, picture: np.ndarray) -> Tensor:
+        made = self.facts.condition and not self._is_condition and not self._backwards
+        pixels = CONDITIONS[self.facts.condition](picture) if made else picture
+        return encoded(pixels[None], self.system.config.labels).to(self._device)
+
+    def _map(self, values: np.ndarray) -> Tensor:
+        settings = self.system.config
+        wanted = 1 if settings.labels else settings.channels
+        if len(values) < wanted or (not settings.labels and len(values) != wanted):
+            raise TranslatorError(f"{self.facts.system}: expected maps of {wanted} channels, found {len(values)}")
+        if settings.labels and values[0].max() >= settings.labels:
+            raise TranslatorError(f"expected labels below {settings.labels}, found {values[0].max():.0f}")
+        kind = np.uint8 if settings.labels else np.float32
+        return encoded(values[:wanted].transpose(1, 2, 0)[None].astype(kind), settings.labels).to(self._device)
+
+    def _number(self, name: object) -> int | None:
+        domains = self.system.config.domains
+        if not domains:
+            if name is not None:
+                raise ConfigError(f"options.domain: {self.facts.system} knows no domains; remove it")
+            return None
+        if name not in domains:
+            raise ConfigError(f"options.domain: expected one of {', '.join(domains)}, found {name or 'none'}")
+        return domains.index(str(name))
+
+
+def _one_of(name: str, found: object, names: tuple[str, ...]) -> str:
+    if found not in names:
+        raise ConfigError(f"options.{name}: expected one of {', '.join(names)}, found {found}")
+    return str(found)
+
+
+def _method(name: str, summary: str, paper: str) -> Method:
+    translator = "mgi.translators.trained:TrainedTranslator"
+    return Method(name, summary, translator, paper=paper, brings=("options.model",))
+
+
+PIX2PIX = _method("pix2pix", "a picture from its condition, learnt from pairs", "Isola et al., CVPR 2017")

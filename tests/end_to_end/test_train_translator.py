@@ -1,0 +1,132 @@
+"""`mgi train translator` as a user runs it: trained, stopped and continued, used in a run, given wrong folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from flows.cli import app
+from mgi.images import to_float
+from mgi.systems.conditions import edges
+from mgi.systems.drawing import encoded
+from mgi.systems.files import read_system
+
+SMALL = ("--size", "32", "--set", "width=4", "--set", "batch=2", "--evaluate-every", "2", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 pictures of soft colours, in a folder for each of two domains."""
+    folder = tmp_path_factory.mktemp("faces")
+    draw = np.random.default_rng(0)
+    for number in range(60):
+        domain = folder / ("cold" if number % 3 else "warm")
+        domain.mkdir(exist_ok=True)
+        coarse = Image.fromarray(draw.integers(0, 256, (3, 3, 3), dtype=np.uint8))
+        coarse.resize((40, 40), Image.Resampling.BICUBIC).save(domain / f"{number:02d}.png")
+    return folder
+
+
+def mgi(*arguments: str | Path, check: int = 0) -> str:
+    """Run the command to its end; what it printed, on one line."""
+    threads = torch.get_num_threads()
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    torch.set_num_threads(threads)
+    assert result.exit_code == check, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def train(*arguments: str | Path, check: int = 0) -> str:
+    return mgi("train", "translator", *arguments, check=check)
+
+
+@pytest.fixture(scope="module")
+def whole(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four steps of edges to pictures that nobody disturbed."""
+    model = tmp_path_factory.mktemp("whole") / "model"
+    train("pix2pix", faces, "--condition", "edges", "--out", model, "--steps", "4", *SMALL, "--licence", "CC0")
+    return model
+
+
+def test_a_run_that_was_stopped_equals_one_that_was_not(faces: Path, whole: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    asked = ("pix2pix", faces, "--condition", "edges", "--out", model, *SMALL)
+    train(*asked, "--steps", "4", "--set", "decay_from=1", "--set", "jitter=false")
+    steady = (model / "translator.safetensors").read_bytes()
+    other = tmp_path / "other"
+    train(
+        "pix2pix",
+        faces,
+        "--condition",
+        "edges",
+        "--out",
+        other,
+        *SMALL,
+        "--steps",
+        "2",
+        "--set",
+        "decay_from=1",
+        "--set",
+        "jitter=false",
+    )
+    text = train("pix2pix", "--resume", "--out", other, "--steps", "4")
+    assert "4 steps" in text
+    assert (other / "translator.safetensors").read_bytes() == steady
+    assert (other / "metrics.csv").read_text() == (model / "metrics.csv").read_text()
+
+
+def test_a_run_has_scores_grids_and_a_card(whole: Path) -> None:
+    assert sorted(path.name for path in (whole / "samples").iterdir()) == ["0000002.png", "0000004.png"]
+    with Image.open(whole / "samples" / "0000004.png") as grid:
+        assert grid.size[0] == 3 * 32  # edges, result, truth
+    header, *rows = (whole / "metrics.csv").read_text().splitlines()
+    assert header.startswith("step,images,frechet,l1,loss_") and len(rows) == 2
+    card = (whole / "card.md").read_text()
+    assert "CC0" in card and "by `edges`" in card
+
+
+def test_the_model_is_a_method(faces: Path, whole: Path, tmp_path: Path) -> None:
+    model = whole / "translator.safetensors"
+    one = tmp_path / "one.png"
+    picture = faces / "cold" / "01.png"
+    options = ("--profile", "quick", "--method", "pix2pix", "--set", f"options.model={model}")
+    mgi("translate", picture, faces / "warm" / "00.png", "--out", one, *options, "--set", "align.mode=never")
+    system, _ = read_system(model)
+    with Image.open(picture) as image:
+        source = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS))
+    assert to_float(np.asarray(Image.open(one))).shape == (1, 3, 32, 32)
+    a = encoded(edges(source)[None], 0)
+    assert a.shape == (1, 3, system.config.size, system.config.size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pix3pix", "{faces}"), "unknown system 'pix3pix'"),
+        (("pix2pix", "{faces}"), "pix2pix learns from A and B; give a second folder, or make A of B by --condition"),
+        (("pix2pix", "{faces}", "--condition", "smell"), "--condition: expected one of edges"),
+        (("pix2pix", "{faces}", "{faces}", "--condition", "edges"), "expected no second folder"),
+        (("pix2pix", "{faces}", "--condition", "edges", "--domains", "x.csv:a"), "pix2pix knows no domains"),
+        (("pix2pix", "{faces}", "--condition", "edges", "--set", "colour=3"), "unknown training setting colour"),
+        (("pix2pix", "{faces}", "--condition", "edges", "--set", "batch=100"), "do not fill a batch of 100"),
+        (("pix2pix", "{faces}", "{other}"), "pictures of {other} have no namesake in {faces}, such as "),
+        (("pix2pix", "{nowhere}", "--condition", "edges"), "does not exist; give a folder of images"),
+        (("pix2pix", "--resume"), "holds no training run"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for number, path in enumerate(sorted(faces.rglob("*.png"))):
+        (other / f"x{number}.png").write_bytes(path.read_bytes())
+    places = {"faces": faces, "other": other, "nowhere": tmp_path / "nowhere"}
+    asked = [argument.format(**places) for argument in arguments]
+    text = train(*asked, "--out", tmp_path / "model", "--size", "32", "--set", "width=4", "--threads", "1", check=2)
+    assert said.format(**places) in text
+    assert text.startswith("mgi: ")
