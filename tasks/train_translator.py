@@ -147,7 +147,7 @@ class HeldOut:
         results = []
         for number, (part, others) in enumerate(zip(_parts(rows), _parts(partners), strict=True)):
             a = encoded(material.a.pixels[part], material.config.labels)
-            guide = Guide()
+            guide = Guide(domain=torch.from_numpy(material.b.domains[part]))
             if self._guided:
                 guide = Guide(
                     to_float(material.b.pixels[others]),

@@ -89,7 +89,8 @@ def gather(request: TranslatorRequest, watcher: Watcher) -> Material:
     check_folders(request)
     if request.b is None:
         b, names = _pictures(request.a, request.out / DATA / "b", config.size, watcher)
-        domains, named = _domains(request, names) if data == "domains" else (np.zeros(len(b), np.int64), ())
+        known = data == "domains" or request.domains
+        domains, named = _domains(request, names) if known else (np.zeros(len(b), np.int64), ())
         a, a_domains = (_made(request, b), domains) if request.condition else (b, domains)
     else:
         b, names = _pictures(request.b, request.out / DATA / "b", config.size, watcher)
@@ -125,7 +126,7 @@ def check_folders(request: TranslatorRequest) -> None:
         raise ConfigError(f"{name} learns from A and B; give a second folder, or make A of B by --condition ({made})")
     if request.b is not None and request.condition:
         raise ConfigError("--condition makes A of one folder; expected no second folder")
-    if request.domains and data != "domains":
+    if request.domains and data != "domains" and not request.system.classes:
         raise ConfigError(f"{name} knows no domains; expected no --domains")
     if request.condition and request.condition not in CONDITIONS:
         raise ConfigError(f"--condition: expected one of {', '.join(CONDITIONS)}, found {request.condition}")

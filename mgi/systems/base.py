@@ -130,7 +130,7 @@ class Player:
     networks: Sequence[nn.Module]
     learning_rate: float | None = None
     weight_decay: float = 0.0
-    kind: Literal["adam", "sgd"] = "adam"
+    kind: Literal["adam", "sgd", "rmsprop"] = "adam"
 
 
 class Step(Protocol):
@@ -159,6 +159,8 @@ class System(nn.Module):
     config_type: ClassVar[type[SystemConfig]] = SystemConfig
     kept: ClassVar[tuple[str, ...]]
     """Attributes of the networks that translate, which is what a file holds."""
+    classes: ClassVar[bool] = False
+    """Whether domains may be named although its data are not of the kind `domains`."""
     guided: ClassVar[bool] = False
     """Whether it takes an exemplar."""
     has_truth: ClassVar[bool] = False

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mgi.systems.canny import canny
+from mgi.canny import canny
 
 Condition = Callable[[np.ndarray], np.ndarray]
 

@@ -7,6 +7,7 @@ from mgi.systems.base import System
 
 OURS = {
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
+    "edgegan": "mgi.systems.edgegan:EdgeGAN",
 }
 REGISTRY = Registry("system", "mgi.systems", OURS)
 

@@ -120,6 +120,8 @@ class SystemTrainer:
         self._rates[name] = rate
         if player.kind == "sgd":
             return torch.optim.SGD(parameters, rate, weight_decay=player.weight_decay)
+        if player.kind == "rmsprop":  # decay and epsilon as TensorFlow has them
+            return torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-10, weight_decay=player.weight_decay)
         return torch.optim.Adam(
             parameters, rate, (config.beta1, config.beta2), weight_decay=player.weight_decay, fused=True
         )

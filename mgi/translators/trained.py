@@ -132,4 +132,7 @@ def _method(name: str, summary: str, paper: str) -> Method:
     return Method(name, summary, translator, paper=paper, brings=("options.model",))
 
 
+EDGEGAN = _method(
+    "edgegan", "a picture of what a sketch shows, by a latent space of pictures and edge maps", "Gao et al., CVPR 2020"
+)
 PIX2PIX = _method("pix2pix", "a picture from its condition, learnt from pairs", "Isola et al., CVPR 2017")

@@ -12,7 +12,10 @@ from mgi.systems.drawing import Drawing, Side, encoded
 from mgi.systems.registry import system_of
 
 SIZE = 32
-SETTINGS: dict[str, dict[str, Any]] = {"pix2pix": {}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "pix2pix": {},
+    "edgegan": {"z_dim": 8, "domains": ("one", "two")},
+}
 """What a system needs beside size, width and batch to be small."""
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from small_systems import drawing_of, pictures, small
 
+from mgi.canny import canny, ridges, ridges_reference
 from mgi.systems.adversarial import History, feature_matching, fool, judge
-from mgi.systems.canny import canny, ridges, ridges_reference
 from mgi.systems.patches import MultiScale, PatchDiscriminator
 from mgi.systems.registry import system_of
 from mgi.systems.trainer import SystemTrainer, started
