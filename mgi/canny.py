@@ -22,7 +22,7 @@ def canny(grey: np.ndarray, sigma: float = SIGMA, low: float = LOW, high: float 
     """
     smooth = ndimage.gaussian_filter(np.asarray(grey, np.float64) / 255, sigma, mode="nearest")
     down, right = (ndimage.sobel(smooth, axis, mode="nearest") / 4 for axis in (0, 1))
-    strength = np.hypot(down, right)
+    strength = np.hypot(down, right).round(9)  # two pixels of one step are equal, whichever side is brighter
     strong_enough = ridges(strength, down, right) & (strength >= low)
     found, _ = ndimage.label(strong_enough, np.ones((3, 3)))
     kept = np.unique(found[strong_enough & (strength >= high)])

@@ -19,6 +19,7 @@ from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.invert import invert
 from flows.cli.methods import methods, metrics
+from flows.cli.outputs import compare_boxes, compare_labels, diversity
 from flows.cli.pack import pack
 from flows.cli.paste import paste
 from flows.cli.profiles import profiles
@@ -70,10 +71,12 @@ def _mgi(
 
 
 RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export, pack, clean)
-EVALUATIONS = (evaluate, compare, leaderboard)
+EVALUATIONS = (evaluate, compare, leaderboard, diversity)
 for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, init, suites, methods, metrics):
     app.command(cls=Verb)(verb)
 app.command("compare-sets", cls=Verb)(compare_sets)
+app.command("compare-labels", cls=Verb)(compare_labels)
+app.command("compare-boxes", cls=Verb)(compare_boxes)
 app.add_typer(directions, name="directions")
 app.add_typer(weights, name="weights")
 app.add_typer(train, name="train")

@@ -25,6 +25,7 @@ OURS = {
     "mse": "mgi.metrics.mse:MSE",
     "structure": "mgi.metrics.structure:STRUCTURE",
     "structure-lite0": "mgi.metrics.structure:STRUCTURE_LITE0",
+    "shape": "mgi.metrics.shape:SHAPE",
     "semantic-consistency": "mgi.metrics.cocosnet:SEMANTIC_CONSISTENCY",
     "colour-relevance": "mgi.metrics.cocosnet:COLOUR_RELEVANCE",
     "texture-relevance": "mgi.metrics.cocosnet:TEXTURE_RELEVANCE",

@@ -65,6 +65,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["study", "build", folder / "eval", "--out", folder / "study", "--sets", "1"],
         ):
             assert mgi(*command).exit_code == 0
+    box = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2], "score": 0.5}
+    (folder / "boxes.json").write_text(json.dumps([box]))
     np.save(folder / "age.npy", np.array([[1.0, 0, 0, 0]]))
     return folder
 
@@ -94,6 +96,9 @@ def command(name: str, place: Path) -> list[Any]:
         "compare": [place / "eval", place / "eval"],
         "leaderboard": [place / "eval"],
         "compare-sets": [inputs / "sources", inputs / "exemplars", "--metric", "swd"],
+        "compare-labels": [inputs / "sources", inputs / "sources", "--classes", "255"],
+        "compare-boxes": [place / "boxes.json", place / "boxes.json"],
+        "diversity": [run],
         "study build": [place / "eval", "--out", place / "study2", "--sets", "1"],
         "study tally": [place / "study"],
         "sample": ["tiny", "--out", place / "grid.png"],
@@ -141,6 +146,7 @@ def nothing_heavy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "tasks.train_translator.train_translator": SimpleNamespace(scores={"frechet": 0.5}, **numbers),
         "tasks.train_descriptor.train_descriptor": {"explained": 0.5, "samples": 8},
         "tasks.train_critic.train_critic": {"blurred": 0.9},
+        "tasks.outputs.run_diversity": ("lpips", 0.5, 2),
         "flows.doctor.examine": [Check("ok", "versions", "all")],
     }.items():
         monkeypatch.setattr(name, lambda *_, answer=answer, **__: answer)

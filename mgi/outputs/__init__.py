@@ -1,0 +1,1 @@
+"""Scores of what a network of the user's says about results: maps of labels, and boxes."""
