@@ -108,6 +108,7 @@ def _run(
     drawing = Drawing(request.system.data, material.a, material.b, material.config)
     saved = start = time.monotonic()
     first = trainer.steps_done
+    spent = _spent(store, first)
     try:
         while trainer.steps_done < request.steps:
             terms = trainer.step(drawing.batch(trainer.steps_done))
@@ -117,7 +118,8 @@ def _run(
             watcher.learnt("train", done, request.steps, f"{rate:.1f} pictures/s, {losses}")
             due = done % request.evaluate_every == 0 or done == request.steps
             if due:
-                best = _evaluate(request, store, trainer, judge, terms, best, watcher)
+                seconds = spent + time.monotonic() - start
+                best = _evaluate(request, store, trainer, judge, {"seconds": seconds, **terms}, best, watcher)
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 write_state(store, {**trainer.state(), "best": best})
                 saved = time.monotonic()
@@ -192,6 +194,13 @@ def shown(a: np.ndarray, size: int) -> np.ndarray:
     return a.repeat(times, 1).repeat(times, 2) if times > 1 else np.asarray(a)
 
 
+def _spent(store: TrainingStore, steps: int) -> float:
+    """Seconds that a run had trained for when it had done so many steps."""
+    table = store.metrics()
+    before = table[table["step"] <= steps] if len(table) else table
+    return float(before["seconds"].iloc[-1]) if len(before) else 0.0
+
+
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
 
@@ -208,9 +217,9 @@ def _evaluate(
     scores = judge.scores(trainer)
     step, images = trainer.steps_done, trainer.steps_done * trainer.config.batch
     write_png(store.folder / "samples" / f"{step:07d}.png", _grid(trainer, judge))
-    losses = {f"loss_{name}": value for name, value in terms.items()}
+    losses = {f"loss_{name}": value for name, value in terms.items() if name != "seconds"}
     rounded = {name: round(value, 4) for name, value in {**scores, **losses}.items()}
-    store.add_metrics({"step": step, "images": images, **rounded})
+    store.add_metrics({"step": step, "images": images, "seconds": round(terms["seconds"], 1), **rounded})
     measured = "l1" if request.system.judged_by_l1 else "frechet"
     if not best or scores[measured] < best["score"]:
         best = {"score": scores[measured], "step": step}

@@ -1,0 +1,92 @@
+"""Every system trained for some minutes on one folder of faces: `python -m benchmarks.translators FACES --labels CSV`.
+
+    python -m benchmarks.translators kaokore/train --labels kaokore/labels.csv:gender --out models [--only NAME ...]
+
+One thread each, at 64 pixels, narrow: what two cores can do in a quarter of an hour per system, not what the papers do.
+A training that was stopped goes on when the command is given again. Printed for each: pictures seen, minutes, and the
+scores of its first and its best evaluation; the folder gets `systems.png`, one row of each system's held-out pictures.
+The suite `trained-kaokore` uses the models under the same names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+ROWS = 3
+"""Rows of each system's last grid that are shown."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training: the system, steps, and what its command has beside."""
+
+    system: str
+    steps: int
+    options: tuple[str, ...]
+    settings: tuple[str, ...] = ("width=32", "batch=4")
+
+
+EDGES, DOMAINS = ("--condition", "edges"), ("--domains",)
+RECIPES = (
+    Recipe("pix2pix", 4000, EDGES),
+    Recipe("edgegan", 1500, EDGES, ("width=32", "batch=16")),
+)
+
+
+def main() -> None:
+    """Train what is not trained yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--labels", required=True, help="FILE.csv:COLUMN with the domain of every picture")
+    parser.add_argument("--out", type=Path, default=Path("models"))
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--share", type=float, default=1.0, help="of the steps, for a quick look")
+    asked = parser.parse_args()
+    chosen = [recipe for recipe in RECIPES if not asked.only or recipe.system in asked.only]
+    for recipe in chosen:
+        train(recipe, asked.faces, asked.labels, asked.out / recipe.system, asked.share)
+    report([recipe for recipe in RECIPES if (asked.out / recipe.system / "metrics.csv").exists()], asked.out)
+
+
+def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> None:
+    """One training to its end, or nothing if it is there."""
+    steps = max(10, round(recipe.steps * share))
+    command = [sys.executable, "-m", "mgi", "train", "translator", recipe.system, str(faces), "--out", str(out)]
+    command += [word for option in recipe.options for word in ([option, labels] if option in DOMAINS else [option])]
+    command += [word for setting in recipe.settings for word in ("--set", setting)]
+    command += ["--steps", str(steps), "--evaluate-every", str(max(1, steps // 8)), "--threads", "1", "--quiet"]
+    command += ["--resume"] if (out / "training.json").exists() else ["--licence", "CC BY-SA 4.0"]
+    print(" ".join(command[2:]), file=sys.stderr, flush=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def report(recipes: list[Recipe], out: Path) -> None:
+    """The table, and the picture of all systems."""
+    print("| system | pictures seen | minutes | pictures/s | frechet, first | frechet, best | L1, first | L1, best |")
+    print("|---|---|---|---|---|---|---|---|")
+    strips = []
+    for recipe in recipes:
+        table = pd.read_csv(out / recipe.system / "metrics.csv")
+        last = table.iloc[-1]
+        errors = [table["l1"].iloc[0], table["l1"].min()] if "l1" in table else [float("nan")] * 2
+        scores = (table["frechet"].iloc[0], table["frechet"].min(), *errors)
+        said = " | ".join("-" if np.isnan(value) else f"{value:.3f}" for value in scores)
+        minutes, rate = last["seconds"] / 60, last["images"] / last["seconds"]
+        print(f"| {recipe.system} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
+        grid = np.asarray(Image.open(max((out / recipe.system / "samples").glob("*.png"))))
+        strips.append(grid[: ROWS * 64])
+    wide = max(strip.shape[1] for strip in strips)
+    padded = [np.pad(x, ((0, 8), (0, wide - x.shape[1]), (0, 0)), constant_values=255) for x in strips]
+    Image.fromarray(np.concatenate(padded)).save(out / "systems.png")
+
+
+if __name__ == "__main__":
+    main()
