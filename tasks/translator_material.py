@@ -13,7 +13,7 @@ import numpy as np
 
 from mgi.config import ConfigError
 from mgi.systems.base import Data, System, SystemConfig
-from mgi.systems.conditions import CONDITIONS
+from mgi.systems.conditions import CONDITIONS, classes_of
 from mgi.systems.drawing import Side
 from mgi.training.data import split
 from storage.atomic import write_bytes
@@ -104,7 +104,12 @@ def gather(request: TranslatorRequest, watcher: Watcher) -> Material:
                 domains = np.zeros(len(b), np.int64)
         a_domains = np.zeros(len(a), np.int64)
     channels = a.shape[-1]
-    settings = config.model_dump() | {"channels": 3 if config.labels else channels, "domains": named or config.domains}
+    labels = len(classes_of(request.condition)) or config.labels
+    settings = config.model_dump() | {
+        "labels": labels,
+        "channels": 3 if labels else channels,
+        "domains": named or config.domains,
+    }
     filled = request.system.config_type.model_validate(settings)
     return _split(
         data,
@@ -130,6 +135,9 @@ def check_folders(request: TranslatorRequest) -> None:
         raise ConfigError(f"{name} knows no domains; expected no --domains")
     if request.condition and request.condition not in CONDITIONS:
         raise ConfigError(f"--condition: expected one of {', '.join(CONDITIONS)}, found {request.condition}")
+    classes = len(classes_of(request.condition))
+    if request.condition and request.config.labels not in (0, classes):
+        raise ConfigError(f"labels: --condition {request.condition} makes {classes} classes; remove --set labels")
 
 
 def _split(data: Data, made: bool, a: Side, b: Side, config: SystemConfig) -> Material:

@@ -10,6 +10,7 @@ import typer
 
 from flows.cli.clean import clean
 from flows.cli.compare import compare, compare_sets, leaderboard
+from flows.cli.conditions import conditions
 from flows.cli.directions import directions
 from flows.cli.doctor import doctor
 from flows.cli.edit import edit
@@ -72,7 +73,7 @@ def _mgi(
 
 RUNS = (translate, invert, edit, resume, verify, select, status, report, paste, export, pack, clean)
 EVALUATIONS = (evaluate, compare, leaderboard, diversity)
-for verb in (*RUNS, *EVALUATIONS, sample, doctor, profiles, init, suites, methods, metrics):
+for verb in (*RUNS, *EVALUATIONS, conditions, sample, doctor, profiles, init, suites, methods, metrics):
     app.command(cls=Verb)(verb)
 app.command("compare-sets", cls=Verb)(compare_sets)
 app.command("compare-labels", cls=Verb)(compare_labels)

@@ -34,7 +34,7 @@ def translator(
             "--condition",
             metavar="NAME",
             autocompletion=completion.conditions,
-            help="Make what is translated from the pictures of one folder, such as edges or grey.",
+            help="Make what is translated from the pictures of one folder, such as edges, grey or segments.",
         ),
     ] = "",
     domains: Annotated[

@@ -2,7 +2,8 @@
 
 `options.model` is the file (MODEL/translator.safetensors). A system that was trained with `--condition` makes its
 condition of the source itself; `options.source = "condition"` says that sources are conditions already. One that was
-trained on maps reads them from the folder `options.labels`. `options.backwards` translates from B to A where a system
+trained on maps reads them from the folder `options.labels`, and so does one of `--condition segments` if its sources
+are conditions already. `options.backwards` translates from B to A where a system
 goes both ways, `options.domain` is the domain of the results where it knows domains, and `options.guide = "latent"`
 draws a style by the seed instead of taking the exemplar's.
 """
@@ -58,7 +59,7 @@ class TrainedTranslator:
         self._backwards = bool(given.get("backwards", False))
         self._domain = self._number(given.get("domain"))
         settings = self.system.config
-        if not self.facts.condition and (settings.labels or settings.channels != 3):
+        if (not self.facts.condition or self._is_condition) and (settings.labels or settings.channels != 3):
             self.conditions = str(given.get("labels") or "")
             if not self.conditions:
                 raise ConfigError("options.labels: expected a folder with a map of every picture, found none")

@@ -132,3 +132,24 @@ def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, argumen
     text = train(*asked, "--out", tmp_path / "model", "--size", "32", "--set", "width=4", "--threads", "1", check=2)
     assert said.format(**places) in text
     assert text.startswith("mgi: ")
+
+
+def test_a_condition_of_labels_says_how_many_there_are(faces: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    asked = ("pix2pix", faces, "--condition", "segments", "--out", model, *SMALL)
+    assert "makes 16 classes" in train(*asked, "--steps", "1", "--set", "labels=9", check=2)
+    train(*asked, "--steps", "1")
+    assert "2 steps" in train("pix2pix", "--resume", "--out", model, "--steps", "2")
+    system, facts = read_system(model / "translator.safetensors")
+    assert (system.config.labels, facts.condition) == (16, "segments")
+    run = tmp_path / "run"
+    options = (
+        "--method",
+        "pix2pix",
+        "--profile",
+        "quick",
+        "--set",
+        f"options.model={model / 'translator.safetensors'}",
+    )
+    mgi("translate", faces / "warm", faces / "warm", "--out", run, "--limit", "1", "--workers", "0", *options)
+    assert len(list((run / "final").iterdir())) == 1

@@ -101,6 +101,7 @@ def command(name: str, place: Path) -> list[Any]:
         "diversity": [run],
         "study build": [place / "eval", "--out", place / "study2", "--sets", "1"],
         "study tally": [place / "study"],
+        "conditions": [inputs / "sources", "--kind", "segments", "--out", place / "segments"],
         "sample": ["tiny", "--out", place / "grid.png"],
         "init": [place / "my.toml"],
         "weights fetch": ["kaokore-64"],
