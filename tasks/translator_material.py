@@ -131,6 +131,8 @@ def check_folders(request: TranslatorRequest) -> None:
         raise ConfigError(f"{name} learns from A and B; give a second folder, or make A of B by --condition ({made})")
     if request.b is not None and request.condition:
         raise ConfigError("--condition makes A of one folder; expected no second folder")
+    if data != "pairs" and (request.config.labels or (request.b is not None and not _of_pictures(request.a))):
+        raise ConfigError(f"{name} learns from pictures on both sides; expected no maps in {request.a} and labels=0")
     if request.domains and data != "domains" and not request.system.classes:
         raise ConfigError(f"{name} knows no domains; expected no --domains")
     if request.condition and request.condition not in CONDITIONS:

@@ -78,7 +78,7 @@ def r1_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
     return gradient.square().flatten(1).sum(1).mean()
 
 
-def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """E (|grad_y D(y)| - 1)^2 at y = u x + (1 - u) G(z) (Gulrajani et al. 2017, equation 3).
 
     Args:

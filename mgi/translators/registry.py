@@ -78,7 +78,10 @@ OURS |= {"swapping-autoencoder": "mgi.translators.swapping.translator:METHOD"}
 OURS |= {name: f"mgi.translators.released_encoders:{name.upper()}" for name in ("psp", "e4e", "e2style")}
 OURS |= {"hfgi": "mgi.translators.hfgi:METHOD"}
 OURS |= {"encoder": "mgi.translators.trained_encoder:ENCODER", "uda-inversion": "mgi.translators.trained_encoder:UDA"}
-OURS |= {name: f"mgi.translators.trained:{name.upper()}" for name in ("pix2pix", "edgegan")}
+OURS |= {
+    name: f"mgi.translators.trained:{name.upper().replace('-', '_')}"
+    for name in ("pix2pix", "edgegan", "cyclegan")
+}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)

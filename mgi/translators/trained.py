@@ -75,7 +75,8 @@ class TrainedTranslator:
         """A picture of the system's size; `seed` draws dropout and latent styles."""
         if hasattr(self, "conditions"):
             raise TranslatorError(f"{self.facts.system}: expected maps of both pictures; use translate_conditioned")
-        return self._result(self._condition(source), exemplar, self._condition(exemplar), seed)
+        given = self._is_condition or self._backwards
+        return self._result(self._condition(source, given), exemplar, self._condition(exemplar), seed)
 
     def translate_conditioned(
         self,
@@ -96,8 +97,9 @@ class TrainedTranslator:
         image = self.system.translate(a, guide, torch.Generator().manual_seed(seed))
         return Result(to_uint8(resize(image.clamp(-1, 1), image.shape[-1] * self.config.upsampling))[0])
 
-    def _condition(self, picture: np.ndarray) -> Tensor:
-        made = self.facts.condition and not self._is_condition and not self._backwards
+    def _condition(self, picture: np.ndarray, given: bool = False) -> Tensor:
+        """A of a picture, or the picture itself if it is A, or B of a way back."""
+        made = self.facts.condition and not given
         pixels = CONDITIONS[self.facts.condition](picture) if made else picture
         return encoded(pixels[None], self.system.config.labels).to(self._device)
 
@@ -137,3 +139,4 @@ EDGEGAN = _method(
     "edgegan", "a picture of what a sketch shows, by a latent space of pictures and edge maps", "Gao et al., CVPR 2020"
 )
 PIX2PIX = _method("pix2pix", "a picture from its condition, learnt from pairs", "Isola et al., CVPR 2017")
+CYCLEGAN = _method("cyclegan", "a picture of the other folder, learnt without pairs", "Zhu et al., ICCV 2017")

@@ -118,6 +118,7 @@ def test_the_model_is_a_method(faces: Path, whole: Path, tmp_path: Path) -> None
         (("pix2pix", "{faces}", "--condition", "edges", "--set", "colour=3"), "unknown training setting colour"),
         (("pix2pix", "{faces}", "--condition", "edges", "--set", "batch=100"), "do not fill a batch of 100"),
         (("pix2pix", "{faces}", "{other}"), "pictures of {other} have no namesake in {faces}, such as "),
+        (("cyclegan", "{faces}", "{other}", "--set", "labels=3"), "cyclegan learns from pictures on both sides"),
         (("pix2pix", "{nowhere}", "--condition", "edges"), "does not exist; give a folder of images"),
         (("pix2pix", "--resume"), "holds no training run"),
     ],

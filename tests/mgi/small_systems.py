@@ -15,6 +15,7 @@ SIZE = 32
 SETTINGS: dict[str, dict[str, Any]] = {
     "pix2pix": {},
     "edgegan": {"z_dim": 8, "domains": ("one", "two")},
+    "cyclegan": {"blocks": 1, "history": 2},
 }
 """What a system needs beside size, width and batch to be small."""
 
