@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,18 +20,21 @@ class PatchDiscriminator(nn.Module):
         width: channels of the first layer.
         layers: halvings.
         norm: after all but the first and last layer.
+        strided: as UNIT and MUNIT have it: one halving more, mirrored borders, a last layer of 1 x 1.
     """
 
-    def __init__(self, inputs: int, width: int, layers: int = 3, norm: Norm = "batch") -> None:
+    def __init__(self, inputs: int, width: int, layers: int = 3, norm: Norm = "batch", strided: bool = False) -> None:
         super().__init__()
         widths = [width * min(8, 2**number) for number in range(layers + 1)]
-        self.convs = nn.ModuleList([nn.Conv2d(inputs, width, 4, 2, 1)])
+        borders: Literal["reflect", "zeros"] = "reflect" if strided else "zeros"
+        self.convs = nn.ModuleList([nn.Conv2d(inputs, width, 4, 2, 1, padding_mode=borders)])
         self.norms = nn.ModuleList([nn.Identity()])
         for number in range(1, layers + 1):
-            stride = 2 if number < layers else 1
-            self.convs.append(nn.Conv2d(widths[number - 1], widths[number], 4, stride, 1, bias=with_bias(norm)))
+            stride = 2 if number < layers or strided else 1
+            between = widths[number - 1], widths[number]
+            self.convs.append(nn.Conv2d(*between, 4, stride, 1, bias=with_bias(norm), padding_mode=borders))
             self.norms.append(norm_of(norm, widths[number]))
-        self.last = nn.Conv2d(widths[-1], 1, 4, 1, 1)
+        self.last = nn.Conv2d(widths[-1], 1, 1) if strided else nn.Conv2d(widths[-1], 1, 4, 1, 1)
         normal_weights(self)
 
     def features(self, x: Tensor) -> list[Tensor]:

@@ -6,6 +6,7 @@ from mgi.registry import Registry, RegistryError
 from mgi.systems.base import System
 
 OURS = {
+    "munit": "mgi.systems.munit:MUNIT",
     "cyclegan": "mgi.systems.cyclegan:CycleGAN",
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
     "edgegan": "mgi.systems.edgegan:EdgeGAN",

@@ -66,11 +66,6 @@ class TwoWays(System):
         bounded(self._own, self.judges)
 
 
-def halved(done: int, every: int) -> float:
-    """Factor of a learning rate that is halved every so many steps."""
-    return float(0.5 ** (done // every))
-
-
 def noise(like: Tensor, random: torch.Generator) -> Tensor:
     """N(0, 1) of a tensor's shape."""
     return torch.randn(like.shape, generator=random).to(like)

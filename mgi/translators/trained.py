@@ -140,3 +140,6 @@ EDGEGAN = _method(
 )
 PIX2PIX = _method("pix2pix", "a picture from its condition, learnt from pairs", "Isola et al., CVPR 2017")
 CYCLEGAN = _method("cyclegan", "a picture of the other folder, learnt without pairs", "Zhu et al., ICCV 2017")
+MUNIT = _method(
+    "munit", "the source's content in the style of the exemplar, learnt without pairs", "Huang et al., ECCV 2018"
+)

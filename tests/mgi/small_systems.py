@@ -16,6 +16,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pix2pix": {},
     "edgegan": {"z_dim": 8, "domains": ("one", "two")},
     "cyclegan": {"blocks": 1, "history": 2},
+    "munit": {"scales": 2, "blocks": 2, "hidden": 8},
 }
 """What a system needs beside size, width and batch to be small."""
 
