@@ -148,7 +148,7 @@ class HeldOut:
         partners = self.b[(np.arange(len(rows)) + len(self.b) // 2) % len(self.b)]
         results = []
         for number, (part, others) in enumerate(zip(_parts(rows), _parts(partners), strict=True)):
-            a = encoded(material.a.pixels[part], material.config.labels)
+            a = trainer.system.sources(encoded(material.a.pixels[part], material.config.labels))
             guide = Guide(domain=torch.from_numpy(material.b.domains[part]))
             if self._guided:
                 guide = Guide(
@@ -161,9 +161,12 @@ class HeldOut:
             results.append(to_uint8(trainer.translate(a, guide, seed=number)))
         return np.concatenate(results), material.b.pixels[partners]
 
-    def sources(self, rows: np.ndarray) -> np.ndarray:
+    def sources(self, trainer: SystemTrainer, rows: np.ndarray) -> np.ndarray:
         """Rows of A to look at, uint8 [N, S, S, 3]."""
-        return shown(self._material.a.pixels[rows], self._material.b.pixels.shape[1])
+        pixels, system = self._material.a.pixels[rows], trainer.system
+        if self._material.config.size != system.source_size:
+            pixels = to_uint8(system.sources(encoded(pixels, 0)))
+        return shown(pixels, self._material.b.pixels.shape[1])
 
     def truths(self, rows: np.ndarray) -> np.ndarray:
         """B of the same rows."""
@@ -246,7 +249,7 @@ def _grid(trainer: SystemTrainer, judge: HeldOut) -> np.ndarray:
     """Rows of source, exemplar if there is one, and result."""
     rows = judge.a[:SHOWN]
     results, exemplars = judge.translations(trainer, rows)
-    columns = [judge.sources(rows), *([exemplars] if trainer.system.guided else []), results]
+    columns = [judge.sources(trainer, rows), *([exemplars] if trainer.system.guided else []), results]
     if trainer.system.has_truth:
         columns.append(judge.truths(rows))
     return tile_grid([column[row] for row in range(len(rows)) for column in columns], len(columns))

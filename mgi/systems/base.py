@@ -138,6 +138,8 @@ class Step(Protocol):
 
     number: int
     """Steps done before it."""
+    steps: int
+    """Steps in all."""
     random: torch.Generator
     """Seeded by the run's seed and the step's number; on the CPU."""
 
@@ -176,6 +178,10 @@ class System(nn.Module):
     def source_size(self) -> int:
         """Rows of A."""
         return self.config.size
+
+    def sources(self, a: Tensor) -> Tensor:
+        """What it translates from, [B, C, s, s] of A [B, C, S, S]; another where it makes its own of B."""
+        return a
 
     def players(self) -> dict[str, Player]:
         """Who learns, by name."""

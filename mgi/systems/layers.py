@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Norm = Literal["none", "batch", "instance", "layer"]
+Norm = Literal["none", "batch", "running", "instance", "layer"]
 SLOPE = 0.2
 
 
@@ -29,9 +29,12 @@ def norm_of(kind: Norm, channels: int) -> nn.Module:
     """A normalisation by name.
 
     `batch` uses the batch's own statistics in training and translation alike, as pix2pix does: nothing is tracked.
+    `running` translates by averages over the training instead, so that a picture does not depend on its batch.
     """
     if kind == "batch":
         return nn.BatchNorm2d(channels, track_running_stats=False)
+    if kind == "running":
+        return nn.BatchNorm2d(channels)
     if kind == "instance":
         return nn.InstanceNorm2d(channels)
     return LayerNorm2d(channels) if kind == "layer" else nn.Identity()

@@ -6,6 +6,8 @@ from mgi.registry import Registry, RegistryError
 from mgi.systems.base import System
 
 OURS = {
+    "srgan": "mgi.systems.srgan:SRGAN",
+    "srresnet": "mgi.systems.srgan:SRResNet",
     "munit": "mgi.systems.munit:MUNIT",
     "cyclegan": "mgi.systems.cyclegan:CycleGAN",
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",

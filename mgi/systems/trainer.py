@@ -49,7 +49,8 @@ class SystemTrainer:
         for name, optimizer in self._optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = factor * self._rates[name]
-        now = _Now(self.steps_done, self._random("step", self.steps_done), self._optimizers)
+        random = self._random("step", self.steps_done)
+        now = _Now(self.steps_done, self.steps, random, self._optimizers)
         self.system.learn(batch.to(self.device), now)
         self.steps_done += 1
         if self.average is not None:
@@ -70,9 +71,13 @@ class SystemTrainer:
 
     @torch.no_grad()
     def translate(self, a: Tensor, guide: Guide, seed: int = 0) -> Tensor:
-        """[B, C, s, s] -> [B, 3, S, S], clipped, on the CPU."""
-        random = torch.Generator().manual_seed(seed)
-        return self.best_weights.translate(a.to(self.device), guide.to(self.device), random).clamp(-1, 1).float().cpu()
+        """[B, C, s, s] -> [B, 3, S, S], clipped, on the CPU; statistics of batches are used, and not changed."""
+        random, system = torch.Generator().manual_seed(seed), self.best_weights
+        system.eval()
+        try:
+            return system.translate(a.to(self.device), guide.to(self.device), random).clamp(-1, 1).float().cpu()
+        finally:
+            system.train(system is self.system)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to continue: tensors, numbers and text, readable with `weights_only=True`."""
@@ -143,8 +148,10 @@ class SystemTrainer:
 class _Now:
     """A `mgi.systems.base.Step`."""
 
-    def __init__(self, number: int, random: torch.Generator, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        self.number, self.random, self._optimizers = number, random, optimizers
+    def __init__(
+        self, number: int, steps: int, random: torch.Generator, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> None:
+        self.number, self.steps, self.random, self._optimizers = number, steps, random, optimizers
         self.terms: dict[str, Tensor] = {}
 
     def update(self, player: str, terms: Mapping[str, Tensor]) -> None:

@@ -143,3 +143,5 @@ CYCLEGAN = _method("cyclegan", "a picture of the other folder, learnt without pa
 MUNIT = _method(
     "munit", "the source's content in the style of the exemplar, learnt without pairs", "Huang et al., ECCV 2018"
 )
+SRGAN = _method("srgan", "four times as many rows and columns, with detail", "Ledig et al., CVPR 2017")
+SRRESNET = _method("srresnet", "four times as many rows and columns, by the squared error", "Ledig et al., CVPR 2017")

@@ -107,6 +107,35 @@ def test_the_model_is_a_method(faces: Path, whole: Path, tmp_path: Path) -> None
     assert a.shape == (1, 3, system.config.size, system.config.size)
 
 
+def test_a_small_picture_is_enlarged(faces: Path, tmp_path: Path) -> None:
+    model, one = tmp_path / "model", tmp_path / "one.png"
+    train("srresnet", faces, "--out", model, "--steps", "2", *SMALL, "--set", "blocks=1")
+    with Image.open(model / "samples" / "0000002.png") as grid:
+        assert grid.size[0] == 3 * 32  # what it saw, enlarged by repetition; result; truth
+        seen = np.asarray(grid.crop((0, 0, 32, 32)))
+    assert np.array_equal(seen, seen[::4, ::4].repeat(4, 0).repeat(4, 1))
+    options = (
+        "--profile",
+        "quick",
+        "--method",
+        "srresnet",
+        "--set",
+        f"options.model={model / 'translator.safetensors'}",
+    )
+    mgi(
+        "translate",
+        faces / "cold" / "01.png",
+        faces / "warm" / "00.png",
+        "--out",
+        one,
+        *options,
+        "--set",
+        "align.mode=never",
+    )
+    with Image.open(one) as image:
+        assert image.size == (32, 32)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -16,9 +16,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pix2pix": {},
     "edgegan": {"z_dim": 8, "domains": ("one", "two")},
     "cyclegan": {"blocks": 1, "history": 2},
+    "srresnet": {"blocks": 1},
+    "srgan": {"blocks": 1, "alone": 0.25, "content": "mse"},
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
 }
 """What a system needs beside size, width and batch to be small."""
+ALL_LEARNT_AFTER = {"srgan": 26}
+"""Steps out of 100 after which every player has had its turn, where it is not the first."""
 
 
 def small(name: str, **more: Any) -> SystemConfig:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_systems import SIZE, drawing_of, guide_of, small
+from small_systems import ALL_LEARNT_AFTER, SIZE, drawing_of, guide_of, small
 
 from mgi.learnt_files import LearntFileError
 from mgi.systems.files import TranslatorFacts, read_system, write_system
@@ -47,7 +47,7 @@ def test_every_player_learns(name: str) -> None:
     drawing = drawing_of(name, config)
     trainer = SystemTrainer(started(system_of(name), config), 100)
     before = {key: tensor.clone() for key, tensor in trainer.system.state_dict().items()}
-    for number in range(getattr(trainer.system, "steps_until_all_learnt", 1)):
+    for number in range(ALL_LEARNT_AFTER.get(name, 1)):
         trainer.step(drawing.batch(number))
     for player in trainer.system.players().values():
         for network in player.networks:
@@ -65,12 +65,13 @@ def test_a_file_translates_as_the_system_that_it_was_written_from(name: str, tmp
     write_system(file, system, facts)
     read, found = read_system(file)
     assert found == facts
-    guide = guide_of(config, batch)
+    guide, a = guide_of(config, batch), system.sources(batch.a)
+    assert a.shape[-1] == system.source_size
     with torch.no_grad():
-        ours, theirs = (x.translate(batch.a, guide, torch.Generator().manual_seed(3)) for x in (system, read))
+        ours, theirs = (x.translate(a, guide, torch.Generator().manual_seed(3)) for x in (system, read))
     assert ours.shape == (len(batch.a), 3, SIZE, SIZE)
     assert torch.allclose(ours, theirs, atol=0.03)  # half precision
-    again = read.translate(batch.a, guide, torch.Generator().manual_seed(3))
+    again = read.translate(a, guide, torch.Generator().manual_seed(3))
     assert torch.equal(theirs, again)
 
 
