@@ -25,7 +25,7 @@ def plain(layer: nn.Module) -> nn.Module:
 
 
 def xavier_weights(network: nn.Module, gain: float = GAIN) -> nn.Module:
-    """Glorot and Bengio 2010, normal, biases 0, as SPADE and CoCosNet start; layers under `spectral` have it already."""
+    """Glorot and Bengio 2010, normal, biases 0, as SPADE and CoCosNet start; layers under `spectral` have it."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not is_parametrized(module):
             nn.init.xavier_normal_(module.weight, gain)
