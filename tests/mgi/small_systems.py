@@ -18,6 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cyclegan": {"blocks": 1, "history": 2},
     "srresnet": {"blocks": 1},
     "srgan": {"blocks": 1, "alone": 0.25, "content": "mse"},
+    "unit": {"scales": 2, "blocks": 2},
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
 }
 """What a system needs beside size, width and batch to be small."""
