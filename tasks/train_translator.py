@@ -104,7 +104,7 @@ def _run(
 ) -> None:
     if trainer.steps_done >= request.steps:
         return
-    judge = HeldOut(material, trainer.device, request.system.guided)
+    judge = HeldOut(material, trainer.device, trainer.system.guided)
     drawing = Drawing(request.system.data, material.a, material.b, material.config)
     saved = start = time.monotonic()
     first = trainer.steps_done

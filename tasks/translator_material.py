@@ -111,6 +111,11 @@ def gather(request: TranslatorRequest, watcher: Watcher) -> Material:
         "domains": named or config.domains,
     }
     filled = request.system.config_type.model_validate(settings)
+    if filled.needs_labels and not filled.labels:
+        raise ConfigError(
+            f"{request.system.name} with these settings learns from maps of classes; use --condition segments, or "
+            "bring maps and --set labels=N"
+        )
     return _split(
         data,
         bool(request.condition),

@@ -60,6 +60,11 @@ class SystemConfig(Section):
     """Seed of everything random."""
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether A have to be maps of classes."""
+        return False
+
+    @property
     def inputs(self) -> int:
         """Channels of A as networks see it."""
         return self.labels or self.channels
@@ -163,9 +168,9 @@ class System(nn.Module):
     """Attributes of the networks that translate, which is what a file holds."""
     classes: ClassVar[bool] = False
     """Whether domains may be named although its data are not of the kind `domains`."""
-    guided: ClassVar[bool] = False
+    guided: bool = False
     """Whether it takes an exemplar."""
-    has_truth: ClassVar[bool] = False
+    has_truth: bool = False
     """Whether a result should be the picture that B has for its source; then the distance to it is measured, too."""
     judged_by_l1: ClassVar[bool] = False
     """Whether the best snapshot is that with the smallest L1 to B; else that with the smallest Frechet distance."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 SIDE = 3
 """Rows of a window."""
-NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
+NEIGHBOURS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
 """(rows, columns) from a window's centre to its places, in the order of `F.unfold`."""
 NOWHERE = -1
 """The identity of places beyond the border, which no place has."""

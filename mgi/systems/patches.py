@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class MultiScale(nn.Module):
         discriminators: from the largest pictures on; each has `features`.
     """
 
-    def __init__(self, discriminators: list[PatchDiscriminator]) -> None:
+    def __init__(self, discriminators: Sequence[PatchDiscriminator]) -> None:
         super().__init__()
         self.each = nn.ModuleList(discriminators)
 

@@ -13,6 +13,7 @@ OURS = {
     "cyclegan": "mgi.systems.cyclegan:CycleGAN",
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
     "edgegan": "mgi.systems.edgegan:EdgeGAN",
+    "spade": "mgi.systems.spade:Spade",
 }
 REGISTRY = Registry("system", "mgi.systems", OURS)
 

@@ -79,10 +79,8 @@ OURS |= {name: f"mgi.translators.released_encoders:{name.upper()}" for name in (
 OURS |= {"hfgi": "mgi.translators.hfgi:METHOD"}
 OURS |= {"encoder": "mgi.translators.trained_encoder:ENCODER", "uda-inversion": "mgi.translators.trained_encoder:UDA"}
 OURS |= {
-OURS |= {
     name: f"mgi.translators.trained:{name.upper().replace('-', '_')}"
-    for name in ("pix2pix", "edgegan", "cyclegan", "munit", "srgan", "srresnet", "unit")
-}
+    for name in ("pix2pix", "edgegan", "cyclegan", "munit", "srgan", "srresnet", "unit", "spade")
 }
 OURS |= {"given": "mgi.translators.given:METHOD"}
 

@@ -146,3 +146,8 @@ MUNIT = _method(
 SRGAN = _method("srgan", "four times as many rows and columns, with detail", "Ledig et al., CVPR 2017")
 SRRESNET = _method("srresnet", "four times as many rows and columns, by the squared error", "Ledig et al., CVPR 2017")
 UNIT = _method("unit", "a picture of the other folder, through a shared latent space", "Liu et al., NeurIPS 2017")
+SPADE = _method(
+    "spade",
+    "a picture from a map of classes; with SEAN's regional styles, or heeding instances",
+    "Park et al., CVPR 2019",
+)
