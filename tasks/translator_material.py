@@ -164,6 +164,9 @@ def _split(data: Data, made: bool, a: Side, b: Side, config: SystemConfig) -> Ma
             raise ConfigError(
                 f"{len(side.rows)} pictures do not fill a batch of {config.batch}; add more, or use --set batch=1"
             )
+    for number, name in enumerate(config.domains):
+        if not (b.domains[side_b.rows] == number).any():
+            raise ConfigError(f"every picture of the domain {name} is held out to measure by; bring more of it")
     return Material(side_a, side_b, held_a, held_b, config)
 
 

@@ -56,6 +56,8 @@ class SystemConfig(Section):
     """Mirror half of the pictures, with their conditions."""
     jitter: bool = False
     """Enlarge by 286 / 256 and cut a random window, as pix2pix and CycleGAN do."""
+    windows: float = Field(0.0, ge=0, le=1)
+    """Share of pictures of which a random window of 80 to 100 % of the area is enlarged, as StarGAN v2 does."""
     seed: int = Field(0, ge=0)
     """Seed of everything random."""
 
@@ -148,8 +150,8 @@ class Step(Protocol):
     random: torch.Generator
     """Seeded by the run's seed and the step's number; on the CPU."""
 
-    def update(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Move a player's networks against the sum of the terms, which are also what the run reports."""
+    def update(self, player: str | Sequence[str], terms: Mapping[str, Tensor]) -> None:
+        """Move the networks of a player, or of several, against the sum of the terms, which the run also reports."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +62,11 @@ class Drawing:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        first = self._rows(self.a, "a", step)
         if self.data == "domains":
-            second, third = self._of_domains(step)
+            first, _ = self._of_domains("sources", step)
+            second, third = self._of_domains("domains", step)
         else:
+            first = self._rows(self.a, "a", step)
             follows = self.data in ("pairs", "folder")
             second, third = (first if follows else self._rows(self.b, "b", step)), self._rows(self.b, "b2", step)
         a = encoded(self.a.pixels[first], self.config.labels)
@@ -84,9 +86,9 @@ class Drawing:
         chosen: np.ndarray = side.rows[batch_rows(len(side.rows), self.config.batch, self.config.seed, purpose, step)]
         return chosen
 
-    def _of_domains(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def _of_domains(self, purpose: str, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Two pictures for each place in the batch, both of one domain; every domain is as likely."""
-        random = np.random.default_rng(seed_of(self.config.seed, "domains", step))
+        random = np.random.default_rng(seed_of(self.config.seed, purpose, step))
         pairs = [
             random.choice(self._of_domain[random.integers(len(self._of_domain))], 2) for _ in range(self.config.batch)
         ]
@@ -106,7 +108,33 @@ class Drawing:
                 _windows(x, larger, corners, bool(self.config.labels) and number == 0)
                 for number, x in enumerate(tensors)
             ]
+        if self.config.windows:
+            cut = torch.rand(count, generator=random) < self.config.windows
+            boxes = [_box(size, random) if chosen else None for chosen in cut.tolist()]
+            tensors = [
+                _enlarged(x, boxes, bool(self.config.labels) and number == 0) for number, x in enumerate(tensors)
+            ]
         return tensors
+
+
+def _box(size: int, random: torch.Generator) -> tuple[int, int, int, int]:
+    """(top, left, rows, columns) of a window with 80 to 100 % of the area, its sides apart by up to 10 %."""
+    area, log_ratio = torch.rand(2, generator=random).tolist()
+    ratio = math.exp((2 * log_ratio - 1) * math.log(1.1))
+    rows, columns = (min(size, round(size * math.sqrt((0.8 + 0.2 * area) * shape))) for shape in (1 / ratio, ratio))
+    top, left = (int(torch.randint(0, size - side + 1, (), generator=random)) for side in (rows, columns))
+    return top, left, rows, columns
+
+
+def _enlarged(x: Tensor, boxes: list[tuple[int, int, int, int] | None], nearest: bool) -> Tensor:
+    mode, size = "nearest" if nearest else "bilinear", tuple(x.shape[-2:])
+    found = x.clone()
+    for row, box in enumerate(boxes):
+        if box is not None:
+            top, left, rows, columns = box
+            window = x[row : row + 1, :, top : top + rows, left : left + columns]
+            found[row] = F.interpolate(window, size=size, mode=mode, align_corners=None if nearest else False)[0]
+    return found
 
 
 def _windows(x: Tensor, larger: int, corners: list[list[int]], nearest: bool) -> Tensor:

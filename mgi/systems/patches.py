@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
 from collections.abc import Sequence
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -14,6 +14,7 @@ OURS = {
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
     "edgegan": "mgi.systems.edgegan:EdgeGAN",
     "spade": "mgi.systems.spade:Spade",
+    "stargan-v2": "mgi.systems.stargan_v2:StarGANv2",
 }
 REGISTRY = Registry("system", "mgi.systems", OURS)
 

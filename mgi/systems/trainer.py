@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -154,12 +154,14 @@ class _Now:
         self.number, self.steps, self.random, self._optimizers = number, steps, random, optimizers
         self.terms: dict[str, Tensor] = {}
 
-    def update(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Backward, and a step of the player's optimiser."""
-        optimizer = self._optimizers[player]
-        optimizer.zero_grad(set_to_none=True)
+    def update(self, player: str | Sequence[str], terms: Mapping[str, Tensor]) -> None:
+        """Backward, and a step of the players' optimisers."""
+        optimizers = [self._optimizers[name] for name in ((player,) if isinstance(player, str) else player)]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         self.terms |= {name: term.detach() for name, term in terms.items()}
 
 

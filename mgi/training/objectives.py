@@ -74,7 +74,12 @@ OBJECTIVES: dict[str, Objective] = {
 def r1_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
     """E |grad_x D(x)|^2 over real images [B, 3, R, R] (Mescheder et al. 2018, equation 9, without gamma / 2)."""
     images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return squared_gradient(discriminator(images), images)
+
+
+def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
+    """E |grad_x D(x)|^2 where D(x) [B, ...] is there already, made of `images` [B, ...], which require gradients."""
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
 
 

@@ -14,6 +14,7 @@ from mgi.generators.checkpoints import label, plain_tensors, read_content
 from mgi.weights import WeightsMissing
 
 M = TypeVar("M", bound=nn.Module)
+T = TypeVar("T")
 
 
 def tensors_of(file: Path) -> dict[str, Tensor]:
@@ -34,15 +35,35 @@ def read_released(method: str, option: str, path: object, whose: str) -> dict[st
         mgi.weights.WeightsMissing: it names none, or there is none.
         ConfigError: it cannot be read as tensors.
     """
+    tensors = _read(method, option, path, whose, tensors_of)
+    return {key: tensor.float() for key, tensor in tensors.items()}
+
+
+def read_parts(method: str, option: str, path: object, whose: str) -> dict[str, dict[str, Tensor]]:
+    """{network: its tensors in float32} of a file that holds several networks under their names.
+
+    Raises:
+        mgi.weights.WeightsMissing, ConfigError: as `read_released`.
+    """
+
+    def parts_of(file: Path) -> dict[str, dict[str, Tensor]]:
+        content = read_content(file)
+        inner = {str(name): part for name, part in content.items() if isinstance(part, Mapping)}
+        return {name: plain_tensors(dict(part), file) for name, part in inner.items()}
+
+    parts = _read(method, option, path, whose, parts_of)
+    return {name: {str(key): tensor.float() for key, tensor in part.items()} for name, part in parts.items()}
+
+
+def _read(method: str, option: str, path: object, whose: str, read: Callable[[Path], T]) -> T:
     file = Path(str(path)).expanduser() if path else None
     if file is None or not file.is_file():
         found = f"found no file {path}" if path else "found none"
         raise WeightsMissing(f"{method}: expected options.{option}, a file of {whose}, {found}")
     try:
-        tensors = tensors_of(file)
+        return read(file)
     except GeneratorError as error:
         raise ConfigError(f"options.{option}: {error}") from None
-    return {key: tensor.float() for key, tensor in tensors.items()}
 
 
 def module_of(method: str, option: str, tensors: Mapping[str, Tensor], build: Callable[[], M], device: str) -> M:

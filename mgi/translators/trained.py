@@ -10,7 +10,9 @@ draws a style by the seed instead of taking the exemplar's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +21,10 @@ from torch import Tensor
 from mgi.config import ConfigError, RunConfig
 from mgi.images import resize, to_float, to_uint8
 from mgi.learnt_files import LearntFileError
-from mgi.systems.base import Guide
+from mgi.systems.base import Guide, System
 from mgi.systems.conditions import CONDITIONS
 from mgi.systems.drawing import encoded
-from mgi.systems.files import read_system
+from mgi.systems.files import TranslatorFacts, read_system
 from mgi.translators.base import Progress, Result, TranslatorError
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
@@ -39,21 +41,14 @@ class TrainedTranslator:
         ConfigError: another option, or a file of another system.
     """
 
+    options: ClassVar[tuple[str, ...]] = OPTIONS
+    """Those that it knows."""
+
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
         name = config.translator
-        given = known_options(config, name, OPTIONS)
-        file = Path(str(given.get("model", ""))).expanduser()
-        if not given.get("model") or not file.is_file():
-            found = f"found no file {file}" if given.get("model") else "found none"
-            command = f"`mgi train translator {name}`"
-            raise WeightsMissing(f"{name}: expected options.model, a file that {command} made, {found}", "no model")
-        try:
-            self.system, self.facts = read_system(file, device)
-        except LearntFileError as error:
-            raise ConfigError(f"options.model: {error}") from None
-        if self.facts.system != name:
-            raise ConfigError(f"options.model: expected a model of {name}, found one of {self.facts.system}")
+        given = known_options(config, name, self.options)
+        self.system, self.facts = self._read(given)
         self._is_condition = _one_of("source", given.get("source", "picture"), ("picture", "condition")) == "condition"
         self._latent = _one_of("guide", given.get("guide", "exemplar"), ("exemplar", "latent")) == "latent"
         self._backwards = bool(given.get("backwards", False))
@@ -89,6 +84,9 @@ class TrainedTranslator:
         a, of_exemplar = (self._map(condition) for condition in conditions)
         return self._result(a, pictures[1], of_exemplar, seed)
 
+    def _read(self, given: Mapping[str, Any]) -> tuple[System, TranslatorFacts]:
+        return read_model(self.config.translator, given.get("model"), self._device)
+
     @torch.no_grad()
     def _result(self, a: Tensor, exemplar: np.ndarray, condition: Tensor, seed: int) -> Result:
         domain = None if self._domain is None else torch.tensor([self._domain], device=self._device)
@@ -119,9 +117,31 @@ class TrainedTranslator:
             if name is not None:
                 raise ConfigError(f"options.domain: {self.facts.system} knows no domains; remove it")
             return None
-        if name not in domains:
-            raise ConfigError(f"options.domain: expected one of {', '.join(domains)}, found {name or 'none'}")
+        if str(name) not in domains:
+            found = "none" if name is None else name
+            raise ConfigError(f"options.domain: expected one of {', '.join(domains)}, found {found}")
         return domains.index(str(name))
+
+
+def read_model(name: str, model: object, device: str) -> tuple[System, TranslatorFacts]:
+    """The system that `options.model` names.
+
+    Raises:
+        mgi.weights.WeightsMissing: it names none, or it is not there.
+        ConfigError: it is no model of the system of this name.
+    """
+    file = Path(str(model or "")).expanduser()
+    if not model or not file.is_file():
+        found = f"found no file {file}" if model else "found none"
+        command = f"`mgi train translator {name}`"
+        raise WeightsMissing(f"{name}: expected options.model, a file that {command} made, {found}", "no model")
+    try:
+        system, facts = read_system(file, device)
+    except LearntFileError as error:
+        raise ConfigError(f"options.model: {error}") from None
+    if facts.system != name:
+        raise ConfigError(f"options.model: expected a model of {name}, found one of {facts.system}")
+    return system, facts
 
 
 def _one_of(name: str, found: object, names: tuple[str, ...]) -> str:

@@ -136,6 +136,29 @@ def test_a_small_picture_is_enlarged(faces: Path, tmp_path: Path) -> None:
         assert image.size == (32, 32)
 
 
+def test_domains_are_named_by_folders_or_by_a_table(faces: Path, tmp_path: Path) -> None:
+    """Both say the same here, so both train the same."""
+    files = sorted(faces.rglob("*.png"))
+    table = tmp_path / "labels.csv"
+    table.write_text("file,tone\n" + "".join(f"{file.name},{file.parent.name}\n" for file in files))
+    folders, listed = tmp_path / "folders", tmp_path / "listed"
+    train("stargan-v2", faces, "--out", folders, *SMALL, "--steps", "1")
+    train("stargan-v2", faces, "--domains", f"{table}:tone", "--out", listed, *SMALL, "--steps", "1")
+    model = listed / "translator.safetensors"
+    assert (folders / "translator.safetensors").read_bytes() == model.read_bytes()
+    with Image.open(folders / "samples" / "0000001.png") as grid:
+        assert grid.size[0] == 3 * 32  # source, exemplar, result
+    pair = (files[0], files[-1])
+    asked = ("--profile", "quick", "--method", "stargan-v2", "--set", f"options.model={model}")
+    for domain, found in (("hot", "found hot"), (None, "found none")):
+        named = ("--set", f"options.domain={domain}") if domain else ()
+        text = mgi("translate", *pair, "--out", tmp_path / "x.png", *asked, *named, check=2)
+        assert f"options.domain: expected one of cold, warm, {found}" in text
+    one = tmp_path / "one.png"
+    mgi("translate", *pair, "--out", one, *asked, "--set", "options.domain=warm", "--set", "align.mode=never")
+    assert to_float(np.asarray(Image.open(one))).shape == (1, 3, 32, 32)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -150,6 +173,14 @@ def test_a_small_picture_is_enlarged(faces: Path, tmp_path: Path) -> None:
         (("cyclegan", "{faces}", "{other}", "--set", "labels=3"), "cyclegan learns from pictures on both sides"),
         (("pix2pix", "{nowhere}", "--condition", "edges"), "does not exist; give a folder of images"),
         (("pix2pix", "--resume"), "holds no training run"),
+        (("stargan-v2", "{faces}", "{other}"), "stargan-v2 learns from one folder"),
+        (("stargan-v2", "{other}"), "expected a subfolder for every domain, found x0.png beside them"),
+        (
+            ("stargan-v2", "{lonely}"),
+            "two domains of two pictures each, found {{'cold': 59, 'warm': 1}}; bring more of",
+        ),
+        (("stargan-v2", "{faces}", "--domains", "nowhere.csv:age"), "expected FILE.csv:COLUMN, found nowhere.csv:age"),
+        (("stargan-v2", "{faces}", "--set", "w_hpf=1"), "its masks need a face alignment network, which is not there"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -157,7 +188,11 @@ def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, argumen
     other.mkdir()
     for number, path in enumerate(sorted(faces.rglob("*.png"))):
         (other / f"x{number}.png").write_bytes(path.read_bytes())
-    places = {"faces": faces, "other": other, "nowhere": tmp_path / "nowhere"}
+    lonely = tmp_path / "lonely"
+    for number, path in enumerate(sorted(faces.rglob("*.png"))):
+        (lonely / ("warm" if number == 7 else "cold")).mkdir(parents=True, exist_ok=True)
+        (lonely / ("warm" if number == 7 else "cold") / path.name).write_bytes(path.read_bytes())
+    places = {"faces": faces, "other": other, "lonely": lonely, "nowhere": tmp_path / "nowhere"}
     asked = [argument.format(**places) for argument in arguments]
     text = train(*asked, "--out", tmp_path / "model", "--size", "32", "--set", "width=4", "--threads", "1", check=2)
     assert said.format(**places) in text

@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "unit": {"scales": 2, "blocks": 2},
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
     "spade": {"labels": 4, "hidden": 4, "style": 6, "perceptual_weight": 0},
+    "stargan-v2": {},
 }
 """What a system needs beside size, width and batch to be small."""
 ALL_LEARNT_AFTER = {"srgan": 26}
