@@ -82,6 +82,7 @@ OURS |= {
     name: f"mgi.translators.trained:{name.upper().replace('-', '_')}"
     for name in ("pix2pix", "edgegan", "cyclegan", "munit", "srgan", "srresnet", "unit", "spade")
 }
+OURS |= {"stargan-v2": "mgi.translators.stargan_v2:METHOD"}
 OURS |= {"given": "mgi.translators.given:METHOD"}
 
 REGISTRY = Registry("method", "mgi.translators", OURS)
