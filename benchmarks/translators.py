@@ -37,6 +37,13 @@ class Recipe:
 EDGES, DOMAINS = ("--condition", "edges"), ("--domains",)
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
+    Recipe("cyclegan", 3000, EDGES, ("width=16", "batch=2")),
+    Recipe("munit", 2500, EDGES, ("width=16", "batch=2")),
+    Recipe("unit", 2500, EDGES, ("width=16", "batch=2")),
+    Recipe("srresnet", 2000, (), ("width=32", "blocks=8", "batch=8")),
+    Recipe("srgan", 2000, (), ("width=32", "blocks=8", "batch=8")),
+    Recipe("stargan-v2", 2000, DOMAINS, ("width=16", "batch=4")),
+    Recipe("spade", 1500, ("--condition", "segments"), ("width=16", "batch=4")),
     Recipe("edgegan", 1500, EDGES, ("width=32", "batch=16")),
 )
 
