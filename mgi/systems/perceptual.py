@@ -24,14 +24,16 @@ class FrozenFeatures:
         self._loaded: Backbone | None = None
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Pictures [B, 3, S, S] in [-1, 1] -> features [B, C, h, w].
+        """Pictures [B, 3, S, S] in [-1, 1] -> features [B, C, h, w], in units of the deviation of the network's pixels.
+
+        So weights that expect pixels up to 255 have features of the same size as weights that expect them up to 1.
 
         Raises:
             mgi.weights.WeightsError: the network is not here.
         """
         if self._loaded is None:
             self._loaded = load_backbone(self.network, images.device)
-        return self._loaded(images, [self.layer])[self.layer]
+        return self._loaded(images, [self.layer])[self.layer] / self._loaded.unit
 
     def squared(self, x: Tensor, target: Tensor) -> Tensor:
         """Mean squared difference of features; no gradients reach the target."""

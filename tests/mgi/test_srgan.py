@@ -59,12 +59,15 @@ def test_a_picture_does_not_depend_on_its_batch() -> None:
     assert trainer.system.training
 
 
-def backbone(images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
-    return {layers[0]: 3 * F.avg_pool2d(images, 4)}
+class Backbone:
+    unit = 2.0
+
+    def __call__(self, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
+        return {layers[0]: 6 * F.avg_pool2d(images, 4)}
 
 
 def test_the_losses_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mgi.systems.perceptual.load_backbone", lambda name, device: backbone)
+    monkeypatch.setattr("mgi.systems.perceptual.load_backbone", lambda name, device: Backbone())
     config = small("srgan", content="vgg54", flip=False, alone=0.5, pixel_weight=1.0)
     system = started(system_of("srgan"), config)
     batch, true = drawing_of("srgan", config).batch(0), drawing_of("srgan", config).batch(0).b
