@@ -171,3 +171,4 @@ SPADE = _method(
     "a picture from a map of classes; with SEAN's regional styles, or heeding instances",
     "Park et al., CVPR 2019",
 )
+DISCOGAN = _method("discogan", "a picture of the other folder, by relations that it finds", "Kim et al., ICML 2017")
