@@ -98,3 +98,22 @@ class History(nn.Module):
                 self.pictures[at] = picture
                 shown[row] = older
         return shown
+
+    @torch.no_grad()
+    def mix(self, fresh: Tensor, random: torch.Generator) -> Tensor:
+        """Half of a batch [B, ...] replaced by older pictures once there are as many, as SimGAN has it.
+
+        The fresh ones of the other half are kept: where there is room, then in the place of random older ones.
+        """
+        shown, half = fresh.detach().clone(), min(len(fresh) // 2, self.room)
+        if not half:
+            return shown
+        assert isinstance(self.pictures, Tensor) and isinstance(self.count, Tensor)
+        held, new = int(self.count), fresh[-half:]
+        if held >= half:
+            shown[:half] = self.pictures[torch.randperm(held, generator=random)[:half]]
+        free = min(half, self.room - held)
+        self.pictures[held : held + free] = new[:free]
+        self.pictures[torch.randperm(self.room, generator=random)[: half - free]] = new[free:]
+        self.count += free
+        return shown

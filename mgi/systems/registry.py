@@ -6,6 +6,7 @@ from mgi.registry import Registry, RegistryError
 from mgi.systems.base import System
 
 OURS = {
+    "simgan": "mgi.systems.simgan:SimGAN",
     "discogan": "mgi.systems.discogan:DiscoGAN",
     "unit": "mgi.systems.unit:UNIT",
     "srgan": "mgi.systems.srgan:SRGAN",

@@ -80,7 +80,7 @@ OURS |= {"hfgi": "mgi.translators.hfgi:METHOD"}
 OURS |= {"encoder": "mgi.translators.trained_encoder:ENCODER", "uda-inversion": "mgi.translators.trained_encoder:UDA"}
 OURS |= {
     name: f"mgi.translators.trained:{name.upper().replace('-', '_')}"
-    for name in ("pix2pix", "edgegan", "cyclegan", "munit", "srgan", "srresnet", "unit", "spade", "discogan")
+    for name in ("pix2pix", "edgegan", "cyclegan", "munit", "srgan", "srresnet", "unit", "spade", "discogan", "simgan")
 }
 OURS |= {"stargan-v2": "mgi.translators.stargan_v2:METHOD"}
 OURS |= {"given": "mgi.translators.given:METHOD"}

@@ -172,3 +172,4 @@ SPADE = _method(
     "Park et al., CVPR 2019",
 )
 DISCOGAN = _method("discogan", "a picture of the other folder, by relations that it finds", "Kim et al., ICML 2017")
+SIMGAN = _method("simgan", "a simulated picture refined until it looks real", "Shrivastava et al., CVPR 2017")

@@ -18,6 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cyclegan": {"blocks": 1, "history": 2},
     "srresnet": {"blocks": 1},
     "srgan": {"blocks": 1, "alone": 0.25, "content": "mse"},
+    "simgan": {"history": 3, "refiner_first": 1, "discriminator_first": 1},
     "discogan": {"history": 2},
     "unit": {"scales": 2, "blocks": 2},
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
@@ -25,7 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stargan-v2": {},
 }
 """What a system needs beside size, width and batch to be small."""
-ALL_LEARNT_AFTER = {"srgan": 26, "discogan": 2}
+ALL_LEARNT_AFTER = {"srgan": 26, "discogan": 2, "simgan": 3}
 """Steps out of 100 after which every player has had its turn, where it is not the first."""
 
 
