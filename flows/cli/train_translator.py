@@ -58,8 +58,8 @@ def translator(
     """Train SYSTEM to translate from A to B; MODEL/translator.safetensors is then a method of its name.
 
     pix2pix and its like need pairs (two folders with the same names, or one folder and --condition), CycleGAN and its
-    like two folders that need not match, StarGAN v2 one folder with a subfolder for each domain. It may be killed at
-    any time: `--resume` continues from the last checkpoint, at most two minutes old.
+    like two folders that need not match, SRGAN one folder, StarGAN v2 one with a subfolder for each domain. It may be
+    killed at any time: `--resume` continues from the last checkpoint, at most two minutes old.
     """
     asked = Asked(context, model, resume)
     known = asked.settings("system", "size", "seed", "condition")
