@@ -26,25 +26,33 @@ ROWS = 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training: the system, steps, and what its command has beside."""
+    """One training: its name, steps, what its command has beside, and the system if that is called otherwise."""
 
-    system: str
+    name: str
     steps: int
     options: tuple[str, ...]
     settings: tuple[str, ...] = ("width=32", "batch=4")
+    system: str = ""
 
 
-EDGES, DOMAINS = ("--condition", "edges"), ("--domains",)
+EDGES, GREY, SEGMENTS = (("--condition", name) for name in ("edges", "grey", "segments"))
+DOMAINS = ("--domains",)
+NARROW = ("width=16", "batch=1")
+SUPER = ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
-    Recipe("cyclegan", 3000, EDGES, ("width=16", "batch=2")),
-    Recipe("munit", 2500, EDGES, ("width=16", "batch=2")),
-    Recipe("unit", 2500, EDGES, ("width=16", "batch=2")),
-    Recipe("srresnet", 2000, (), ("width=32", "blocks=8", "batch=8")),
-    Recipe("srgan", 2000, (), ("width=32", "blocks=8", "batch=8")),
-    Recipe("stargan-v2", 2000, DOMAINS, ("width=16", "batch=4")),
-    Recipe("spade", 1500, ("--condition", "segments"), ("width=16", "batch=4")),
-    Recipe("edgegan", 1500, EDGES, ("width=32", "batch=16")),
+    Recipe("cyclegan", 2000, GREY, NARROW),
+    Recipe("discogan", 900, GREY, ("width=32", "batch=16", "curriculum=300")),
+    Recipe("simgan", 1200, GREY, ("width=16", "batch=16", "refiner_first=200", "discriminator_first=50")),
+    Recipe("unit", 1400, GREY, NARROW),
+    Recipe("munit", 1500, GREY, NARROW),
+    Recipe("srresnet", 1600, (), SUPER),
+    Recipe("srgan", 1200, (), SUPER),
+    Recipe("stargan-v2", 400, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003")),
+    Recipe("spade", 400, SEGMENTS, ("width=16", "batch=4")),
+    Recipe("sean", 200, SEGMENTS, ("width=8", "batch=4", "normalization=sean"), system="spade"),
+    Recipe("panoptic", 400, SEGMENTS, ("width=16", "batch=4", "normalization=panoptic"), system="spade"),
+    Recipe("edgegan", 400, EDGES, ("width=16", "batch=16")),
 )
 
 
@@ -57,16 +65,26 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--share", type=float, default=1.0, help="of the steps, for a quick look")
     asked = parser.parse_args()
-    chosen = [recipe for recipe in RECIPES if not asked.only or recipe.system in asked.only]
+    chosen = [recipe for recipe in RECIPES if not asked.only or recipe.name in asked.only]
     for recipe in chosen:
-        train(recipe, asked.faces, asked.labels, asked.out / recipe.system, asked.share)
-    report([recipe for recipe in RECIPES if (asked.out / recipe.system / "metrics.csv").exists()], asked.out)
+        train(recipe, asked.faces, asked.labels, asked.out / recipe.name, asked.share)
+    report([recipe for recipe in RECIPES if (asked.out / recipe.name / "metrics.csv").exists()], asked.out)
 
 
 def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> None:
     """One training to its end, or nothing if it is there."""
     steps = max(10, round(recipe.steps * share))
-    command = [sys.executable, "-m", "mgi", "train", "translator", recipe.system, str(faces), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "mgi",
+        "train",
+        "translator",
+        recipe.system or recipe.name,
+        str(faces),
+        "--out",
+        str(out),
+    ]
     command += [word for option in recipe.options for word in ([option, labels] if option in DOMAINS else [option])]
     command += [word for setting in recipe.settings for word in ("--set", setting)]
     command += ["--steps", str(steps), "--evaluate-every", str(max(1, steps // 8)), "--threads", "1", "--quiet"]
@@ -81,14 +99,14 @@ def report(recipes: list[Recipe], out: Path) -> None:
     print("|---|---|---|---|---|---|---|---|")
     strips = []
     for recipe in recipes:
-        table = pd.read_csv(out / recipe.system / "metrics.csv")
+        table = pd.read_csv(out / recipe.name / "metrics.csv")
         last = table.iloc[-1]
         errors = [table["l1"].iloc[0], table["l1"].min()] if "l1" in table else [float("nan")] * 2
         scores = (table["frechet"].iloc[0], table["frechet"].min(), *errors)
         said = " | ".join("-" if np.isnan(value) else f"{value:.3f}" for value in scores)
         minutes, rate = last["seconds"] / 60, last["images"] / last["seconds"]
-        print(f"| {recipe.system} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
-        grid = np.asarray(Image.open(max((out / recipe.system / "samples").glob("*.png"))))
+        print(f"| {recipe.name} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
+        grid = np.asarray(Image.open(max((out / recipe.name / "samples").glob("*.png"))))
         strips.append(grid[: ROWS * 64])
     wide = max(strip.shape[1] for strip in strips)
     padded = [np.pad(x, ((0, 8), (0, wide - x.shape[1]), (0, 0)), constant_values=255) for x in strips]
