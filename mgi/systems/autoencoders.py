@@ -20,6 +20,7 @@ HALVINGS = 2
 """Of what an encoder sees."""
 CRITIC_HALVINGS = 4
 """Of what a discriminator sees."""
+Terms = dict[str, Tensor]
 
 
 class AutoencoderConfig(TwoWaysConfig):
@@ -49,7 +50,9 @@ class AutoencoderConfig(TwoWaysConfig):
     def _large_enough(self) -> Self:
         most = int(math.log2(self.size)) - CRITIC_HALVINGS + 1
         if self.scales > most:
-            raise ValueError(f"scales: expected at most {most} for {self.size} pixels, found {self.scales}")
+            raise ValueError(
+                f"scales: expected at most {most} for {self.size} pixels, found {self.scales}; use --set scales={most}"
+            )
         return self
 
 
@@ -86,9 +89,6 @@ class Autoencoders(TwoWays):
             return {}
         pairs = {"perceptual_a": (fake_a, b), "perceptual_b": (fake_b, a)}
         return {name: weight * features.normalised(*pair) for name, pair in pairs.items()}
-
-
-Terms = dict[str, Tensor]
 
 
 def _discriminator(width: int, scales: int) -> MultiScale:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.features import Backbone, load_backbone
+from mgi.features.vgg import PIXEL_UNITS
 
 
 class FrozenFeatures:
@@ -24,16 +25,17 @@ class FrozenFeatures:
         self._loaded: Backbone | None = None
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Pictures [B, 3, S, S] in [-1, 1] -> features [B, C, h, w], in units of the deviation of the network's pixels.
+        """Pictures [B, 3, S, S] in [-1, 1] -> features [B, C, h, w] as large as those of the weights of 2014.
 
-        So weights that expect pixels up to 255 have features of the same size as weights that expect them up to 1.
+        They expect pixels up to 255, and published weights of losses are for them; features of weights that expect
+        normalised pixels are enlarged as much.
 
         Raises:
             mgi.weights.WeightsError: the network is not here.
         """
         if self._loaded is None:
             self._loaded = load_backbone(self.network, images.device)
-        return self._loaded(images, [self.layer])[self.layer] / self._loaded.unit
+        return self._loaded(images, [self.layer])[self.layer] * (PIXEL_UNITS["caffe-bgr"] / self._loaded.unit)
 
     def squared(self, x: Tensor, target: Tensor) -> Tensor:
         """Mean squared difference of features; no gradients reach the target."""

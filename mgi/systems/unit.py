@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -49,11 +49,6 @@ class UNIT(Autoencoders):
             self.oppose()
 
     @property
-    def _own_config(self) -> UNITConfig:
-        assert isinstance(self.config, UNITConfig)
-        return self.config
-
-    @property
     def _shared(self) -> Coders:
         return self._of("both")
 
@@ -77,7 +72,7 @@ class UNIT(Autoencoders):
 
         Discriminators first, as the public code.
         """
-        config, a, b = self._own_config, batch.a, batch.b
+        config, a, b = cast("UNITConfig", self.config), batch.a, batch.b
 
         def drawn(mean: Tensor) -> Tensor:
             return mean + noise(mean, step.random)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from by_hand import Once, parameters
 from small_systems import drawing_of, pictures, small
 
 from mgi.canny import canny, ridges, ridges_reference
@@ -14,10 +15,6 @@ from mgi.systems.patches import MultiScale, PatchDiscriminator
 from mgi.systems.registry import system_of
 from mgi.systems.trainer import SystemTrainer, started
 from mgi.systems.unet import UNet
-
-
-def parameters(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_published_sizes() -> None:
@@ -44,15 +41,8 @@ def test_the_losses_are_those_of_the_paper() -> None:
     real = system.discriminator(torch.cat([batch.a, batch.b], 1))
     bce = F.binary_cross_entropy_with_logits
     judged = 0.5 * (bce(real, ones) + bce(system.discriminator(torch.cat([batch.a, fake], 1)), 0 * ones))
-    seen: dict[str, float] = {}
-
-    class Once:
-        number, random = 0, torch.Generator().manual_seed(0)
-
-        def update(self, player: str, terms: dict[str, torch.Tensor]) -> None:
-            seen.update({name: float(term.detach()) for name, term in terms.items()})
-
-    system.learn(batch, Once())  # type: ignore[arg-type]
+    system.learn(batch, step := Once())
+    seen = step.seen
     fooled = bce(system.discriminator(torch.cat([batch.a, fake], 1)), ones)
     assert seen["discriminator"] == pytest.approx(float(judged.detach()), rel=1e-5)
     assert seen["adversarial"] == pytest.approx(float(fooled.detach()), rel=1e-5)

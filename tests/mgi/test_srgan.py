@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from by_hand import Once, parameters
 from small_systems import drawing_of, pictures, small
 
+from mgi.features.vgg import PIXEL_UNITS
 from mgi.systems.adversarial import judge
 from mgi.systems.base import Guide
 from mgi.systems.registry import system_of
@@ -60,10 +61,10 @@ def test_a_picture_does_not_depend_on_its_batch() -> None:
 
 
 class Backbone:
-    unit = 2.0
+    unit = PIXEL_UNITS["caffe-bgr"] / 3
 
     def __call__(self, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
-        return {layers[0]: 6 * F.avg_pool2d(images, 4)}
+        return {layers[0]: F.avg_pool2d(images, 4)}
 
 
 def test_the_losses_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
