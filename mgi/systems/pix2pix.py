@@ -10,13 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from mgi.losses import l1
-from mgi.systems.adversarial import fool, judge
-from mgi.systems.base import Batch, Guide, Player, Step, System, SystemConfig, frozen
+from mgi.systems.base import Batch, Guide, Player, Step, System
+from mgi.systems.contest import ContestConfig, bounded, fooled, judged
 from mgi.systems.patches import PatchDiscriminator
 from mgi.systems.unet import UNet
 
 
-class Pix2PixConfig(SystemConfig):
+class Pix2PixConfig(ContestConfig):
     """As published: batches of one, Adam at 0.0002 (0.5, 0.999), jitter, mirrors; the rate falls in the last half."""
 
     decay_from: float = Field(0.5, ge=0, le=1)
@@ -25,8 +25,6 @@ class Pix2PixConfig(SystemConfig):
     """Enlarge by 286 / 256 and cut a random window."""
     l1_weight: float = Field(100.0, ge=0)
     """lambda of equation 4."""
-    smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """Real pictures count as 1 - this for the discriminator (one-sided label smoothing)."""
 
 
 class Pix2Pix(System):
@@ -49,13 +47,12 @@ class Pix2Pix(System):
         """Equations 1, 3 and 4; the discriminator's loss is halved, as in their section 3.3."""
         config = cast("Pix2PixConfig", self.config)
         fake = self.generator(batch.a, step.random)
-        real_logits = self.discriminator(torch.cat([batch.a, batch.b], 1))
-        fake_logits = self.discriminator(torch.cat([batch.a, fake.detach()], 1))
-        judged = judge("non-saturating", real_logits, fake_logits, config.smoothing)
-        step.update("discriminator", {"discriminator": 0.5 * judged})
-        with frozen(self.discriminator):
-            fooled = fool("non-saturating", self.discriminator(torch.cat([batch.a, fake], 1)))
-        step.update("generator", {"adversarial": fooled, "l1": config.l1_weight * l1(fake, batch.b).mean()})
+        real, made = torch.cat([batch.a, batch.b], 1), torch.cat([batch.a, fake], 1)
+        loss = judged(config, self.discriminator, real, made, step.random)
+        step.update("discriminator", {"discriminator": 0.5 * loss})
+        bounded(config, self.discriminator)
+        adversarial = fooled(config, self.discriminator, made)
+        step.update("generator", {"adversarial": adversarial, "l1": config.l1_weight * l1(fake, batch.b).mean()})
 
     def translate(self, a: Tensor, guide: Guide, random: torch.Generator) -> Tensor:
         """With dropout, which is its only noise (section 3.2)."""
