@@ -1,4 +1,4 @@
-"""The networks of StarGAN v2 (Choi et al. 2020, tables 5 to 8); parameters are named as in the public code.
+"""The networks of StarGAN v2 (Choi et al. 2020); parameters are named as in the public code.
 
 Everything that knows domains has a branch for each, and gives back that of the domain asked for.
 """
@@ -51,7 +51,8 @@ class Halving(nn.Module):
         """[B, I, h, w] -> [B, O, h / 2, w / 2]."""
         y = self._shrink(self.conv1(F.leaky_relu(self.norm1(x), SLOPE)))
         y = self.conv2(F.leaky_relu(self.norm2(y), SLOPE))
-        return (self._shrink(self.conv1x1(x)) + y) / _ROOT
+        # The 1 x 1 convolution commutes with means of places; after them there are four times fewer.
+        return (self.conv1x1(self._shrink(x)) + y) / _ROOT
 
 
 class StyledNorm(nn.Module):

@@ -141,6 +141,10 @@ def test_domains_are_named_by_folders_or_by_a_table(faces: Path, tmp_path: Path)
     files = sorted(faces.rglob("*.png"))
     table = tmp_path / "labels.csv"
     table.write_text("file,tone\n" + "".join(f"{file.name},{file.parent.name}\n" for file in files))
+    rare = tmp_path / "rare.csv"  # of every ten pictures the first is held out
+    rare.write_text("file,tone\n" + "".join(f"{x.name},{'a' if n in (0, 10) else 'b'}\n" for n, x in enumerate(files)))
+    text = train("stargan-v2", faces, "--domains", f"{rare}:tone", "--out", tmp_path / "rare", *SMALL, check=2)
+    assert "every picture of the domain a is held out to measure by; bring more of it" in text
     folders, listed = tmp_path / "folders", tmp_path / "listed"
     train("stargan-v2", faces, "--out", folders, *SMALL, "--steps", "1")
     train("stargan-v2", faces, "--domains", f"{table}:tone", "--out", listed, *SMALL, "--steps", "1")
