@@ -131,6 +131,7 @@ class Player:
     Args:
         networks: whose parameters.
         learning_rate, weight_decay: of them; None is the configuration's learning rate.
+        betas: of Adam; None are the configuration's.
         kind: the optimiser.
     """
 
@@ -138,6 +139,7 @@ class Player:
     learning_rate: float | None = None
     weight_decay: float = 0.0
     kind: Literal["adam", "sgd", "rmsprop"] = "adam"
+    betas: tuple[float, float] | None = None
 
 
 class Step(Protocol):

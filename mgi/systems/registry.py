@@ -16,6 +16,7 @@ OURS = {
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
     "edgegan": "mgi.systems.edgegan:EdgeGAN",
     "spade": "mgi.systems.spade:Spade",
+    "swapping-autoencoder": "mgi.systems.swapping_autoencoder:SwappingAutoencoder",
     "stargan-v2": "mgi.systems.stargan_v2:StarGANv2",
 }
 REGISTRY = Registry("system", "mgi.systems", OURS)

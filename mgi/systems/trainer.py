@@ -127,9 +127,8 @@ class SystemTrainer:
             return torch.optim.SGD(parameters, rate, weight_decay=player.weight_decay)
         if player.kind == "rmsprop":  # decay and epsilon as TensorFlow has them
             return torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-10, weight_decay=player.weight_decay)
-        return torch.optim.Adam(
-            parameters, rate, (config.beta1, config.beta2), weight_decay=player.weight_decay, fused=True
-        )
+        betas = player.betas or (config.beta1, config.beta2)
+        return torch.optim.Adam(parameters, rate, betas, weight_decay=player.weight_decay, fused=True)
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -23,8 +23,7 @@ from mgi.systems.stargan_networks import LATENT, STYLE
 from mgi.systems.stargan_v2 import StarGANv2, StarGANv2Config
 from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_parts
-from mgi.translators.trained import OPTIONS, TrainedTranslator
-from mgi.weights import WeightsMissing
+from mgi.translators.trained import OPTIONS, TrainedTranslator, model_or_checkpoint
 
 NAME = "stargan-v2"
 WHOSE = "the public code (clovaai)"
@@ -41,13 +40,7 @@ class StarGANTranslator(TrainedTranslator):
     options = (*OPTIONS, "checkpoint")
 
     def _read(self, given: Mapping[str, Any]) -> tuple[System, TranslatorFacts]:
-        if given.get("checkpoint") and given.get("model"):
-            raise ConfigError("options.checkpoint: expected it or options.model, found both; remove one")
-        if not given.get("checkpoint") and not given.get("model"):
-            made, released = f"a file that `mgi train translator {NAME}` made", f"one of {WHOSE}"
-            text = f"{NAME}: expected options.model, {made}, or options.checkpoint, {released}, found none"
-            raise WeightsMissing(text, "no model")
-        if given.get("model"):
+        if model_or_checkpoint(NAME, given, WHOSE) == "model":
             return super()._read(given)
         system = read_checkpoint(given["checkpoint"], self._device)
         settings = system.config.model_dump(mode="json")

@@ -144,6 +144,23 @@ def read_model(name: str, model: object, device: str) -> tuple[System, Translato
     return system, facts
 
 
+def model_or_checkpoint(name: str, given: Mapping[str, Any], whose: str) -> str:
+    """Which of both options the user set, where a method takes its own file or a released one.
+
+    Raises:
+        mgi.weights.WeightsMissing: neither.
+        ConfigError: both.
+    """
+    found = [option for option in ("model", "checkpoint") if given.get(option)]
+    if len(found) > 1:
+        raise ConfigError("options.checkpoint: expected it or options.model, found both; remove one")
+    if not found:
+        made, released = f"a file that `mgi train translator {name}` made", f"one of {whose}"
+        text = f"{name}: expected options.model, {made}, or options.checkpoint, {released}, found none"
+        raise WeightsMissing(text, "no model")
+    return found[0]
+
+
 def _one_of(name: str, found: object, names: tuple[str, ...]) -> str:
     if found not in names:
         raise ConfigError(f"options.{name}: expected one of {', '.join(names)}, found {found}")

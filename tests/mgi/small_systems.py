@@ -24,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
     "spade": {"labels": 4, "hidden": 4, "style": 6, "perceptual_weight": 0},
     "stargan-v2": {},
+    "swapping-autoencoder": {"patches": 2, "image_capacity": 0.25},
 }
 """What a system needs beside size, width and batch to be small."""
 ALL_LEARNT_AFTER = {"srgan": 26, "discogan": 2, "simgan": 3}

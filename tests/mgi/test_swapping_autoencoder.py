@@ -14,9 +14,9 @@ from torch import Tensor
 from mgi.config import ConfigError
 from mgi.images import to_float
 from mgi.profiles import load_config
+from mgi.systems.swapping_networks import Autoencoder, Shape, used
 from mgi.translators.released import module_of
-from mgi.translators.swapping.network import Shape, SwappingAutoencoder, used
-from mgi.translators.swapping.translator import Swapping
+from mgi.translators.swapping_autoencoder import Swapping
 from mgi.weights import WeightsMissing
 
 FILE = GOLDEN / "swapping_autoencoder.pth"
@@ -30,7 +30,7 @@ def golden() -> dict[str, Tensor]:
 
 def test_codes_and_pictures_are_those_of_the_public_code(golden: dict[str, Tensor]) -> None:
     tensors = used(torch.load(FILE, weights_only=True))
-    network = module_of("", "", tensors, lambda: SwappingAutoencoder(Shape.of(tensors)), "cpu")
+    network = module_of("", "", tensors, lambda: Autoencoder(Shape.of(tensors)), "cpu")
     structure, texture = network.E(golden["x"])
     torch.testing.assert_close(structure, golden["structure"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(texture, golden["texture"], rtol=1e-4, atol=1e-5)
@@ -45,7 +45,7 @@ def test_the_layout_of_the_released_faces_is_ours() -> None:
     shape = Shape.of(empty)
     assert shape == Shape((32, 64, 128, 256, 512), (1024, 2048), 8, 2048, (256, 512), (512, 512, 256, 128))
     with torch.device("meta"):
-        network = SwappingAutoencoder(shape)
+        network = Autoencoder(shape)
     assert {key: list(x.shape) for key, x in network.state_dict().items()} == {
         k: list(x.shape) for k, x in empty.items()
     }
@@ -71,10 +71,12 @@ def test_structure_of_one_and_texture_of_the_other() -> None:
 
 
 def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissing, match=r"swapping-autoencoder: expected options.checkpoint, .*, found none"):
+    with pytest.raises(
+        WeightsMissing, match=r"swapping-autoencoder: expected options.model, .*, or options.checkpoint, .*, found none"
+    ):
         translator(checkpoint="")
     for options, said in (
-        ({"sizes": 3}, "options.sizes: swapping-autoencoder knows checkpoint, size, mix"),
+        ({"sizes": 3}, "options.sizes: swapping-autoencoder knows model, checkpoint, size, mix"),
         ({"size": 96}, "options.size: expected a multiple of 16, at least 112, found 96"),
         ({"size": 120}, "expected a multiple of 16, at least 112, found 120"),
     ):

@@ -1,11 +1,15 @@
 """Swapping Autoencoder: the source's structure decoded with the exemplar's texture.
 
-`options.checkpoint` is a released or own checkpoint of the public code (taesungp/swapping-autoencoder-pytorch, such as
-`ffhq512_pretrained/latest_checkpoint.pth`), which does not ship. `options.size` (512) are the rows of the pictures,
+`options.model` is a file that `mgi train translator swapping-autoencoder` made, or `options.checkpoint` a released one
+of the public code (taesungp/swapping-autoencoder-pytorch, such as `ffhq512_pretrained/latest_checkpoint.pth`), which
+does not ship. `options.size` are the rows of the pictures (as the model was trained; 512 for a checkpoint),
 `options.mix` (1.0) mixes the source's texture with the exemplar's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,30 +17,33 @@ from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig
 from mgi.images import to_float, to_uint8
+from mgi.systems.swapping_autoencoder import SwappingAutoencoder
+from mgi.systems.swapping_networks import Autoencoder, Shape, used
 from mgi.translators.base import Progress, Result
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.released import module_of, read_released
-from mgi.translators.swapping.network import Shape, SwappingAutoencoder, used
+from mgi.translators.trained import model_or_checkpoint, read_model
 
-OPTIONS = ("checkpoint", "size", "mix")
+OPTIONS = ("model", "checkpoint", "size", "mix")
 NAME = "swapping-autoencoder"
+WHOSE = "the public code (taesungp)"
+CHECKPOINT_SIZE = 512
 
 
 class Swapping:
     """A `Translator`.
 
     Raises:
-        mgi.weights.WeightsMissing: the user has named no checkpoint, or it is not there.
-        ConfigError: another option, or a checkpoint of another layout.
+        mgi.weights.WeightsMissing: the user has named no file, or it is not there.
+        ConfigError: another option, or a file of another system or layout.
     """
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
         given = known_options(config, NAME, OPTIONS)
-        tensors = used(read_released(NAME, "checkpoint", given.get("checkpoint"), "the public code (taesungp)"))
-        self.network = module_of(NAME, "checkpoint", tensors, lambda: SwappingAutoencoder(Shape.of(tensors)), device)
-        self._size, self._mix = int(given.get("size", 512)), float(given.get("mix", 1.0))
+        self.network, size = self._read(given)
+        self._size, self._mix = int(given.get("size", size)), float(given.get("mix", 1.0))
         step = 2 ** len(self.network.shape.up)
         smallest = step * (2 ** (len(self.network.shape.more) + 1) - 1)  # its texture has one place
         if self._size < smallest or self._size % step:
@@ -57,6 +64,15 @@ class Swapping:
         image = self.network.G(structure, texture, torch.Generator().manual_seed(seed))
         return Result(to_uint8(image.clamp(-1, 1))[0])
 
+    def _read(self, given: Mapping[str, Any]) -> tuple[Autoencoder | SwappingAutoencoder, int]:
+        """(the two networks, rows of pictures that they are meant for)."""
+        if model_or_checkpoint(NAME, given, WHOSE) == "model":
+            system, _ = read_model(NAME, given["model"], self._device)
+            return cast("SwappingAutoencoder", system), system.config.size
+        tensors = used(read_released(NAME, "checkpoint", given["checkpoint"], WHOSE))
+        network = module_of(NAME, "checkpoint", tensors, lambda: Autoencoder(Shape.of(tensors)), self._device)
+        return network, CHECKPOINT_SIZE
+
     def _codes(self, image: np.ndarray) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = self.network.E(to_float(image, self._device))
         return found
@@ -64,8 +80,8 @@ class Swapping:
 
 METHOD = Method(
     name=NAME,
-    summary="the source's structure with the exemplar's texture, by the user's checkpoint",
+    summary="the source's structure with the exemplar's texture, trained on a folder of one's own or released",
     paper="Park et al., NeurIPS 2020",
-    translator="mgi.translators.swapping.translator:Swapping",
-    brings=("options.checkpoint",),
+    translator="mgi.translators.swapping_autoencoder:Swapping",
+    brings=("options.model or options.checkpoint",),
 )

@@ -1,8 +1,7 @@
-"""Encoder and generator of the Swapping Autoencoder, built to the shapes of a checkpoint (paper, figure 18)."""
+"""Encoder and generator of the Swapping Autoencoder, as wide and deep as a shape says (paper, figure 18)."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mgi.equalised import EqualisedLinear
-from mgi.translators.swapping.layers import Modulated, Styled, convolution, unit
+from mgi.systems.swapping_layers import GAIN, Modulated, Residual, Styled, convolution, unit
 
 _BLUR = (1, 2, 1)
-_ROOT = math.sqrt(2.0)
+STRUCTURE = 8
+"""Channels of the structure, as published."""
 
 
 def used(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -41,6 +41,25 @@ class Shape:
     texture: int
     head: tuple[int, ...]
     up: tuple[int, ...]
+
+    @staticmethod
+    def published(width: int, halvings: int) -> Shape:
+        """Of the public code's defaults, where the encoder begins with 32 channels and halves four times.
+
+        Args:
+            width: channels that the encoder begins with; all others are in proportion, but for the structure's eight.
+            halvings: towards the structure; two more lead to the texture.
+        """
+        codes = [min(64 * width, width * 2**number) for number in range(halvings + 3)]
+        features = [min(16 * width, 4 * width * 2 ** (halvings - number)) for number in range(halvings + 1)]
+        return Shape(
+            down=tuple(codes[: halvings + 1]),
+            more=tuple(codes[halvings + 1 :]),
+            structure=STRUCTURE,
+            texture=64 * width,
+            head=tuple(max(STRUCTURE, round(features[0] * share)) for share in (0.5, 1.0)),
+            up=tuple(features[1:]),
+        )
 
     @staticmethod
     def of(tensors: Mapping[str, Tensor]) -> Shape:
@@ -70,20 +89,6 @@ class Shape:
         )
 
 
-class Halving(nn.Module):
-    """Residual block that halves the size."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv1 = convolution(inputs, inputs, 3, mirrored=True)
-        self.conv2 = convolution(inputs, outputs, 3, _BLUR, mirrored=True)
-        self.skip = convolution(inputs, outputs, 1, _BLUR, activate=False, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, I, h, w] -> [B, O, h/2, w/2]."""
-        return (self.conv2(self.conv1(x)) + self.skip(x)) / _ROOT
-
-
 class Encoder(nn.Module):
     """Picture [B, 3, R, R] in [-1, 1] -> structure [B, s, R/16, R/16] and texture [B, t], each of unit length."""
 
@@ -92,7 +97,9 @@ class Encoder(nn.Module):
         self.FromRGB = convolution(3, shape.down[0], 1)
         self.DownToSpatialCode = nn.Sequential()
         for number, (inputs, outputs) in enumerate(zip(shape.down, shape.down[1:], strict=False)):
-            self.DownToSpatialCode.add_module(f"ResBlockDownBy{2**number}", Halving(inputs, outputs))
+            self.DownToSpatialCode.add_module(
+                f"ResBlockDownBy{2**number}", Residual(inputs, outputs, _BLUR, mirrored=True)
+            )
         last = shape.down[-1]
         self.ToSpatialCode = nn.Sequential(
             convolution(last, last, 1), convolution(last, shape.structure, 1, activate=False)
@@ -140,7 +147,7 @@ class Block(nn.Module):
         skip = self.skip(x)
         if self._up:
             skip = F.interpolate(skip, scale_factor=2, mode="bilinear", align_corners=False)
-        return (skip + self.conv2(self.conv1(x, texture, random), texture, random)) / _ROOT
+        return (skip + self.conv2(self.conv1(x, texture, random), texture, random)) / GAIN
 
 
 class ToRGB(nn.Module):
@@ -187,7 +194,7 @@ class Generator(nn.Module):
         return found
 
 
-class SwappingAutoencoder(nn.Module):
+class Autoencoder(nn.Module):
     """Both networks, called as in the public code."""
 
     def __init__(self, shape: Shape) -> None:

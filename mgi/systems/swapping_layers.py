@@ -66,6 +66,7 @@ def convolution(
     activate: bool = True,
     bias: bool = True,
     mirrored: bool = False,
+    padded: bool = True,
 ) -> nn.Sequential:
     """A convolution with what belongs to it.
 
@@ -74,6 +75,7 @@ def convolution(
         activate: bias, leaky ReLU and gain come after it.
         bias: without `activate`: whether the convolution has one.
         mirrored: its padding mirrors the picture; else zeros.
+        padded: whether it is padded where it keeps the size.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if len(down) > 1:
@@ -81,12 +83,33 @@ def convolution(
         layers["Blur"] = Blur(down, ((pad + 1) // 2, pad // 2), mirrored)
     elif down:
         layers["Blur"] = Blur(down, (0, 0), mirrored)
-    elif side > 1:
+    elif side > 1 and padded:
         layers["RefPad"] = nn.ReflectionPad2d(side // 2) if mirrored else nn.ZeroPad2d(side // 2)
     layers["Conv"] = EqualisedConv(inputs, outputs, side, 2 if down else 1, bias=bias and not activate)
     if activate:
         layers["Act"] = Activation(outputs)
     return nn.Sequential(layers)
+
+
+class Residual(nn.Module):
+    """Residual block of two convolutions; divided by the square root of 2.
+
+    Args:
+        inputs, outputs: channels.
+        down: filter before the size is halved; empty: it stays.
+        mirrored: padding of the two convolutions; the shortcut's is zeros.
+    """
+
+    def __init__(self, inputs: int, outputs: int, down: tuple[int, ...], mirrored: bool = False) -> None:
+        super().__init__()
+        self.conv1 = convolution(inputs, inputs, 3, mirrored=mirrored)
+        self.conv2 = convolution(inputs, outputs, 3, down, mirrored=mirrored)
+        self.skip = convolution(inputs, outputs, 1, down, activate=False, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, I, h, w] -> [B, O, h, w], or half as large."""
+        found: Tensor = (self.conv2(self.conv1(x)) + self.skip(x)) / GAIN
+        return found
 
 
 class Modulated(nn.Module):
@@ -115,17 +138,17 @@ class Modulated(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds noise of a learnt strength, one map for all channels."""
+    """Adds noise of a learnt strength, one map for all channels of a picture."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, random: torch.Generator | None) -> Tensor:
-        """[B, C, h, w] with the same map for every picture; None: no noise."""
+        """[B, C, h, w], with a map for every picture; None: no noise."""
         if random is None:
             return x
-        noise = torch.randn(1, 1, *x.shape[2:], generator=random)
+        noise = torch.randn(len(x), 1, *x.shape[2:], generator=random)
         return x + self.weight * noise.to(x)
 
 
