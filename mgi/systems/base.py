@@ -133,6 +133,7 @@ class Player:
         learning_rate, weight_decay: of them; None is the configuration's learning rate.
         betas: of Adam; None are the configuration's.
         kind: the optimiser.
+        epsilon: of Adam.
     """
 
     networks: Sequence[nn.Module]
@@ -140,6 +141,7 @@ class Player:
     weight_decay: float = 0.0
     kind: Literal["adam", "sgd", "rmsprop"] = "adam"
     betas: tuple[float, float] | None = None
+    epsilon: float = 1e-8
 
 
 class Step(Protocol):

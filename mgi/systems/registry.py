@@ -15,6 +15,7 @@ OURS = {
     "cyclegan": "mgi.systems.cyclegan:CycleGAN",
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
     "edgegan": "mgi.systems.edgegan:EdgeGAN",
+    "cocosnet": "mgi.systems.cocosnet:CoCosNet",
     "spade": "mgi.systems.spade:Spade",
     "swapping-autoencoder": "mgi.systems.swapping_autoencoder:SwappingAutoencoder",
     "stargan-v2": "mgi.systems.stargan_v2:StarGANv2",

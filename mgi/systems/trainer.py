@@ -128,7 +128,8 @@ class SystemTrainer:
         if player.kind == "rmsprop":  # decay and epsilon as TensorFlow has them
             return torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-10, weight_decay=player.weight_decay)
         betas = player.betas or (config.beta1, config.beta2)
-        return torch.optim.Adam(parameters, rate, betas, weight_decay=player.weight_decay, fused=True)
+        decay = player.weight_decay
+        return torch.optim.Adam(parameters, rate, betas, eps=player.epsilon, weight_decay=decay, fused=True)
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -3,8 +3,7 @@
 `options.model` is the file (MODEL/translator.safetensors). A system that was trained with `--condition` makes its
 condition of the source itself; `options.source = "condition"` says that sources are conditions already. One that was
 trained on maps reads them from the folder `options.labels`, and so does one of `--condition segments` if its sources
-are conditions already. `options.backwards` translates from B to A where a system
-goes both ways, `options.domain` is the domain of the results where it knows domains, and `options.guide = "latent"`
+are conditions already. `options.backwards` translates from B to A where a system goes both ways, `options.domain` is the domain of the results where it knows domains, and `options.guide = "latent"`
 draws a style by the seed instead of taking the exemplar's.
 """
 
@@ -49,8 +48,8 @@ class TrainedTranslator:
         name = config.translator
         given = known_options(config, name, self.options)
         self.system, self.facts = self._read(given)
-        self._is_condition = _one_of("source", given.get("source", "picture"), ("picture", "condition")) == "condition"
-        self._latent = _one_of("guide", given.get("guide", "exemplar"), ("exemplar", "latent")) == "latent"
+        self._is_condition = one_of("source", given.get("source", "picture"), ("picture", "condition")) == "condition"
+        self._latent = one_of("guide", given.get("guide", "exemplar"), ("exemplar", "latent")) == "latent"
         self._backwards = bool(given.get("backwards", False))
         self._domain = self._number(given.get("domain"))
         settings = self.system.config
@@ -89,11 +88,13 @@ class TrainedTranslator:
 
     @torch.no_grad()
     def _result(self, a: Tensor, exemplar: np.ndarray, condition: Tensor, seed: int) -> Result:
+        image = self.system.translate(a, self._guided(exemplar, condition), torch.Generator().manual_seed(seed))
+        return Result(to_uint8(resize(image.clamp(-1, 1), image.shape[-1] * self.config.upsampling))[0])
+
+    def _guided(self, exemplar: np.ndarray, condition: Tensor) -> Guide:
         domain = None if self._domain is None else torch.tensor([self._domain], device=self._device)
         picture = resize(to_float(exemplar, self._device), self.system.config.size)
-        guide = Guide(picture, condition, domain, self._backwards, self._latent)
-        image = self.system.translate(a, guide, torch.Generator().manual_seed(seed))
-        return Result(to_uint8(resize(image.clamp(-1, 1), image.shape[-1] * self.config.upsampling))[0])
+        return Guide(picture, condition, domain, self._backwards, self._latent)
 
     def _condition(self, picture: np.ndarray, given: bool = False) -> Tensor:
         """A of a picture, or the picture itself if it is A, or B of a way back."""
@@ -161,7 +162,8 @@ def model_or_checkpoint(name: str, given: Mapping[str, Any], whose: str) -> str:
     return found[0]
 
 
-def _one_of(name: str, found: object, names: tuple[str, ...]) -> str:
+def one_of(name: str, found: object, names: tuple[str, ...]) -> str:
+    """An option that is one of some names. Raises ConfigError for another."""
     if found not in names:
         raise ConfigError(f"options.{name}: expected one of {', '.join(names)}, found {found}")
     return str(found)

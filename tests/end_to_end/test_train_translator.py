@@ -222,3 +222,17 @@ def test_a_condition_of_labels_says_how_many_there_are(faces: Path, tmp_path: Pa
     )
     mgi("translate", faces / "warm", faces / "warm", "--out", run, "--limit", "1", "--workers", "0", *options)
     assert len(list((run / "final").iterdir())) == 1
+
+
+def test_cocosnet_is_trained_and_then_a_method_with_its_warp(faces: Path, tmp_path: Path) -> None:
+    model, run = tmp_path / "model", tmp_path / "run"
+    tiny = ("--size", "64", "--set", "width=4", "--set", "hidden=4", "--set", "batch=2", "--threads", "1")
+    train("cocosnet", faces, "--condition", "segments", "--out", model, "--steps", "1", *tiny)
+    options = [f"options.model={model / 'translator.safetensors'}", "options.matching=patchmatch"]
+    asked = [part for option in options for part in ("--set", option)]
+    pair = (faces / "warm", faces / "cold", "--pairing", "random", "--limit", "1", "--workers", "0")
+    mgi("translate", *pair, "--out", run, "--method", "cocosnet", "--profile", "quick", *asked)
+    with Image.open(next((run / "final").iterdir())) as image:
+        assert image.size == (64, 64)
+    wrong = mgi("translate", *pair, "--out", tmp_path / "no", "--method", "cocosnet", "--profile", "quick", check=1)
+    assert "options.correspondence" in wrong

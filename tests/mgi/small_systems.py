@@ -22,6 +22,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "discogan": {"history": 2},
     "unit": {"scales": 2, "blocks": 2},
     "munit": {"scales": 2, "blocks": 2, "hidden": 8},
+    "cocosnet": {
+        "size": 64,
+        "hidden": 4,
+        "match_weight": 0,
+        "perceptual_weight": 0,
+        "contextual_weight": 0,
+    },
     "spade": {"labels": 4, "hidden": 4, "style": 6, "perceptual_weight": 0},
     "stargan-v2": {},
     "swapping-autoencoder": {"patches": 2, "image_capacity": 0.25},
@@ -44,7 +51,7 @@ def drawing_of(name: str, config: SystemConfig) -> Drawing:
     """Batches of twelve random pictures, whose conditions are their negatives."""
     kind = system_of(name)
     draw = np.random.default_rng(0)
-    b = draw.integers(0, 256, (12, SIZE, SIZE, 3), dtype=np.uint8)
+    b = draw.integers(0, 256, (12, config.size, config.size, 3), dtype=np.uint8)
     a = b if kind.data in ("domains", "folder") else 255 - b
     if config.labels:
         a = (b[..., :1] // 64).astype(np.uint8)

@@ -16,9 +16,9 @@ from mgi.alignment.template import centre_square
 from mgi.config import ConfigError
 from mgi.images import to_uint8
 from mgi.profiles import load_config
+from mgi.systems.cocosnet_networks import Correspondence, Generator, Shape
 from mgi.translators import Conditioned, TranslatorError
 from mgi.translators.cocosnet.files import read_networks
-from mgi.translators.cocosnet.networks import Correspondence, Generator, Shape
 from mgi.translators.cocosnet.translator import CoCosNet
 from mgi.weights import WeightsMissing
 

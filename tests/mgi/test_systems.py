@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_systems import ALL_LEARNT_AFTER, SIZE, drawing_of, guide_of, small
+from small_systems import ALL_LEARNT_AFTER, drawing_of, guide_of, small
 
 from mgi.learnt_files import LearntFileError
 from mgi.systems.files import TranslatorFacts, read_system, write_system
@@ -69,7 +69,7 @@ def test_a_file_translates_as_the_system_that_it_was_written_from(name: str, tmp
     assert a.shape[-1] == system.source_size
     with torch.no_grad():
         ours, theirs = (x.translate(a, guide, torch.Generator().manual_seed(3)) for x in (system, read))
-    assert ours.shape == (len(batch.a), 3, SIZE, SIZE)
+    assert ours.shape == (len(batch.a), 3, config.size, config.size)
     assert torch.allclose(ours, theirs, atol=0.03)  # half precision
     again = read.translate(a, guide, torch.Generator().manual_seed(3))
     assert torch.equal(theirs, again)

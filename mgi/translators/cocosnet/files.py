@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mgi.config import ConfigError
-from mgi.translators.cocosnet.networks import Correspondence, Generator, Shape
+from mgi.systems.cocosnet_networks import Correspondence, Generator, Shape
 from mgi.translators.released import module_of, read_released
 
 NAME = "cocosnet"

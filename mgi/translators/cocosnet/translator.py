@@ -1,16 +1,17 @@
 """CoCosNet: the exemplar in the place of a photograph of which only a condition is known, such as its labels.
 
+`options.model` is a file that `mgi train translator cocosnet` made (`mgi.translators.cocosnet.trained`). Otherwise
 `options.correspondence` and `options.generator` are released or own files of the public code (microsoft/CoCosNet:
 `latest_net_Corr.pth`, `latest_net_G.pth`), which do not ship. `options.labels` is a folder with a map for every picture
 that is read, called as the picture: NAME.png of class numbers (and NAME_eye_g.png of glasses, as CelebAMask-HQ has
 them), or NAME.npy [C, h, w] for conditions that are no labels, such as edges and poses. `options.warp` says how the
 networks were trained: bilinear (faces), nearest (ADE20K) or patches (DeepFashion); `options.output` is the result or
-the `warp` alone.
+the `warp` alone, `options.matching` all pairs of cells (`full`) or `patchmatch`.
 """
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -19,13 +20,17 @@ from torch import Tensor
 
 from mgi.config import ConfigError, RunConfig
 from mgi.images import resize, to_float, to_uint8
+from mgi.systems.cocosnet_networks import Enlarging
+from mgi.systems.matching import full
+from mgi.systems.patchmatch import patchmatcher
 from mgi.translators.base import Progress, Result, TranslatorError
 from mgi.translators.cocosnet.files import NAME, read_networks
-from mgi.translators.cocosnet.networks import Enlarging
+from mgi.translators.cocosnet.trained import MATCHINGS, OUTPUTS, TrainedCoCosNet
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
+from mgi.translators.trained import one_of
 
-OPTIONS = ("correspondence", "generator", "labels", "warp", "output", "unlabelled")
+OPTIONS = ("correspondence", "generator", "labels", "warp", "output", "unlabelled", "matching")
 SIZE = 256
 """Rows that the public networks are trained for."""
 GLASSES = -3
@@ -33,18 +38,23 @@ GLASSES = -3
 
 
 class CoCosNet:
-    """A `Translator` that is `Conditioned`.
+    """A `Translator` that is `Conditioned`; with `options.model` a `TrainedCoCosNet`.
 
     Raises:
         mgi.weights.WeightsMissing: the user has named no files, or they are not there.
         ConfigError: another option, or files of another layout.
     """
 
+    def __new__(cls, config: RunConfig, device: str) -> Any:
+        """One name for what is trained here and what others released."""
+        return TrainedCoCosNet(config, device) if "model" in config.options.model_dump() else super().__new__(cls)
+
     def __init__(self, config: RunConfig, device: str) -> None:
         self.config, self._device = config, device
         given = known_options(config, NAME, OPTIONS)
-        self._warp = cast("Enlarging", _one_of("warp", given.get("warp", "bilinear"), get_args(Enlarging)))
-        self._output = _one_of("output", given.get("output", "result"), ("result", "warp"))
+        self._warp = cast("Enlarging", one_of("warp", given.get("warp", "bilinear"), get_args(Enlarging)))
+        self._output = one_of("output", given.get("output", "result"), OUTPUTS)
+        self._matching = one_of("matching", given.get("matching", "full"), MATCHINGS)
         self._unlabelled = bool(given.get("unlabelled", False))
         self._correspondence, self._generator = read_networks(
             given.get("correspondence"), given.get("generator"), device
@@ -76,7 +86,8 @@ class CoCosNet:
         source, exemplar = (self._channels(condition) for condition in conditions)
         if self._unlabelled:
             exemplar = 0.01 * torch.randn(exemplar.shape, generator=torch.Generator().manual_seed(seed)).to(exemplar)
-        warp = self._correspondence(source, to_float(pictures[1], self._device), exemplar, self._warp)
+        matcher = full if self._matching == "full" else patchmatcher(torch.Generator().manual_seed(seed))
+        warp = self._correspondence(source, to_float(pictures[1], self._device), exemplar, self._warp, matcher)
         shown = to_uint8(warp.clamp(-1, 1))[0]
         if self._output == "warp":
             return Result(to_uint8(resize(warp.clamp(-1, 1), SIZE * self.config.upsampling))[0], shown)
@@ -99,15 +110,9 @@ class CoCosNet:
         return found[None]
 
 
-def _one_of(name: str, found: object, names: tuple[str, ...]) -> str:
-    if found not in names:
-        raise ConfigError(f"options.{name}: expected one of {', '.join(names)}, found {found}")
-    return str(found)
-
-
 METHOD = Method(
     name=NAME,
-    summary="the exemplar warped to the source's labels and repaired by a generator, by the user's checkpoints",
+    summary="the exemplar warped to the source's labels and repaired by a generator, trained here or elsewhere",
     paper="Zhang et al., CVPR 2020",
     translator="mgi.translators.cocosnet.translator:CoCosNet",
     brings=("options.correspondence", "options.generator", "options.labels"),

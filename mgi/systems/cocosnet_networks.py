@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mgi.translators.cocosnet.layers import SLOPE, Attention, Residual, SpadeBlock
+from mgi.systems.cocosnet_layers import HIDDEN, SLOPE, Attention, Residual, SpadeBlock, Wrap, as_is
+from mgi.systems.matching import Matcher, Matching, cells, full
 
 DOWN = 4
 """Pixels per side of a cell that is matched."""
-TEMPERATURE = 0.01
 MATCHED = 256
 """Channels of what is matched, before 3 x 3 places are taken together."""
 Enlarging = Literal["bilinear", "nearest", "patches"]
@@ -33,6 +33,7 @@ class Shape:
         with_maps: the condition is matched, too (`--maskmix`).
         coordinates: places are matched, too (`--use_coordconv`).
         attention: the generator has it.
+        hidden: channels between a map and the scales that it decides.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Shape:
     with_maps: bool
     coordinates: bool
     attention: bool
+    hidden: int = HIDDEN
 
     @staticmethod
     def of(correspondence: Mapping[str, Tensor], generator: Mapping[str, Tensor]) -> Shape:
@@ -65,21 +67,22 @@ class Shape:
 class Features(nn.Module):
     """A picture or a condition [B, M, R, R] -> features [B, 4 W, R/4, R/4], which it modulates itself."""
 
-    def __init__(self, maps: int, width: int, kernel: int) -> None:
+    def __init__(self, maps: int, shape: Shape, wrap: Wrap = as_is) -> None:
         super().__init__()
+        width, kernel, hidden = shape.width, shape.kernel, shape.hidden
 
         def layer(inputs: int, outputs: int, side: int, stride: int) -> nn.Sequential:
             conv = nn.Conv2d(inputs, outputs, side, stride, padding=1, bias=False)
-            return nn.Sequential(conv, nn.InstanceNorm2d(outputs))
+            return nn.Sequential(wrap(conv), nn.InstanceNorm2d(outputs))
 
         self.layer1 = layer(maps, width, 3, 1)
         self.layer2 = layer(width, 2 * width, kernel, 2)
         self.layer3 = layer(2 * width, 4 * width, 3, 1)
         self.layer4 = layer(4 * width, 8 * width, kernel, 2)
         self.layer5 = layer(8 * width, 8 * width, 3, 1)
-        self.head_0 = SpadeBlock(8 * width, 8 * width, maps)
-        self.G_middle_0 = SpadeBlock(8 * width, 8 * width, maps)
-        self.G_middle_1 = SpadeBlock(8 * width, 4 * width, maps)
+        self.head_0 = SpadeBlock(8 * width, 8 * width, maps, hidden, wrap)
+        self.G_middle_0 = SpadeBlock(8 * width, 8 * width, maps, hidden, wrap)
+        self.G_middle_1 = SpadeBlock(8 * width, 4 * width, maps, hidden, wrap)
 
     def forward(self, map: Tensor) -> Tensor:
         """The features."""
@@ -94,17 +97,22 @@ class Features(nn.Module):
 class Correspondence(nn.Module):
     """Warps an exemplar to a condition (equations 1 to 4)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, wrap: Wrap = as_is) -> None:
         super().__init__()
         self.shape = shape
-        self.adaptive_model_seg = Features(shape.maps, shape.width, shape.kernel)
-        self.adaptive_model_img = Features(3, shape.width, shape.kernel)
+        self.adaptive_model_seg = Features(shape.maps, shape, wrap)
+        self.adaptive_model_img = Features(3, shape, wrap)
         channels = 4 * shape.width + 3 * shape.coordinates + shape.maps * shape.with_maps
         self.layer = nn.Sequential(*(Residual(channels) for _ in range(4)))
         self.phi, self.theta = nn.Conv2d(channels, MATCHED, 1), nn.Conv2d(channels, MATCHED, 1)
 
     def forward(
-        self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor, enlarging: Enlarging = "bilinear"
+        self,
+        condition: Tensor,
+        exemplar: Tensor,
+        exemplar_condition: Tensor,
+        enlarging: Enlarging = "bilinear",
+        matcher: Matcher = full,
     ) -> Tensor:
         """The warp [B, 3, R, R].
 
@@ -113,22 +121,30 @@ class Correspondence(nn.Module):
             exemplar: [B, 3, R, R] in [-1, 1].
             exemplar_condition: [B, M, R, R]; not used by networks without it.
             enlarging: how the checkpoint was trained.
+            matcher: how cells are matched.
         """
-        rows = self._matched(self.adaptive_model_seg(condition), condition, self.theta)
-        columns = self._matched(self.adaptive_model_img(exemplar), exemplar_condition, self.phi)
-        weights = torch.softmax(rows.transpose(1, 2) @ columns / TEMPERATURE, dim=-1)
-        if enlarging == "patches":
-            cells = F.unfold(exemplar, DOWN, stride=DOWN).transpose(1, 2)
-            return F.fold((weights @ cells).transpose(1, 2), exemplar.shape[2:], DOWN, stride=DOWN)
-        small = F.avg_pool2d(exemplar, DOWN)
-        warp = (weights @ small.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, small.shape[2:])
-        if enlarging == "nearest":
-            return F.interpolate(warp, scale_factor=DOWN, mode="nearest")
-        return F.interpolate(warp, scale_factor=DOWN, mode="bilinear", align_corners=False)
+        features = self.of_condition(condition), self.of_picture(exemplar)
+        matching = self.match(features[0], condition, features[1], exemplar_condition, matcher)
+        return warped(matching, exemplar, enlarging)
+
+    def of_condition(self, condition: Tensor) -> Tensor:
+        """Unit features [B, 4 W, R/4, R/4], in the domain that both kinds of pictures share."""
+        return _unit(self.adaptive_model_seg(condition))
+
+    def of_picture(self, picture: Tensor) -> Tensor:
+        """The same of a picture [B, 3, R, R]."""
+        return _unit(self.adaptive_model_img(picture))
+
+    def match(
+        self, features: Tensor, condition: Tensor, of_exemplar: Tensor, exemplar_condition: Tensor, matcher: Matcher
+    ) -> Matching:
+        """Cells of 4 x 4 pixels of the condition with those of the exemplar, by the unit features of both."""
+        rows = self._matched(features, condition, self.theta)
+        columns = self._matched(of_exemplar, exemplar_condition, self.phi)
+        return matcher(rows, columns, (features.shape[2], features.shape[3]))
 
     def _matched(self, features: Tensor, condition: Tensor, projection: nn.Module) -> Tensor:
         """Unit vectors [B, 9 x 256, cells], of all 3 x 3 neighbourhoods."""
-        features = _unit(features)
         if self.shape.coordinates:
             features = torch.cat([features, _places(features)], 1)
         if self.shape.with_maps:
@@ -137,21 +153,33 @@ class Correspondence(nn.Module):
         return _unit(vectors - vectors.mean(1, keepdim=True))
 
 
+def warped(matching: Matching, exemplar: Tensor, enlarging: Enlarging) -> Tensor:
+    """The exemplar [B, 3, R, R] as a matching of its cells has it."""
+    size = exemplar.shape[2:]
+    if enlarging == "patches":
+        patches = F.unfold(exemplar, DOWN, stride=DOWN).transpose(1, 2)
+        return F.fold(matching.carry(patches).transpose(1, 2), size, DOWN, stride=DOWN)
+    small = matching.carry(cells(exemplar, DOWN)).transpose(1, 2).unflatten(2, (size[0] // DOWN, size[1] // DOWN))
+    if enlarging == "nearest":
+        return F.interpolate(small, scale_factor=DOWN, mode="nearest")
+    return F.interpolate(small, scale_factor=DOWN, mode="bilinear", align_corners=False)
+
+
 class Generator(nn.Module):
     """Warp and condition [B, 3 + M, R, R] -> picture [B, 3, R, R] in [-1, 1]."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, wrap: Wrap = as_is) -> None:
         super().__init__()
-        width, maps = shape.width, 3 + shape.maps
+        width, maps, hidden = shape.width, 3 + shape.maps, shape.hidden
         self.fc = nn.Conv2d(maps, 16 * width, 3, padding=1)
-        self.head_0 = SpadeBlock(16 * width, 16 * width, maps)
-        self.G_middle_0 = SpadeBlock(16 * width, 16 * width, maps)
-        self.G_middle_1 = SpadeBlock(16 * width, 16 * width, maps)
-        self.up_0 = SpadeBlock(16 * width, 8 * width, maps)
-        self.up_1 = SpadeBlock(8 * width, 4 * width, maps)
-        self.attn = Attention(4 * width) if shape.attention else nn.Identity()
-        self.up_2 = SpadeBlock(4 * width, 2 * width, maps)
-        self.up_3 = SpadeBlock(2 * width, width, maps)
+        self.head_0 = SpadeBlock(16 * width, 16 * width, maps, hidden, wrap)
+        self.G_middle_0 = SpadeBlock(16 * width, 16 * width, maps, hidden, wrap)
+        self.G_middle_1 = SpadeBlock(16 * width, 16 * width, maps, hidden, wrap)
+        self.up_0 = SpadeBlock(16 * width, 8 * width, maps, hidden, wrap)
+        self.up_1 = SpadeBlock(8 * width, 4 * width, maps, hidden, wrap)
+        self.attn = Attention(4 * width, wrap) if shape.attention else nn.Identity()
+        self.up_2 = SpadeBlock(4 * width, 2 * width, maps, hidden, wrap)
+        self.up_3 = SpadeBlock(2 * width, width, maps, hidden, wrap)
         self.conv_img = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, warp: Tensor, condition: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ Names of parameters are those of the public code (microsoft/CoCosNet), so its ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,13 @@ from torch import Tensor, nn
 SLOPE = 0.2
 HIDDEN = 128
 """Channels between a map and the scales that it decides."""
+Wrap = Callable[[nn.Module], nn.Module]
+"""What is done with the convolutions that are spectrally normalised while they learn; files hold the result."""
+
+
+def as_is(layer: nn.Module) -> nn.Module:
+    """A `Wrap` that does nothing."""
+    return layer
 
 
 def positional_norm(x: Tensor) -> Tensor:
@@ -21,8 +30,8 @@ def positional_norm(x: Tensor) -> Tensor:
 
 
 def mirrored(x: Tensor, conv: nn.Module) -> Tensor:
-    """A 3 x 3 convolution that sees one more mirrored pixel on each side."""
-    found: Tensor = conv(F.pad(x, (1, 1, 1, 1), "reflect"))
+    """A 3 x 3 convolution that sees one more mirrored pixel on each side; a single one is repeated."""
+    found: Tensor = conv(F.pad(x, (1, 1, 1, 1), "reflect" if min(x.shape[2:]) > 1 else "replicate"))
     return found
 
 
@@ -32,31 +41,33 @@ class Spade(nn.Module):
     Args:
         channels: of the features.
         maps: of the map.
+        hidden: between the map and the scales that it decides.
     """
 
-    def __init__(self, channels: int, maps: int) -> None:
+    def __init__(self, channels: int, maps: int, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.mlp_shared = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(maps, HIDDEN, 3), nn.ReLU())
-        self.mlp_gamma = nn.Conv2d(HIDDEN, channels, 3)
-        self.mlp_beta = nn.Conv2d(HIDDEN, channels, 3)
+        self.mlp_shared = nn.Sequential(nn.Identity(), nn.Conv2d(maps, hidden, 3), nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(hidden, channels, 3)
+        self.mlp_beta = nn.Conv2d(hidden, channels, 3)
 
     def forward(self, x: Tensor, map: Tensor) -> Tensor:
         """[B, C, h, w] and a map [B, M, H, W] of any size."""
-        hidden = self.mlp_shared(F.interpolate(map, size=x.shape[2:], mode="nearest"))
+        hidden = F.relu(mirrored(F.interpolate(map, size=x.shape[2:], mode="nearest"), self.mlp_shared[1]))
         return positional_norm(x) * (1 + mirrored(hidden, self.mlp_gamma)) + mirrored(hidden, self.mlp_beta)
 
 
 class SpadeBlock(nn.Module):
     """Residual block of two convolutions, each after a `Spade`."""
 
-    def __init__(self, inputs: int, outputs: int, maps: int) -> None:
+    def __init__(self, inputs: int, outputs: int, maps: int, hidden: int = HIDDEN, wrap: Wrap = as_is) -> None:
         super().__init__()
         middle = min(inputs, outputs)
-        self.conv_0, self.conv_1 = nn.Conv2d(inputs, middle, 3), nn.Conv2d(middle, outputs, 3)
-        self.norm_0, self.norm_1 = Spade(inputs, maps), Spade(middle, maps)
+        self.conv_0, self.conv_1 = wrap(nn.Conv2d(inputs, middle, 3)), wrap(nn.Conv2d(middle, outputs, 3))
+        self.norm_0, self.norm_1 = Spade(inputs, maps, hidden), Spade(middle, maps, hidden)
         self._learnt = inputs != outputs
         if self._learnt:
-            self.conv_s, self.norm_s = nn.Conv2d(inputs, outputs, 1, bias=False), Spade(inputs, maps)
+            self.conv_s = wrap(nn.Conv2d(inputs, outputs, 1, bias=False))
+            self.norm_s = Spade(inputs, maps, hidden)
 
     def forward(self, x: Tensor, map: Tensor) -> Tensor:
         """[B, I, h, w] -> [B, O, h, w]."""
@@ -68,12 +79,13 @@ class SpadeBlock(nn.Module):
 class Attention(nn.Module):
     """Every place looks at all cells of 2 x 2 places; a learnt share of what it sees is added."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, wrap: Wrap = as_is) -> None:
         super().__init__()
-        self.theta = nn.Conv2d(channels, channels // 8, 1, bias=False)
-        self.phi = nn.Conv2d(channels, channels // 8, 1, bias=False)
-        self.g = nn.Conv2d(channels, channels // 2, 1, bias=False)
-        self.o = nn.Conv2d(channels // 2, channels, 1, bias=False)
+        inner = max(1, channels // 8)
+        self.theta = wrap(nn.Conv2d(channels, inner, 1, bias=False))
+        self.phi = wrap(nn.Conv2d(channels, inner, 1, bias=False))
+        self.g = wrap(nn.Conv2d(channels, channels // 2, 1, bias=False))
+        self.o = wrap(nn.Conv2d(channels // 2, channels, 1, bias=False))
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
