@@ -6,19 +6,19 @@ from mgi.registry import Registry, RegistryError
 from mgi.systems.base import System
 
 OURS = {
-    "simgan": "mgi.systems.simgan:SimGAN",
-    "discogan": "mgi.systems.discogan:DiscoGAN",
-    "unit": "mgi.systems.unit:UNIT",
-    "srgan": "mgi.systems.srgan:SRGAN",
-    "srresnet": "mgi.systems.srgan:SRResNet",
-    "munit": "mgi.systems.munit:MUNIT",
-    "cyclegan": "mgi.systems.cyclegan:CycleGAN",
     "pix2pix": "mgi.systems.pix2pix:Pix2Pix",
-    "edgegan": "mgi.systems.edgegan:EdgeGAN",
-    "cocosnet": "mgi.systems.cocosnet:CoCosNet",
-    "spade": "mgi.systems.spade:Spade",
-    "swapping-autoencoder": "mgi.systems.swapping_autoencoder:SwappingAutoencoder",
+    "cyclegan": "mgi.systems.cyclegan:CycleGAN",
+    "discogan": "mgi.systems.discogan:DiscoGAN",
+    "simgan": "mgi.systems.simgan:SimGAN",
+    "unit": "mgi.systems.unit:UNIT",
+    "munit": "mgi.systems.munit:MUNIT",
+    "srresnet": "mgi.systems.srgan:SRResNet",
+    "srgan": "mgi.systems.srgan:SRGAN",
     "stargan-v2": "mgi.systems.stargan_v2:StarGANv2",
+    "spade": "mgi.systems.spade:Spade",
+    "cocosnet": "mgi.systems.cocosnet:CoCosNet",
+    "swapping-autoencoder": "mgi.systems.swapping_autoencoder:SwappingAutoencoder",
+    "edgegan": "mgi.systems.edgegan:EdgeGAN",
 }
 REGISTRY = Registry("system", "mgi.systems", OURS)
 

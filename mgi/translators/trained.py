@@ -3,8 +3,9 @@
 `options.model` is the file (MODEL/translator.safetensors). A system that was trained with `--condition` makes its
 condition of the source itself; `options.source = "condition"` says that sources are conditions already. One that was
 trained on maps reads them from the folder `options.labels`, and so does one of `--condition segments` if its sources
-are conditions already. `options.backwards` translates from B to A where a system goes both ways, `options.domain` is the domain of the results where it knows domains, and `options.guide = "latent"`
-draws a style by the seed instead of taking the exemplar's.
+are conditions already. `options.backwards` translates from B to A where a system goes both ways, `options.domain` is
+the domain of the results where it knows domains, and `options.guide = "latent"` draws a style by the seed instead of
+taking the exemplar's.
 """
 
 from __future__ import annotations
