@@ -112,7 +112,7 @@ class CoCosNet:
 
 METHOD = Method(
     name=NAME,
-    summary="the exemplar warped to the source's labels and repaired by a generator, trained here or elsewhere",
+    summary="the exemplar warped to the source's condition and repaired by a generator; ours by options.model",
     paper="Zhang et al., CVPR 2020",
     translator="mgi.translators.cocosnet.translator:CoCosNet",
     brings=("options.correspondence", "options.generator", "options.labels"),
