@@ -42,17 +42,21 @@ SUPER = ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
     Recipe("cyclegan", 2000, GREY, NARROW),
-    Recipe("discogan", 900, GREY, ("width=32", "batch=16", "curriculum=300")),
-    Recipe("simgan", 1200, GREY, ("width=16", "batch=16", "refiner_first=200", "discriminator_first=50")),
-    Recipe("unit", 1400, GREY, NARROW),
-    Recipe("munit", 1500, GREY, NARROW),
-    Recipe("srresnet", 1600, (), SUPER),
+    Recipe("discogan", 600, GREY, ("width=32", "batch=16", "curriculum=300")),
+    Recipe("simgan", 800, GREY, ("width=16", "batch=16", "refiner_first=200", "discriminator_first=50")),
+    Recipe("unit", 900, GREY, NARROW),
+    Recipe("munit", 1000, GREY, NARROW),
+    Recipe("srresnet", 1000, (), SUPER),
     Recipe("srgan", 1200, (), SUPER),
-    Recipe("stargan-v2", 400, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003")),
-    Recipe("spade", 400, SEGMENTS, ("width=16", "batch=4")),
-    Recipe("sean", 200, SEGMENTS, ("width=8", "batch=4", "normalization=sean"), system="spade"),
-    Recipe("panoptic", 400, SEGMENTS, ("width=16", "batch=4", "normalization=panoptic"), system="spade"),
-    Recipe("edgegan", 400, EDGES, ("width=16", "batch=16")),
+    Recipe(
+        "stargan-v2", 250, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003", "diversity_steps=250", "ema=0.98")
+    ),
+    Recipe("swapping-autoencoder", 150, (), ("width=8", "batch=4", "image_capacity=0.25")),
+    Recipe("cocosnet", 200, EDGES, ("width=16", "hidden=32", "batch=2")),
+    Recipe("spade", 250, SEGMENTS, ("width=16", "batch=4")),
+    Recipe("sean", 120, SEGMENTS, ("width=8", "batch=4", "normalization=sean"), system="spade"),
+    Recipe("panoptic", 250, SEGMENTS, ("width=16", "batch=4", "normalization=panoptic"), system="spade"),
+    Recipe("edgegan", 300, EDGES, ("width=16", "batch=16")),
 )
 
 
