@@ -47,7 +47,7 @@ RECIPES = (
     Recipe("unit", 900, GREY, NARROW),
     Recipe("munit", 1000, GREY, NARROW),
     Recipe("srresnet", 1000, (), SUPER),
-    Recipe("srgan", 1200, (), SUPER),
+    Recipe("srgan", 1200, (), (*SUPER, "pixel_weight=1")),
     Recipe(
         "stargan-v2", 250, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003", "diversity_steps=250", "ema=0.98")
     ),
@@ -110,7 +110,8 @@ def report(recipes: list[Recipe], out: Path) -> None:
         said = " | ".join("-" if np.isnan(value) else f"{value:.3f}" for value in scores)
         minutes, rate = last["seconds"] / 60, last["images"] / last["seconds"]
         print(f"| {recipe.name} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
-        grid = np.asarray(Image.open(max((out / recipe.name / "samples").glob("*.png"))))
+        best = table["l1" if recipe.name == "srresnet" else "frechet"].idxmin()
+        grid = np.asarray(Image.open(out / recipe.name / "samples" / f"{table['step'][best]:07d}.png"))
         strips.append(grid[: ROWS * 64])
     wide = max(strip.shape[1] for strip in strips)
     padded = [np.pad(x, ((0, 8), (0, wide - x.shape[1]), (0, 0)), constant_values=255) for x in strips]
