@@ -23,13 +23,15 @@ def test_published_sizes() -> None:
 
 
 def test_a_block_takes_its_statistics_from_outside() -> None:
-    random = torch.Generator().manual_seed(0)
-    block, x = AdaptiveBlock(2), torch.randn(3, 2, 8, 8, generator=random)
-    statistics = torch.randn(3, 8, 1, 1, generator=random)
+    draws = torch.Generator().manual_seed(0)
+    block, x = AdaptiveBlock(2), torch.randn(3, 2, 8, 8, generator=draws)
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, generator=draws)
+    statistics = torch.randn(3, 8, 1, 1, generator=draws)
     with torch.no_grad():
         inner = block(x, statistics) - x
     assert torch.allclose(inner.mean((2, 3)), statistics[:, 4:6, 0, 0], atol=1e-5)
-    assert torch.allclose(inner.std((2, 3), correction=0), statistics[:, 6:8, 0, 0].abs(), rtol=1e-2)
+    assert torch.allclose(inner.std((2, 3), correction=0), statistics[:, 6:8, 0, 0].abs(), rtol=1e-3)
 
 
 def test_the_losses_are_those_of_the_paper() -> None:
