@@ -38,16 +38,18 @@ class Recipe:
 EDGES, GREY, SEGMENTS = (("--condition", name) for name in ("edges", "grey", "segments"))
 DOMAINS = ("--domains",)
 NARROW = ("width=16", "batch=1")
-SUPER = ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")
+SHALLOW = ("width=16", "batch=1", "blocks=2", "scales=2", "learning_rate=0.0005")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
     Recipe("cyclegan", 2000, GREY, NARROW),
     Recipe("discogan", 600, GREY, ("width=32", "batch=16", "curriculum=300")),
-    Recipe("simgan", 800, GREY, ("width=16", "batch=16", "refiner_first=200", "discriminator_first=50")),
-    Recipe("unit", 900, GREY, NARROW),
-    Recipe("munit", 1000, GREY, NARROW),
-    Recipe("srresnet", 1000, (), SUPER),
-    Recipe("srgan", 1200, (), (*SUPER, "pixel_weight=1")),
+    Recipe("simgan", 600, GREY, ("width=32", "batch=16", "refiner_first=100", "discriminator_first=40", "history=512")),
+    Recipe("unit", 1000, GREY, SHALLOW),
+    Recipe("munit", 1200, GREY, SHALLOW),
+    Recipe("srresnet", 1000, (), ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")),
+    Recipe(
+        "srgan", 1200, (), ("width=32", "blocks=4", "batch=8", "alone=0.8", "learning_rate=0.0005", "pixel_weight=1")
+    ),
     Recipe(
         "stargan-v2", 250, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003", "diversity_steps=250", "ema=0.98")
     ),
