@@ -39,6 +39,7 @@ EDGES, GREY, SEGMENTS = (("--condition", name) for name in ("edges", "grey", "se
 DOMAINS = ("--domains",)
 NARROW = ("width=16", "batch=1")
 SHALLOW = ("width=16", "batch=1", "blocks=2", "scales=2", "learning_rate=0.0005")
+MAPS = ("width=16", "hidden=32", "batch=4", "learning_rate=0.001")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
     Recipe("cyclegan", 2000, GREY, NARROW),
@@ -51,13 +52,13 @@ RECIPES = (
         "srgan", 1200, (), ("width=32", "blocks=4", "batch=8", "alone=0.8", "learning_rate=0.0005", "pixel_weight=1")
     ),
     Recipe(
-        "stargan-v2", 250, DOMAINS, ("width=8", "batch=4", "learning_rate=0.0003", "diversity_steps=250", "ema=0.98")
+        "stargan-v2", 350, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=350")
     ),
-    Recipe("swapping-autoencoder", 150, (), ("width=8", "batch=4", "image_capacity=0.25")),
-    Recipe("cocosnet", 200, EDGES, ("width=16", "hidden=32", "batch=2")),
-    Recipe("spade", 250, SEGMENTS, ("width=16", "batch=4")),
-    Recipe("sean", 120, SEGMENTS, ("width=8", "batch=4", "normalization=sean"), system="spade"),
-    Recipe("panoptic", 250, SEGMENTS, ("width=16", "batch=4", "normalization=panoptic"), system="spade"),
+    Recipe("swapping-autoencoder", 400, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
+    Recipe("cocosnet", 250, SEGMENTS, ("width=16", "hidden=32", "batch=2", "learning_rate=0.0003")),
+    Recipe("spade", 350, SEGMENTS, MAPS),
+    Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
+    Recipe("panoptic", 250, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
     Recipe("edgegan", 300, EDGES, ("width=16", "batch=16")),
 )
 

@@ -13,7 +13,7 @@ from mgi.losses import l1
 from mgi.systems.contest import ObjectiveName
 from mgi.systems.layers import LayerNorm2d, kaiming_weights
 from mgi.systems.patches import MultiScale, PatchDiscriminator
-from mgi.systems.perceptual import FrozenFeatures
+from mgi.systems.perception import FrozenFeatures
 from mgi.systems.two_ways import TwoWays, TwoWaysConfig
 
 HALVINGS = 2

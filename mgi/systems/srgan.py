@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mgi.systems.base import Batch, Guide, Player, Step, System
 from mgi.systems.contest import ContestConfig, bounded, fooled, judged
 from mgi.systems.layers import SLOPE, norm_of
-from mgi.systems.perceptual import FrozenFeatures
+from mgi.systems.perception import FrozenFeatures
 
 TIMES = 4
 LAYERS = {

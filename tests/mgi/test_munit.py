@@ -95,7 +95,7 @@ def test_features_that_should_not_change_are_no_part_of_it(monkeypatch: pytest.M
         def __call__(self, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
             return {layers[0]: F.avg_pool2d(images, 4)}
 
-    monkeypatch.setattr("mgi.systems.perceptual.load_backbone", lambda name, device: Backbone())
+    monkeypatch.setattr("mgi.systems.perception.load_backbone", lambda name, device: Backbone())
     config = small("munit", perceptual_weight=2.0)
     system = started(system_of("munit"), config)
     before = set(system.state_dict())

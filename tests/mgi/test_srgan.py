@@ -68,7 +68,7 @@ class Backbone:
 
 
 def test_the_losses_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mgi.systems.perceptual.load_backbone", lambda name, device: Backbone())
+    monkeypatch.setattr("mgi.systems.perception.load_backbone", lambda name, device: Backbone())
     config = small("srgan", content="vgg54", flip=False, alone=0.5, pixel_weight=1.0)
     system = started(system_of("srgan"), config)
     batch, true = drawing_of("srgan", config).batch(0), drawing_of("srgan", config).batch(0).b
