@@ -2,10 +2,10 @@
 
 Cells of both pictures are matched as CoCosNet's are (unit vectors of 3 x 3 neighbourhoods, temperature 0.01), by
 features of VGG-16 at relu3_1, on grids of 64 and 128 rows. Every variant runs in a process of its own, which says its
-seconds and peak memory: all pairs at once (`full`), all pairs in parts of the rows (`parts`), and PatchMatch by
-iterations and candidates. Against all pairs: `best` is the share of cells that find the same best cell, `near` one at
-most a cell away from it, `score` the mean best similarity as a share of the true one, `weight` how much of the full
-softmax the candidates hold, `warp` the mean difference of the warps (0 to 255).
+CPU seconds (one thread) and peak memory: all pairs at once (`full`), all pairs in parts of the rows (`parts`), and
+PatchMatch by iterations and candidates. Against all pairs: `best` is the share of cells that find the same best cell,
+`near` one at most a cell away from it, `score` the mean best similarity as a share of the true one, `weight` how much
+of the full softmax the candidates hold, `warp` the mean difference of the warps (0 to 255).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEARCHES = ((5, 1), (5, 4), (10, 4), (5, 16))
 
 @dataclass(frozen=True)
 class Measured:
-    """One variant: seconds, peak GiB, best cells [N], their similarities, the warp [N, 3], and what `weight` needs."""
+    """One variant: CPU seconds, peak GiB, best cells [N], their similarities, the warp [N, 3], and for `weight`."""
 
     seconds: float
     peak: float
@@ -62,12 +62,12 @@ def measure(source: Path, exemplar: Path, rows: int, kind: str, iterations: int,
     """One variant, in this process alone."""
     torch.set_num_threads(1)
     (ours, _), (theirs, values) = vectors(source, rows), vectors(exemplar, rows)
-    start = time.perf_counter()
+    start = time.process_time()
     if kind == "patchmatch":
         random = torch.Generator().manual_seed(0)
         found = patchmatch(ours, theirs, (rows, rows), random, candidates, iterations)
         warp = SparseMatching(ours, theirs, found, found).carry(values)[0]
-        seconds, peak = time.perf_counter() - start, peak_gib()
+        seconds, peak = time.process_time() - start, peak_gib()
         similar = torch.stack([(ours[0] * theirs[0][:, each]).sum(0) for each in found[0].unbind(-1)], -1)
         held = torch.logsumexp(similar / TEMPERATURE, -1)
         return Measured(seconds, peak, *(x.numpy() for x in (found[0, :, 0], similar[:, 0], warp, held)))
@@ -78,7 +78,7 @@ def measure(source: Path, exemplar: Path, rows: int, kind: str, iterations: int,
         log_sum = torch.logsumexp(scores, -1) if kind == "parts" else torch.zeros(0)
         score, best = scores.max(-1)
         parts.append((best, score * TEMPERATURE, torch.softmax(scores, -1) @ values[0], log_sum))
-    seconds, peak = time.perf_counter() - start, peak_gib()
+    seconds, peak = time.process_time() - start, peak_gib()
     return Measured(seconds, peak, *(torch.cat(x).numpy() for x in zip(*parts, strict=True)))
 
 
@@ -96,16 +96,22 @@ def line(name: str, rows: int, found: Measured, whole: Measured) -> str:
     return f"| {rows} x {rows} | {name} | {found.seconds:.1f} | {found.peak:.2f} | {shown} | {warp:.1f} |"
 
 
+def _two(text: str) -> tuple[int, int]:
+    iterations, candidates = map(int, text.split(","))
+    return iterations, candidates
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path)
     parser.add_argument("exemplar", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--searches", nargs="+", default=SEARCHES, metavar="ITERATIONS,CANDIDATES", type=_two)
     given = parser.parse_args()
-    print("| cells | matching | s | peak GiB | best | near | score | weight | warp |", flush=True)
+    print("| cells | matching | CPU s | peak GiB | best | near | score | weight | warp |", flush=True)
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    variants = [("full", 0, 0), *(("patchmatch", *search) for search in SEARCHES)]
+    variants = [("full", 0, 0), *(("patchmatch", *search) for search in given.searches)]
     for rows in given.rows:
         whole = None
         for kind, iterations, candidates in [("parts", 0, 0), *variants]:
