@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import typing
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from pydantic.fields import FieldInfo
 
 from flows.cli.environment import ONLY_LONG
 from mgi.config import RunConfig
+from mgi.systems.base import SystemConfig
+from mgi.systems.registry import OURS as SYSTEMS
+from mgi.systems.registry import system_of
 from mgi.training.config import TrainingConfig
 from mgi.training.encoders import EncoderConfig
 
@@ -84,6 +88,12 @@ ENCODERS = """\
 
 In the same way; a key without a default is given by an option. Measurements: [encoders.md](encoders.md).
 """
+TRANSLATORS = """\
+## `mgi train translator`
+
+Settings of all systems; below, those that each has beside them, and those whose default differs. Term by term:
+[translators.md](translators.md).
+"""
 
 
 def page() -> str:
@@ -98,15 +108,31 @@ def page() -> str:
         parts.append(f"## `[{name}]`\n\n{_text(model.__doc__)}\n\n{_table(model, f'{name}.')}")
     parts.append(f"{TRAINING}\n{_table(TrainingConfig, '')}")
     parts.append(f"{ENCODERS}\n{_table(EncoderConfig, '')}")
+    parts.append(f"{TRANSLATORS}\n{_table(SystemConfig, '')}")
+    for name in SYSTEMS:
+        config = system_of(name).config_type
+        parts.append(f"### {name}\n\n{_text(config.__doc__)}\n\n{_table(config, '', without=_shared(config))}")
     return "\n".join(parts)
 
 
-def _table(model: type[BaseModel], prefix: str) -> str:
+def _shared(config: type[SystemConfig]) -> set[str]:
+    """Keys that a system has as all have them."""
+    common = SystemConfig.model_fields
+    return {
+        name
+        for name, field in config.model_fields.items()
+        if name in common and (field.default, field.description) == (common[name].default, common[name].description)
+    }
+
+
+def _table(model: type[BaseModel], prefix: str, without: Collection[str] = ()) -> str:
     if not model.model_fields:
         return f"Any key: `{prefix}strength = 0.5`, say.\n"
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            continue
+        if name in without:
             continue
         values = _values(field.annotation) + _bounds(field)
         default = "" if field.is_required() else f"`{_toml(field.default)}`"

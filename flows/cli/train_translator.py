@@ -46,7 +46,7 @@ def translator(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/translators.md; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
     evaluate_every: Annotated[
