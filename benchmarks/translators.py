@@ -59,7 +59,7 @@ RECIPES = (
     Recipe("spade", 350, SEGMENTS, MAPS),
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
     Recipe("panoptic", 250, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
-    Recipe("edgegan", 300, EDGES, ("width=16", "batch=16")),
+    Recipe("edgegan", 300, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
 )
 
 
