@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +85,25 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(faces: Path, whole: Path
     assert "4 steps" in text
     assert (other / "translator.safetensors").read_bytes() == steady
     tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (model, other)]
+    assert tables[0].equals(tables[1])
+
+
+def test_killed_it_goes_on_as_if_nothing_had_happened(faces: Path, tmp_path: Path) -> None:
+    """Of CycleGAN, whose history of pictures is a part of what has to come back."""
+    asked = ("cyclegan", faces, "--condition", "grey", *SMALL, "--set", "blocks=1", "--set", "history=4")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(*asked, "--out", whole, "--steps", "8")
+    words = map(str, ("train", "translator", *asked, "--out", killed, "--steps", "8", "--quiet"))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "flows.cli", *words], env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    train("cyclegan", "--out", killed, "--resume")  # nothing has to be said again
+    assert (killed / "translator.safetensors").read_bytes() == (whole / "translator.safetensors").read_bytes()
+    tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (whole, killed)]
     assert tables[0].equals(tables[1])
 
 
