@@ -4,7 +4,7 @@
 
 One thread each, at 64 pixels, narrow: what two cores can do in a quarter of an hour per system, not what the papers do.
 A training that was stopped goes on when the command is given again. Printed for each: pictures seen, minutes, and the
-scores of its first and its best evaluation; the folder gets `systems.png`, one row of each system's held-out pictures.
+scores of its first and its best evaluation; the folder gets `grids/NAME.jpg`, two rows of held-out pictures by each.
 The suite `trained-kaokore` uses the models under the same names.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-ROWS = 3
-"""Rows of each system's last grid that are shown."""
+ROWS, TILE, ZOOM = (1, 4), 64, 2
+"""Rows of each system's best grid that are shown, their pixels, and how much larger."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,9 @@ def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> 
 
 
 def report(recipes: list[Recipe], out: Path) -> None:
-    """The table, and the picture of all systems."""
+    """The table, and a picture of each."""
     print("| system | pictures seen | minutes | pictures/s | frechet, first | frechet, best | L1, first | L1, best |")
     print("|---|---|---|---|---|---|---|---|")
-    strips = []
     for recipe in recipes:
         table = pd.read_csv(out / recipe.name / "metrics.csv")
         last = table.iloc[-1]
@@ -114,11 +113,12 @@ def report(recipes: list[Recipe], out: Path) -> None:
         minutes, rate = last["seconds"] / 60, last["images"] / last["seconds"]
         print(f"| {recipe.name} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
         best = table["l1" if recipe.name == "srresnet" else "frechet"].idxmin()
-        grid = np.asarray(Image.open(out / recipe.name / "samples" / f"{table['step'][best]:07d}.png"))
-        strips.append(grid[: ROWS * 64])
-    wide = max(strip.shape[1] for strip in strips)
-    padded = [np.pad(x, ((0, 8), (0, wide - x.shape[1]), (0, 0)), constant_values=255) for x in strips]
-    Image.fromarray(np.concatenate(padded)).save(out / "systems.png")
+        with Image.open(out / recipe.name / "samples" / f"{table['step'][best]:07d}.png") as grid:
+            rows = [np.asarray(grid.convert("RGB"))[row * TILE : (row + 1) * TILE] for row in ROWS]
+        shown = Image.fromarray(np.concatenate(rows))
+        (out / "grids").mkdir(exist_ok=True)
+        larger = (shown.width * ZOOM, shown.height * ZOOM)
+        shown.resize(larger, Image.Resampling.BICUBIC).save(out / "grids" / f"{recipe.name}.jpg", quality=88)
 
 
 if __name__ == "__main__":
