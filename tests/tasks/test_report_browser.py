@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -97,7 +98,9 @@ def test_a_pair_by_keys_alone(browser: Tab, page: str) -> None:
     assert unquote(browser.js("location.hash")) == f"#pair={PAIRS[1].id}"
     assert browser.js("byId('film').textContent.trim()").endswith("L06N30 failed")
     browser.press("Escape")
-    assert not browser.js("dialog.open") and browser.js("document.activeElement.dataset.pair") == PAIRS[1].id
+    browser.wait(
+        f"!dialog.open && document.activeElement.dataset.pair === {json.dumps(PAIRS[1].id)}"
+    )  # goes back first
     browser.open(f"{page}#pair={PAIRS[1].id}")
     browser.wait("dialog.open && about")
     assert browser.errors == []
