@@ -13,6 +13,12 @@ _STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """To the neighbour across an edge, by the gradient's direction in eighths of a turn: 0, 45, 90 and 135 degrees."""
 
 
+def luma(picture: np.ndarray) -> np.ndarray:
+    """Luma (ITU-R BT.601) float64 [H, W] from 0 to 255 of a picture uint8 [H, W, 3]."""
+    found: np.ndarray = picture.astype(np.float64) @ np.array((0.299, 0.587, 0.114))
+    return found
+
+
 def canny(grey: np.ndarray, sigma: float = SIGMA, low: float = LOW, high: float = HIGH) -> np.ndarray:
     """Edges bool [H, W] of luma [H, W] from 0 to 255.
 

@@ -64,16 +64,23 @@ def _array(path: Path) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _labels(paths: list[Path]) -> np.ndarray:
+def read_labels(path: Path) -> np.ndarray:
+    """Class numbers [h, w] of a picture.
+
+    Raises:
+        storage.images.BadImage: it cannot be read; one line.
+    """
     from PIL import Image
 
-    layers = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                layers.append(np.asarray(image if image.mode in ("L", "P", "I;16", "I") else image.convert("L")))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise BadImage(f"{path} cannot be read as labels ({error}); bring it again") from None
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image if image.mode in ("L", "P", "I;16", "I") else image.convert("L"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImage(f"{path} cannot be read as labels ({error}); bring it again") from None
+
+
+def _labels(paths: list[Path]) -> np.ndarray:
+    layers = [read_labels(path) for path in paths]
     first = layers[0].shape
     if any(layer.shape != first for layer in layers):
         raise BadImage(f"{paths[-1]}: expected {first[1]} x {first[0]} pixels as {paths[0].name} has; bring it again")

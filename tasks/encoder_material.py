@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from mgi.training.encoders.data import HELD_OUT_SEED, KnownSamples, batch_rows, 
 from mgi.training.encoders.estranging import estranged
 from mgi.training.seeds import seed_of
 from storage.training_store import TrainingStore
+from tasks.training_runs import Watcher
 
 HELD_OUT = 64
 """Known samples, and at most so many of the user's pictures of each domain, only measure."""
@@ -47,19 +47,6 @@ class EncoderRequest:
     evaluate_every: int
     licence: str
     threads: int
-
-
-class Watcher(Protocol):
-    """Gets told what a training run does."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Images read so far."""
-
-    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
-        """So much of a phase is done."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
 
 
 @dataclass

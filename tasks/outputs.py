@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from mgi.config import ConfigError
 from mgi.outputs.boxes import Box, BoxScores, box_scores
 from mgi.outputs.labels import LabelScores, label_scores
 from storage.folders import list_images
 from storage.images import BadImage
+from tasks.conditions import read_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ def compare_labels(found: Path, true: Path, classes: int) -> LabelScores:
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for name in names:
-            yield _labels(found / name), _labels(true / name)
+            yield read_labels(found / name), read_labels(true / name)
 
     try:
         return label_scores(pairs(), classes)
@@ -92,14 +92,6 @@ def run_diversity(run: str, say: Callable[[str], None]) -> tuple[str, float, int
     except ValueError as error:
         raise ConfigError(str(error)) from None
     return ("lpips" if name == NETWORK else "vgg16"), value, count
-
-
-def _labels(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image if image.mode in ("L", "P", "I;16", "I") else image.convert("L"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f"{path} cannot be read as labels ({error}); bring it again") from None
 
 
 def _boxes(path: Path, scored: bool) -> list[Box]:

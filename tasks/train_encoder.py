@@ -27,8 +27,8 @@ from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
 from tasks.encoder_card import encoder_card, fusion_card
-from tasks.encoder_material import EncoderRequest, Material, Watcher, gather
-from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
+from tasks.encoder_material import EncoderRequest, Material, gather
+from tasks.training_runs import CHECKPOINT_SECONDS, Watcher, check_startable, continued, write_state
 
 Trainer = EncoderTrainer | FusionTrainer
 SCORED = ("samples-perceptual", "strange-perceptual", "pictures-perceptual")

@@ -19,9 +19,9 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
+from tasks.training_runs import CHECKPOINT_SECONDS, Watcher, check_startable, continued, write_state
 from tasks.translator_card import translator_card
-from tasks.translator_material import Material, TranslatorRequest, Watcher, check_folders, gather
+from tasks.translator_material import Material, TranslatorRequest, check_folders, gather
 from tasks.translator_scores import HeldOut, grid_of
 
 

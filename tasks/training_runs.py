@@ -23,6 +23,19 @@ class Continues(Protocol):
         """Take over what `state()` of another one said."""
 
 
+class Watcher(Protocol):
+    """Gets told what a training of an encoder or a translator does."""
+
+    def decoded(self, done: int, total: int) -> None:
+        """Images read so far."""
+
+    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
+        """So much of a phase is done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
 def check_startable(store: TrainingStore, resume: bool, new: dict[str, Any], out: Path) -> None:
     """Raise TrainingConflict if a run is there that nobody asked to continue, or was started with other settings."""
     if store.exists and not resume:

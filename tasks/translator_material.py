@@ -7,7 +7,6 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from storage.atomic import write_bytes
 from storage.folders import InputError
 from storage.training_store import TrainingStore
 from tasks.conditions import read_map
+from tasks.training_runs import Watcher
 
 DATA = "data"
 """Folder of a run where the pictures of both sides are kept."""
@@ -55,19 +55,6 @@ class TranslatorRequest:
     threads: int
 
 
-class Watcher(Protocol):
-    """Gets told what a training run does."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Images read so far."""
-
-    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
-        """So much of a phase is done."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
-
-
 @dataclass(frozen=True)
 class Material:
     """Both sides; rows that are drawn, and rows that only measure. `config` has channels and domains filled in."""
@@ -100,8 +87,7 @@ def gather(request: TranslatorRequest, watcher: Watcher) -> Material:
         else:
             a, a_names = _pictures(request.a, request.out / DATA / "a", config.size, watcher)
             if data == "pairs":
-                a, b = _matched(request, a, a_names, b, names)
-                domains = np.zeros(len(b), np.int64)
+                a = _matched(request, a, a_names, names)
         a_domains = np.zeros(len(a), np.int64)
     channels = a.shape[-1]
     labels = len(classes_of(request.condition)) or config.labels
@@ -183,10 +169,8 @@ def _of_pictures(folder: Path) -> bool:
     return not any(folder.rglob("*.npy"))
 
 
-def _matched(
-    request: TranslatorRequest, a: np.ndarray, a_names: list[str], b: np.ndarray, b_names: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both in the order of B's names."""
+def _matched(request: TranslatorRequest, a: np.ndarray, a_names: list[str], b_names: list[str]) -> np.ndarray:
+    """A in the order of B's names."""
     where = {_stem(name): row for row, name in enumerate(a_names)}
     missing = [name for name in b_names if _stem(name) not in where]
     if missing:
@@ -195,7 +179,7 @@ def _matched(
             f"{request.a}, such as {missing[0]}; bring them, or take them out"
         )
     order = [where[_stem(name)] for name in b_names]
-    return (a if order == list(range(len(a))) else a[order]), b
+    return a if order == list(range(len(a))) else a[order]
 
 
 def _stem(name: str) -> str:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.canny import canny
+from mgi.canny import canny, luma
 from mgi.images import to_uint8
 from mgi.metrics.base import Networks, PairMetric, Views
 
@@ -22,7 +22,6 @@ ROWS, CELL = 128, 8
 DIRECTIONS, WAVELENGTHS = 8, (4.0, 8.0)
 DRAWN = 0.3
 """A picture of two tones is a drawing if one of them has less than this share of the pixels."""
-_LUMA = np.array((0.299, 0.587, 0.114))
 
 
 def shape_difference(image: Tensor, target: Tensor) -> float:
@@ -33,7 +32,7 @@ def shape_difference(image: Tensor, target: Tensor) -> float:
 
 def lines(image: Tensor) -> Tensor:
     """Edges [1, 1, H, W], 0 or 1, of [1, 3, H, W]; of a drawing, few pixels of one tone on another, those pixels."""
-    grey = np.rint(to_uint8(image)[0].astype(np.float64) @ _LUMA)
+    grey = np.rint(luma(to_uint8(image)[0]))
     tones, counts = np.unique(grey, return_counts=True)
     drawn = len(tones) == 2 and counts.min() < DRAWN * counts.sum()
     found = grey == tones[counts.argmin()] if drawn else canny(grey)

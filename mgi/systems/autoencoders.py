@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mgi.losses import l1
-from mgi.systems.contest import ObjectiveName
 from mgi.systems.layers import LayerNorm2d, kaiming_weights
 from mgi.systems.patches import MultiScale, PatchDiscriminator
 from mgi.systems.perception import FrozenFeatures
 from mgi.systems.two_ways import TwoWays, TwoWaysConfig
+from mgi.training.config import ObjectiveName
 
 HALVINGS = 2
 """Of what an encoder sees."""

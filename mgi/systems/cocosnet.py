@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mgi.losses.contextual import contextual_forward
 from mgi.systems.adversarial import feature_matching, fool, judge
-from mgi.systems.base import Batch, Guide, Player, Step, System, SystemConfig, frozen
+from mgi.systems.base import Batch, Guide, Player, Step, System, frozen
 from mgi.systems.cocosnet_layers import Attention
 from mgi.systems.cocosnet_networks import DOWN, Correspondence, Generator, Shape, warped
 from mgi.systems.distortion import distorted
@@ -28,7 +28,7 @@ from mgi.systems.matching import Matcher, Matching, cells, full
 from mgi.systems.patches import MultiScale
 from mgi.systems.patchmatch import CANDIDATES, patchmatcher
 from mgi.systems.perception import WEIGHTS, Network, Perception
-from mgi.systems.spectral import SpectralPatches, judged_together, logits, spectral, xavier_weights
+from mgi.systems.spectral import SpectralPatches, TwoTimeScales, judged_together, logits, spectral, xavier_weights
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 """Of the losses by features; the fourth is that of the perceptual loss."""
@@ -38,21 +38,9 @@ EPSILON = 1e-3
 """Of the generator's Adam."""
 
 
-class CoCosNetConfig(SystemConfig):
+class CoCosNetConfig(TwoTimeScales):
     """As published for edges of faces: batches of 32, Adam (0, 0.9) at 0.0001 and 0.0004, falling in the last half."""
 
-    batch: int = Field(32, ge=1)
-    """Pictures per step."""
-    learning_rate: float = Field(2e-4, gt=0)
-    """Half of it for both networks that translate, twice of it for the discriminators."""
-    beta1: float = Field(0.0, ge=0, lt=1)
-    """Decay of Adam's first moment."""
-    beta2: float = Field(0.9, ge=0, lt=1)
-    """Decay of Adam's second moment."""
-    decay_from: float = Field(0.5, ge=0, le=1)
-    """Share of the steps after which the learning rate falls linearly, to 0 at the end; 1: never."""
-    jitter: bool = True
-    """Enlarge by 286 / 256 and cut a random window."""
     hidden: int = Field(128, ge=4, le=512)
     """Channels between a map and the scales that it decides; 128 as published, fewer for a CPU."""
     other_exemplars: float = Field(0.7, ge=0, le=1)
@@ -104,8 +92,6 @@ class CoCosNet(System):
     name, data, config_type = "cocosnet", "pairs", CoCosNetConfig
     kept = ("correspondence", "generator")
     guided = True
-    steps_until_all_learnt = 2
-    """Attention has no part in the first pass: its share starts at 0."""
 
     def __init__(self, config: CoCosNetConfig, training: bool = True) -> None:
         super().__init__(config, training)

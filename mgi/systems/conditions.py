@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mgi.canny import canny
+from mgi.canny import canny, luma
 from mgi.systems.segments import CLASSES, segments
 
 Condition = Callable[[np.ndarray], np.ndarray]
@@ -18,18 +18,12 @@ Condition = Callable[[np.ndarray], np.ndarray]
 
 def edges(picture: np.ndarray) -> np.ndarray:
     """White lines on black, by Canny."""
-    return _three(canny(grey_of(picture)).astype(np.uint8) * 255)
+    return _three(canny(luma(picture)).astype(np.uint8) * 255)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
     """Luma (ITU-R BT.601) in all three channels."""
-    return _three(np.rint(grey_of(picture)).astype(np.uint8))
-
-
-def grey_of(picture: np.ndarray) -> np.ndarray:
-    """Luma float64 [H, W] from 0 to 255."""
-    found: np.ndarray = picture.astype(np.float64) @ np.array((0.299, 0.587, 0.114))
-    return found
+    return _three(np.rint(luma(picture)).astype(np.uint8))
 
 
 def _three(plane: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from pydantic import Field, model_validator
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from mgi.systems.adversarial import SMOOTH, Logits, fool, judge
 from mgi.systems.base import SystemConfig, frozen
+from mgi.training.config import ObjectiveName
 from mgi.training.objectives import OBJECTIVES, gradient_penalty
 
 Judge = Callable[[Tensor], Logits]
-ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"]
 WHOLE = {"least-squares": 2.0}
 """What undoes the half of Mao et al., which none of the systems here has in its generator's loss."""
 

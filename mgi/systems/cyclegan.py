@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from mgi.losses import l1
 from mgi.systems.base import Batch, Guide, Step
-from mgi.systems.contest import ObjectiveName
 from mgi.systems.patches import PatchDiscriminator
 from mgi.systems.resnets import ResNetGenerator
 from mgi.systems.two_ways import TwoWays, TwoWaysConfig
+from mgi.training.config import ObjectiveName
 
 LARGE = 256
 """From so many pixels on there are nine blocks, below six (their section 7.2)."""

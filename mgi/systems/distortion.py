@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mgi.systems.drawing import JITTER
+
 KNOTS = 4
 """Rows and columns of random displacements, between which they are smooth."""
-ENLARGED = 286 / 256
-"""Largest magnification."""
 
 
 def distorted(
@@ -26,7 +26,7 @@ def distorted(
     """
     count = len(picture)
     mirror = torch.where(torch.rand(count, generator=random) < 0.5, -1.0, 1.0)
-    share = 1 / (1 + (ENLARGED - 1) * torch.rand(count, generator=random))
+    share = 1 / (1 + (JITTER - 1) * torch.rand(count, generator=random))
     shift = (2 * torch.rand(count, 2, generator=random) - 1) * (1 - share)[:, None]
     affine = torch.zeros(count, 2, 3)
     affine[:, 0, 0], affine[:, 1, 1], affine[:, :, 2] = mirror * share, share, shift

@@ -16,6 +16,7 @@ from mgi.training.encoders.data import batch_rows
 from mgi.training.seeds import seed_of
 
 JITTER = 286 / 256
+"""Largest magnification before a window is cut."""
 
 
 @dataclass(frozen=True)

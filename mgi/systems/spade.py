@@ -18,32 +18,20 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from mgi.systems.adversarial import feature_matching, fool, judge
-from mgi.systems.base import Batch, Guide, Player, Step, System, SystemConfig, frozen
+from mgi.systems.base import Batch, Guide, Player, Step, System, frozen
 from mgi.systems.patches import MultiScale
 from mgi.systems.perception import Network, Perception
 from mgi.systems.spade_networks import Generator, Normalization, Scene, Sizes, identity_of
-from mgi.systems.spectral import SpectralPatches, judged_together, logits
+from mgi.systems.spectral import SpectralPatches, TwoTimeScales, judged_together, logits
 
 DISCRIMINATORS = 2
 
 
-class SpadeConfig(SystemConfig):
+class SpadeConfig(TwoTimeScales):
     """As published for ADE20K: batches of 32, Adam (0, 0.9) at 0.0001 and 0.0004; rates fall in the last half."""
 
     normalization: Normalization = "spade"
     """spade; sean: with a style for every region of an exemplar; panoptic: layers that heed instances."""
-    batch: int = Field(32, ge=1)
-    """Pictures per step."""
-    learning_rate: float = Field(2e-4, gt=0)
-    """Half of it for the generator, twice of it for the discriminators (two time scales, Heusel et al. 2017)."""
-    beta1: float = Field(0.0, ge=0, lt=1)
-    """Decay of Adam's first moment."""
-    beta2: float = Field(0.9, ge=0, lt=1)
-    """Decay of Adam's second moment."""
-    decay_from: float = Field(0.5, ge=0, le=1)
-    """Share of the steps after which the learning rate falls linearly, to 0 at the end; 1: never."""
-    jitter: bool = True
-    """Enlarge by 286 / 256 and cut a random window."""
     doublings: int = Field(5, ge=5, le=7)
     """From the smallest features to the picture: 5, 6 or 7, the public code's normal, more and most."""
     hidden: int = Field(128, ge=4, le=512)

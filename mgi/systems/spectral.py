@@ -1,4 +1,4 @@
-"""What SPADE and CoCosNet share: Xavier's start, spectral normalisation, and discriminators that have both."""
+"""What SPADE and CoCosNet share: schedule, Xavier's start, spectral normalisation, discriminators that have both."""
 
 from __future__ import annotations
 
@@ -6,16 +6,35 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
+from mgi.systems.base import SystemConfig
 from mgi.systems.layers import SLOPE
 from mgi.systems.patches import MultiScale, PatchDiscriminator
 
 GAIN = 0.02
 Judged = list[list[Tensor]]
 """What every layer of every discriminator makes of pictures."""
+
+
+class TwoTimeScales(SystemConfig):
+    """The published schedule of both."""
+
+    batch: int = Field(32, ge=1)
+    """Pictures per step."""
+    learning_rate: float = Field(2e-4, gt=0)
+    """Half of it for what translates, twice of it for the discriminators (two time scales, Heusel et al. 2017)."""
+    beta1: float = Field(0.0, ge=0, lt=1)
+    """Decay of Adam's first moment."""
+    beta2: float = Field(0.9, ge=0, lt=1)
+    """Decay of Adam's second moment."""
+    decay_from: float = Field(0.5, ge=0, le=1)
+    """Share of the steps after which the learning rate falls linearly, to 0 at the end; 1: never."""
+    jitter: bool = True
+    """Enlarge by 286 / 256 and cut a random window."""
 
 
 def spectral(layer: nn.Module) -> nn.Module:

@@ -6,7 +6,6 @@ that is continued equals one that was never stopped, bit for bit on a CPU with a
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -116,7 +115,7 @@ class SystemTrainer:
         """What translates, with weights of its own."""
         found = type(self.system)(self.config, training=False).to(self.device).requires_grad_(False)
         found.load_state_dict({name: self.system.state_dict()[name] for name in found.state_dict()})
-        return copy.deepcopy(found)
+        return found
 
     def _optimizer(self, name: str, player: Player) -> torch.optim.Optimizer:
         config = self.config

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from mgi.config.base import Section
 from mgi.training.augment import OPERATIONS
 
+ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"]
 Frozen = Literal["mapping", "input", "stem", "depthwise", "styles", "pointwise"]
 ADAPTING: dict[str, Any] = {
     "reconstruction": 0.0,
@@ -45,7 +46,7 @@ class TrainingConfig(Section):
     """Dimensions of the latent code."""
     base_channels: int = Field(256, ge=16, le=512)
     """Channels up to 8 x 8; halved with every doubling after that."""
-    objective: Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"] = "hinge"
+    objective: ObjectiveName = "hinge"
     """Adversarial objective."""
     discriminator: Literal["residual", "projected"] = "projected"
     """residual: trained from scratch; projected: heads on the features of a frozen pretrained network."""

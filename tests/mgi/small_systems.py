@@ -34,8 +34,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "swapping-autoencoder": {"patches": 2, "image_capacity": 0.25},
 }
 """What a system needs beside size, width and batch to be small."""
-ALL_LEARNT_AFTER = {"srgan": 26, "discogan": 2, "simgan": 3}
-"""Steps out of 100 after which every player has had its turn, where it is not the first."""
+ALL_LEARNT_AFTER = {"srgan": 26, "discogan": 2, "simgan": 3, "cocosnet": 2}
+"""Steps out of 100 after which all has learnt, where that is not the first: players take turns, and CoCosNet's
+attention has no part in the first pass, since its share starts at 0."""
 
 
 def small(name: str, **more: Any) -> SystemConfig:

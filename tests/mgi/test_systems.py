@@ -52,7 +52,7 @@ def test_every_player_learns(name: str) -> None:
     for player in trainer.system.players().values():
         for network in player.networks:
             moved = [not torch.equal(p, before[_key(trainer.system, p)]) for p in network.parameters()]
-            assert sum(moved) >= 0.6 * len(moved)  # biases before a normalisation stay
+            assert sum(moved) >= 0.7 * len(moved)  # biases before a normalisation stay
 
 
 @pytest.mark.parametrize("name", NAMES)
