@@ -1,11 +1,14 @@
 """Every system trained for some minutes on one folder of faces: `python -m benchmarks.translators FACES --labels CSV`.
 
     python -m benchmarks.translators kaokore/train --labels kaokore/labels.csv:gender --out models [--only NAME ...]
+    mgi sample mobile-stylegan-ffhq --count 1000 --truncation 0.7 --each --out generated
+    python -m benchmarks.translators kaokore/train --labels kaokore/labels.csv:gender --generated generated --out models
 
 One thread each, at 64 pixels, narrow: what two cores can do in a quarter of an hour per system, not what the papers do.
 A training that was stopped goes on when the command is given again. Printed for each: pictures seen, minutes, and the
 scores of its first and its best evaluation; the folder gets `grids/NAME.jpg`, two rows of held-out pictures by each.
-The suite `trained-kaokore` uses the models under the same names.
+The suite `trained-kaokore` uses the models under the same names. With `--generated`, two more learn from a generator's
+own samples: colours for grey faces, and large ones for small ones.
 """
 
 from __future__ import annotations
@@ -33,33 +36,36 @@ class Recipe:
     options: tuple[str, ...]
     settings: tuple[str, ...] = ("width=32", "batch=4")
     system: str = ""
+    generated: bool = False
+    """Whether it learns from a generator's samples instead of the paintings."""
 
 
 EDGES, GREY, SEGMENTS = (("--condition", name) for name in ("edges", "grey", "segments"))
 DOMAINS = ("--domains",)
 NARROW = ("width=16", "batch=1")
 SHALLOW = ("width=16", "batch=1", "blocks=2", "scales=2", "learning_rate=0.0005")
+LARGER = ("width=32", "blocks=4", "batch=8", "alone=0.8", "learning_rate=0.0005", "pixel_weight=1")
 MAPS = ("width=16", "hidden=32", "batch=4", "learning_rate=0.001")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
     Recipe("cyclegan", 2000, GREY, NARROW),
-    Recipe("discogan", 600, GREY, ("width=32", "batch=16", "curriculum=300")),
+    Recipe("discogan", 1700, GREY, ("width=32", "batch=16", "curriculum=500")),
     Recipe("simgan", 600, GREY, ("width=32", "batch=16", "refiner_first=100", "discriminator_first=40", "history=512")),
     Recipe("unit", 1000, GREY, SHALLOW),
     Recipe("munit", 1200, GREY, SHALLOW),
     Recipe("srresnet", 1000, (), ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")),
-    Recipe(
-        "srgan", 1200, (), ("width=32", "blocks=4", "batch=8", "alone=0.8", "learning_rate=0.0005", "pixel_weight=1")
-    ),
+    Recipe("srgan", 1200, (), LARGER),
     Recipe(
         "stargan-v2", 350, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=350")
     ),
-    Recipe("swapping-autoencoder", 400, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
+    Recipe("swapping-autoencoder", 850, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
     Recipe("cocosnet", 250, SEGMENTS, ("width=16", "hidden=32", "batch=2", "learning_rate=0.0003")),
     Recipe("spade", 350, SEGMENTS, MAPS),
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
-    Recipe("panoptic", 250, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
-    Recipe("edgegan", 300, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
+    Recipe("panoptic", 700, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
+    Recipe("edgegan", 1500, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
+    Recipe("generated-colours", 1500, GREY, system="pix2pix", generated=True),
+    Recipe("generated-larger", 1200, (), LARGER, system="srgan", generated=True),
 )
 
 
@@ -68,19 +74,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--labels", required=True, help="FILE.csv:COLUMN with the domain of every picture")
+    parser.add_argument("--generated", type=Path, help="a folder of a generator's samples")
     parser.add_argument("--out", type=Path, default=Path("models"))
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--share", type=float, default=1.0, help="of the steps, for a quick look")
     asked = parser.parse_args()
     chosen = [recipe for recipe in RECIPES if not asked.only or recipe.name in asked.only]
     for recipe in chosen:
-        train(recipe, asked.faces, asked.labels, asked.out / recipe.name, asked.share)
+        if faces := asked.generated if recipe.generated else asked.faces:
+            train(recipe, faces, asked.labels, asked.out / recipe.name, asked.share)
     report([recipe for recipe in RECIPES if (asked.out / recipe.name / "metrics.csv").exists()], asked.out)
 
 
 def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> None:
     """One training to its end, or nothing if it is there."""
     steps = max(10, round(recipe.steps * share))
+    licence = "that of the generator" if recipe.generated else "CC BY-SA 4.0"
     command = [
         sys.executable,
         "-m",
@@ -95,7 +104,7 @@ def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> 
     command += [word for option in recipe.options for word in ([option, labels] if option in DOMAINS else [option])]
     command += [word for setting in recipe.settings for word in ("--set", setting)]
     command += ["--steps", str(steps), "--evaluate-every", str(max(1, steps // 8)), "--threads", "1", "--quiet"]
-    command += ["--resume"] if (out / "training.json").exists() else ["--licence", "CC BY-SA 4.0"]
+    command += ["--resume"] if (out / "training.json").exists() else ["--licence", licence]
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

@@ -36,6 +36,13 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._read()
+        except BaseException:
+            self.close()  # what is damaged is deleted next, and Windows deletes no open file
+            raise
+
+    def _read(self) -> None:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT)")
         self._db.execute(

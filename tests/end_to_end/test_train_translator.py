@@ -259,4 +259,6 @@ def test_cocosnet_is_trained_and_then_a_method_with_its_warp(faces: Path, tmp_pa
     with Image.open(next((run / "final").iterdir())) as image:
         assert image.size == (64, 64)
     wrong = mgi("translate", *pair, "--out", tmp_path / "no", "--method", "cocosnet", "--profile", "quick", check=1)
-    assert "options.correspondence" in wrong
+    assert (
+        "expected options.model, a file that `mgi train translator cocosnet` made, or options.correspondence" in wrong
+    )

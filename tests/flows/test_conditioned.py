@@ -48,7 +48,7 @@ def test_a_suite_has_rows_of_a_conditioned_method_and_of_its_warp(tmp_path: Path
     numbers = sum(x.numel() for key in ("correspondence", "generator") for x in torch.load(options[key]).values())
     assert table[table["metric"] == "parameters"]["value"].tolist() == [pytest.approx(numbers / 1e6)] * 2
     absent = table[table["method"] == "absent"]["status"].iloc[0]
-    assert absent.startswith("not run: weights missing (cocosnet: expected options.correspondence")
+    assert absent.startswith("not run: weights missing (cocosnet: expected options.model, a file that `mgi train")
     (run,) = out.glob("rows/cocosnet-[0-9a-f]*")
     with Image.open(next((run / "final").glob("s00*.png"))) as image:
         assert image.size == (256, 256)

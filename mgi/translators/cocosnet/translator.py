@@ -29,12 +29,18 @@ from mgi.translators.cocosnet.trained import MATCHINGS, OUTPUTS, TrainedCoCosNet
 from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.trained import one_of
+from mgi.weights import WeightsMissing
 
 OPTIONS = ("correspondence", "generator", "labels", "warp", "output", "unlabelled", "matching")
 SIZE = 256
 """Rows that the public networks are trained for."""
 GLASSES = -3
 """Channel of glasses, counted from the last, in CelebAMask-HQ's 19 classes."""
+
+NOTHING = (
+    "cocosnet: expected options.model, a file that `mgi train translator cocosnet` made, or options.correspondence and "
+    "options.generator, files of the public code (microsoft/CoCosNet), found none of them"
+)
 
 
 class CoCosNet:
@@ -56,6 +62,8 @@ class CoCosNet:
         self._output = one_of("output", given.get("output", "result"), OUTPUTS)
         self._matching = one_of("matching", given.get("matching", "full"), MATCHINGS)
         self._unlabelled = bool(given.get("unlabelled", False))
+        if not given.get("correspondence") and not given.get("generator"):
+            raise WeightsMissing(NOTHING)
         self._correspondence, self._generator = read_networks(
             given.get("correspondence"), given.get("generator"), device
         )
@@ -115,5 +123,5 @@ METHOD = Method(
     summary="the exemplar warped to the source's condition and repaired by a generator; ours by options.model",
     paper="Zhang et al., CVPR 2020",
     translator="mgi.translators.cocosnet.translator:CoCosNet",
-    brings=("options.correspondence", "options.generator", "options.labels"),
+    brings=("options.model, or options.correspondence with options.generator and options.labels",),
 )
