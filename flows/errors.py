@@ -86,5 +86,8 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from storage.run_store import StoreCorrupt
 
     errors: list[type[BaseException]] = [WeightsError, RunLocked, StoreCorrupt]
-    training = sys.modules.get("mgi.training.errors")  # imports PyTorch, like the generators above
-    return (*errors, training.TrainingError) if training else tuple(errors)
+    # Of modules that take long to import: the code that raised such an error has loaded its module. In runs, pictures
+    # that cannot be used are set aside; commands on single pictures end with them.
+    late = [("mgi.training.errors", "TrainingError"), ("storage.images", "BadImage"), ("mgi.alignment", "NoFace")]
+    errors += [getattr(sys.modules[module], name) for module, name in late if module in sys.modules]
+    return tuple(errors)

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 import mgi
 from flows.cli import app
+from flows.errors import Exit, explain
+from mgi.alignment import NoFace
 from mgi.config import ConfigError
 from mgi.single import phases, pixels
 
@@ -73,7 +75,13 @@ def test_what_does_not_fit_is_one_line(plain: None, pictures: tuple[Path, Path],
     assert "would replace a picture that it is made from" in run("translate", a, b, "--out", b, check=2)
     assert "--extend belongs to runs of folders" in run("translate", a, b, "--out", "r.png", "--extend", check=2)
     (tmp_path / "c.png").write_bytes(b"\x89PNG not really")
-    assert "is damaged" in run("invert", tmp_path / "c.png", "--out", tmp_path / "r.png", check=1)
+    said = run("invert", tmp_path / "c.png", "--out", tmp_path / "r.png", check=1)
+    assert "is damaged" in said and "internal error" not in said
+
+
+def test_a_picture_without_a_face_is_no_internal_error() -> None:
+    said, code = explain(NoFace("a.jpg: no face found"))
+    assert (said, code) == ("a.jpg: no face found", Exit.FAILED)
 
 
 def test_what_is_no_picture_is_one_line() -> None:
