@@ -13,6 +13,8 @@ from storage.parts import ENDING, prefix_of
 
 PIECE = 1 << 20
 """Bytes that are compared at a time."""
+MOST_FOLDERS = 5
+"""How often a folder is made for one file."""
 
 
 def write_bytes(path: str | Path, data: bytes, flush: bool = True) -> bool:
@@ -101,6 +103,7 @@ _numbers = itertools.count()
 
 def _temporary(final: Path) -> tuple[int, Path]:
     """A descriptor and a name next to `final`, with the permissions of an ordinary file; makes the folder if needed."""
+    made = 0
     while True:
         name = f"{final.parent}/{prefix_of(final)}{next(_numbers)}{ENDING}"
         try:
@@ -108,6 +111,10 @@ def _temporary(final: Path) -> tuple[int, Path]:
         except FileExistsError:  # of a dead process that had our number
             continue
         except FileNotFoundError:
+            # Another process may remove the folder in between. But some, such as /proc, exist and take no new files.
+            if made == MOST_FOLDERS:
+                raise
+            made += 1
             final.parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from storage import summary
-from storage.atomic import writing
+from storage.atomic import write_bytes, writing
 from storage.summary import Sums
 
 
@@ -59,3 +59,9 @@ def test_sums_and_means_are_those_of_whole_columns(count: int, monkeypatch: pyte
     np.testing.assert_allclose(sums.sums, values.sum(), rtol=1e-12)
     np.testing.assert_allclose(sums.means, values.mean(), rtol=1e-12)
     assert count < 2 or sums.means[1] != sums.means[1]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+def test_a_folder_that_holds_no_new_files_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        write_bytes("/proc/picture.png", b"x")
