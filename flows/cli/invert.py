@@ -15,7 +15,6 @@ from flows.cli.common import (
     ExtendOption,
     FacesOption,
     MetricsOption,
-    OutOption,
     PatienceOption,
     SchedulerOption,
     WorkersOption,
@@ -25,14 +24,24 @@ from flows.cli.common import (
     guarded,
 )
 from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
-from flows.cli.single import is_single, refuse, write_single
+from flows.cli.single import is_single, refuse, result_of, write_single
 from flows.settings import chosen_method, load_settings, parse_assignments, use_prefect
+
+OptionalOut = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="Folder of the run, or an address s3://BUCKET/NAME; one that is there is continued.  "
+        "[default: of one picture NAME-inverted.png; else required]",
+    ),
+]
 
 
 @guarded
 def invert(
     images: Annotated[Path, typer.Argument(help="Folder of the pictures, or one picture.")],
-    out_dir: OutOption,
+    out_dir: OptionalOut = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -88,8 +97,9 @@ def invert(
 ) -> Answer:
     """Invert IMAGES into RUN: find the latent codes that reproduce each picture, or what is left of it.
 
-    Of one picture, `mgi invert A.jpg --out RESULT.png` makes one.
+    Of one picture, `mgi invert A.jpg --out RESULT.png` makes one; without --out it is called A-inverted.png.
     """
+    out_dir = result_of(images, out_dir)
     check_options(dry_run, strict)
     settings = load_settings()
     assigned = parse_assignments(assignments or [])

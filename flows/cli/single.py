@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,36 @@ def is_single(pictures: list[Path], result: str) -> bool:
             raise ConfigError(f"--out {result}: expected a picture such as result.png for {given}; or give folders")
         if any(picture.resolve() == Path(result).resolve() for picture in pictures):
             raise ConfigError(f"--out {result} would replace a picture that it is made from; name another")
+        _require_writable(result)
         return True
     if named and all(picture.is_dir() for picture in pictures):
         raise ConfigError(f"--out {result}: expected a folder for the run of {given}, found the name of a picture")
+    if named:
+        wrong = next(picture for picture in pictures if not picture.is_file() or picture.suffix.lower() == ".csv")
+        found = "is no picture" if wrong.exists() else "does not exist"
+        raise ConfigError(f"{wrong} {found}; --out {result} is a picture, which is made of pictures")
     return False
+
+
+def result_of(images: Path, result: str | None) -> str:
+    """Where the result of `images` goes: as asked, and of one picture else beside where the user is.
+
+    Raises:
+        ConfigError: a folder, whose run needs one of its own.
+    """
+    if result is not None:
+        return result
+    if images.is_file():
+        return f"{images.stem}-inverted.png"
+    raise ConfigError("--out is missing: expected the folder of the run, or the name of a picture if IMAGES is one")
+
+
+def _require_writable(result: str) -> None:
+    """Say before the work that its result cannot be written. Raises ConfigError."""
+    folder = Path(result).absolute().parent
+    there = next(above for above in (folder, *folder.parents) if above.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--out {result}: {there} cannot be written to; name another place")
 
 
 def refuse(asked: dict[str, Any]) -> None:

@@ -79,6 +79,24 @@ def test_what_does_not_fit_is_one_line(plain: None, pictures: tuple[Path, Path],
     assert "is damaged" in said and "internal error" not in said
 
 
+def test_pictures_and_folders_are_told_apart(pictures: tuple[Path, Path], tmp_path: Path) -> None:
+    a, b = pictures
+    result = tmp_path / "r.png"
+    assert "nope.jpg does not exist; --out" in run("translate", a, tmp_path / "nope.jpg", "--out", result, check=2)
+    assert f"{tmp_path} is no picture; --out" in run("translate", a, tmp_path, "--out", result, check=2)
+    assert "b.png cannot be written to" in run("translate", a, b, "--out", b / "r.png", check=2)
+
+
+@pytest.mark.slow
+def test_one_picture_needs_no_name_for_its_result(
+    plain: None, pictures: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "a-inverted.png" in run("invert", "a.jpg", *FEW, "--method", "single-code")
+    assert (tmp_path / "a-inverted.png").is_file()
+    assert "--out is missing: expected the folder of the run" in run("invert", tmp_path, check=2)
+
+
 def test_a_picture_without_a_face_is_no_internal_error() -> None:
     said, code = explain(NoFace("a.jpg: no face found"))
     assert (said, code) == ("a.jpg: no face found", Exit.FAILED)
