@@ -85,8 +85,8 @@ class Verbs(TyperGroup):
                 error.show()
                 sys.exit(error.exit_code)
             message, where = " ".join(error.format_message().split()).rstrip("."), error.ctx
-            advice = f"; see `{where.command_path if where else 'mgi'} --help`"
-            typer.echo(f"mgi: {message}{advice}", err=True)
+            see = " See" if message.endswith("?") else "; see"  # after "Did you mean 'translate'?"
+            typer.echo(f"mgi: {message}{see} `{where.command_path if where else 'mgi'} --help`", err=True)
             sys.exit(2)
         if standalone_mode:
             sys.exit(code or 0)

@@ -58,6 +58,19 @@ def test_usage_errors_are_one_line_and_code_2(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("tranlsate",), "mgi: No such command 'tranlsate'. Did you mean 'translate'? See `mgi --help`"),
+        (("train", "generater"), "Did you mean 'generator'? See `mgi train --help`"),
+        (("status", "run", "--quite"), "(Possible options: --quiet); see `mgi status --help`"),
+    ],
+)
+def test_near_verbs_and_options_are_suggested(words: tuple[str, ...], line: str) -> None:
+    result = mgi(*words)
+    assert result.exit_code == 2 and result.output.count("\n") == 1 and line in result.output
+
+
 def test_missing_folder(inputs: Path, tmp_path: Path) -> None:
     result = mgi("translate", inputs / "none", inputs / "exemplars", "--out", tmp_path / "run")
     assert (result.exit_code, "does not exist" in result.output) == (2, True)
