@@ -43,6 +43,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": ("TIFF", TIFF),
 }
 """How a name ends -> Pillow's format and what it is saved with."""
+LOSSY = tuple(suffix for suffix, (_, options) in FORMATS.items() if "quality" in options)
 DESCRIPTION = 0x010E
 """EXIF's ImageDescription."""
 
@@ -120,13 +121,16 @@ def write_png(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] 
     write_bytes(path, buffer.getvalue())
 
 
-def write_picture(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] | None = None) -> None:
+def write_picture(
+    path: str | Path, pixels: np.ndarray, metadata: Mapping[str, str] | None = None, quality: int | None = None
+) -> None:
     """Write uint8 [H,W,3] in the format that the name ends in: whole or not at all.
 
     Args:
         path: ends in one of `FORMATS`.
         pixels: uint8 [H,W,3] RGB.
         metadata: text chunks of a PNG; the description of the others, one line per key.
+        quality: 1 to 100 of formats that lose something (`LOSSY`), else without effect; None: 95.
 
     Raises:
         BadImage: the name ends otherwise.
@@ -142,6 +146,8 @@ def write_picture(path: str | Path, pixels: np.ndarray, metadata: Mapping[str, s
     exif[DESCRIPTION] = "\n".join(f"{key}: {text}" for key, text in sorted((metadata or {}).items()))
     buffer = io.BytesIO()
     kind, options = FORMATS[suffix]
+    if quality is not None and suffix in LOSSY:
+        options = {**options, "quality": quality}
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format=kind, exif=exif, **options)
     write_bytes(path, buffer.getvalue())
 

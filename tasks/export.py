@@ -17,7 +17,7 @@ from mgi.near import near
 from mgi.pairs import split_face
 from storage.atomic import write_bytes, write_text
 from storage.cells import harmless
-from storage.images import FORMATS, read_image, write_picture
+from storage.images import FORMATS, LOSSY, read_image, write_picture
 from storage.run_store import RunStore
 from tasks.stages.invert import LOSS, TRAJECTORY, lane_key
 from tasks.stages.select import final_path
@@ -42,11 +42,13 @@ class Wanted:
         name: of every file, without its ending, such as `{source}--{exemplar}`; empty: `{source}`, and with its
             exemplar where that would name two files alike.
         format: how pictures end, with or without the dot.
+        quality: 1 to 100 of JPEG and WebP; None: 95.
     """
 
     what: tuple[What, ...] = ("result",)
     name: str = ""
     format: str = "png"
+    quality: int | None = None
 
     def suffix(self, kind: What) -> str:
         """How a file of this kind ends."""
@@ -55,18 +57,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Exported:
-    """How many files were written, the list of them, and how many pairs have no result yet."""
+    """How many files were written, the list of them, and how many pairs have no result; some of those in quarantine."""
 
     files: int
     table: Path
     unfinished: int
+    quarantined: int
 
 
-def wanted_of(what: str, name: str, format: str) -> Wanted:
+def wanted_of(what: str, name: str, format: str, quality: int | None = None) -> Wanted:
     """What a user typed.
 
     Raises:
-        ConfigError: an unknown kind, part or format.
+        ConfigError: an unknown kind, part or format, or a quality of a format that loses nothing.
     """
     kinds = tuple(word.strip() for word in what.split(",") if word.strip())
     for kind in kinds:
@@ -82,9 +85,11 @@ def wanted_of(what: str, name: str, format: str) -> Wanted:
         if part not in PARTS:
             known = ", ".join(f"{{{known}}}" for known in PARTS)
             raise ConfigError(f"--name {name}: unknown {{{part}}}; expected some of {known}")
-    wanted = Wanted(kinds, name, format)  # type: ignore[arg-type]  # checked above
+    wanted = Wanted(kinds, name, format, quality)  # type: ignore[arg-type]  # checked above
     if wanted.suffix("result") not in FORMATS:
         raise ConfigError(f"--format: expected one of {', '.join(x[1:] for x in FORMATS)}, found {format}")
+    if quality is not None and wanted.suffix("result") not in LOSSY:
+        raise ConfigError(f"--quality {quality}: {format} loses nothing; take --format jpg or webp, or leave it out")
     return wanted
 
 
@@ -119,7 +124,7 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
         for kind in wanted.what:
             folder = out / kind if len(wanted.what) > 1 else out
             path = folder / (names[pair] + wanted.suffix(kind))
-            _write(opened, run, pair, kind, path)
+            _write(opened, run, pair, kind, path, wanted.quality)
             row = {"pair_id": pair, "source": asked.source, "exemplar": asked.exemplar, "what": kind}
             rows.append({**row, "path": path.relative_to(out).as_posix()})
         if progress is not None:
@@ -130,7 +135,8 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
     writer.writeheader()
     writer.writerows(cells)
     write_text(out / LIST, table.getvalue())
-    return Exported(len(rows), out / LIST, len(everyone) - len(pairs))
+    without = set(everyone) - set(pairs)
+    return Exported(len(rows), out / LIST, len(without), len(without & opened.store.quarantined().keys()))
 
 
 def _names(run: OpenRun, pairs: Sequence[str], wanted: Wanted) -> dict[str, str]:
@@ -167,7 +173,7 @@ def _stem(name: str) -> str:
     return PurePosixPath(path).with_suffix("").as_posix() + (f"-{face}" if face > 1 else "")
 
 
-def _write(run: OpenRun, place: str, pair: str, kind: What, path: Path) -> None:
+def _write(run: OpenRun, place: str, pair: str, kind: What, path: Path, quality: int | None) -> None:
     facts = {"mgi:pair": pair, "mgi:config": run.job.digest, "mgi:what": kind}
     if kind == "latents":
         buffer = io.BytesIO()
@@ -176,10 +182,10 @@ def _write(run: OpenRun, place: str, pair: str, kind: What, path: Path) -> None:
         return
     if kind == "result":
         facts["mgi"] = "generated image"
-        write_picture(path, read_image(final_path(place, pair)).pixels, facts)
+        write_picture(path, read_image(final_path(place, pair)).pixels, facts, quality)
         return
     try:
-        write_picture(path, picture(run.store, pair, kind), facts)
+        write_picture(path, picture(run.store, pair, kind), facts, quality)
     except KeyError:
         raise ConfigError(f"--what {kind}: {run.config.method} keeps none ({pair}); leave it out") from None
 

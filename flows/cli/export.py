@@ -27,22 +27,29 @@ def export(
         ),
     ] = "",
     format: Annotated[str, typer.Option(metavar="png|jpg|webp|tiff", help="Of pictures.")] = "png",
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, metavar="N", help="Of JPEG and WebP, at most 100.  [default: 95]")
+    ] = None,
 ) -> Answer:
     """Copy the results of a run, or its warps, inputs and latents, to a folder under their sources' names.
 
-    FOLDER/export.csv lists the files. Sources and exemplars are written as the run saw them: cut and scaled.
+    FOLDER/export.csv lists the files. Sources and exemplars are written as the run saw them: cut and scaled. Pictures
+    are sRGB without a profile, and have none of a source's EXIF, only a line that says what made them.
     """
     from flows.counted import counted
     from flows.progress import show_progress
     from flows.remote import known_as, working_folder
     from tasks.export import export_run, wanted_of
 
-    wanted = wanted_of(what, name, format)
+    wanted = wanted_of(what, name, format, quality)
     with working_folder(run, say, writes=False) as place, show_progress(err) as observer:
         if folder.resolve().is_relative_to(Path(place.folder).resolve()):
             raise ConfigError(f"--to {folder} lies in the run; expected another folder")
         found = export_run(place.folder, folder, wanted, counted(observer, "export", "pairs"))
     made(found.table, f"{found.files} files in {known_as(str(folder))}, listed in {found.table.name}")
-    if found.unfinished:
-        say(f"note: {found.unfinished} pairs have no result yet; `mgi resume {run}` continues them")
-    return Answer({"files": found.files, "table": found.table, "unfinished": found.unfinished})
+    left = found.unfinished - found.quarantined
+    if left:
+        say(f"note: pairs without a result yet: {left}; `mgi resume {run}` continues them")
+    if found.quarantined:
+        say(f"note: pairs in quarantine: {found.quarantined}; `mgi resume {run} --retry` tries them again")
+    return Answer(vars(found))

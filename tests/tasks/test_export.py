@@ -59,6 +59,25 @@ def test_kinds_names_and_formats(run: Path, tmp_path: Path) -> None:
         assert image.format == "WEBP" and "mgi:what: warp" in image.getexif()[0x010E]
 
 
+def test_quality_is_of_formats_that_lose_something(run: Path, tmp_path: Path) -> None:
+    for quality in ("20", "90"):
+        mgi("export", run, "--to", tmp_path / quality, "--format", "jpg", "--quality", quality)
+    small, large = (sum(path.stat().st_size for path in (tmp_path / q).rglob("*.jpg")) for q in ("20", "90"))
+    assert 0 < small < large
+    with Image.open(next((tmp_path / "20").rglob("*.jpg"))) as image:
+        assert "icc_profile" not in image.info and list(image.getexif()) == [0x010E]  # our own line and nothing else
+    said = mgi("export", run, "--to", tmp_path / "no", "--quality", "90", code=2).output
+    assert "png loses nothing" in said and not (tmp_path / "no").exists()
+
+
+def test_what_is_in_quarantine_is_not_said_to_be_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_FAIL", "s01")
+    translate(make_inputs(tmp_path / "in", 2), tmp_path / "run", code=3)
+    said = mgi("export", tmp_path / "run", "--to", tmp_path / "out").output
+    assert f"pairs in quarantine: 1; `mgi resume {tmp_path / 'run'} --retry`" in said.replace("\n", "")
+    assert "without a result yet" not in said
+
+
 def test_a_source_with_several_exemplars_gets_their_names(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path / "inputs", 2)
     translate(inputs, tmp_path / "run", "--pairing", "product")
