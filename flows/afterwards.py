@@ -13,7 +13,7 @@ from storage.remote.address import is_remote
 from storage.run_store import RunStore
 from tasks.export import export_run, wanted_of
 from tasks.paste import PASTED, paste_run
-from tasks.report.video import write_video
+from tasks.report.video import write_videos
 from tasks.unit import Job
 
 
@@ -57,7 +57,6 @@ class After:
                 pasted = paste_run(place.folder, None)
                 lines.append(f"{pasted.made + pasted.ready} photographs in {known_as(place.folder)}/{PASTED}")
                 lines += [f"{pair}: {reason}" for pair, reason in pasted.failed.items()]
-            job = Job.of(RunStore.open(place.folder))
-            written = [write_video(job, pair) for pair in job.open().pair_ids()[: self.videos]]
-            lines += [f"video: {known_as(str(path))}" for path in written if path is not None]
+            written = write_videos(Job.of(RunStore.open(place.folder)), self.videos)
+            lines += [f"video: {known_as(str(path))}" for path in written]
         return lines

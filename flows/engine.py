@@ -87,17 +87,15 @@ def start(asked: Arguments, run: str, how: Execution) -> Summary:
 
 
 def write_videos(run: str, count: int, how: Execution) -> list[str]:
-    """Write videos of the first pictures of a finished run; returns their paths."""
+    """Write videos of the first pictures of a finished run that have a result; returns their paths."""
     from tasks.report.movie import ADVICE, WEBP
-    from tasks.report.video import FOLDER, write_video
+    from tasks.report.video import FOLDER, write_videos
 
     with working_folder(run, how.observer.say) as place:
         job, written = Job.of(RunStore.open(place.folder)), []
-        for pair_id in job.open().pair_ids()[:count]:
-            path = write_video(job, pair_id)
-            if path is not None:
-                written.append(f"{run}/{FOLDER}/{path.name}")
-                how.observer.say(f"video: {written[-1]}")
+        for path in write_videos(job, count):
+            written.append(f"{run}/{FOLDER}/{path.name}")
+            how.observer.say(f"video: {written[-1]}")
     if any(path.endswith(WEBP) for path in written):
         how.observer.say(f"note: these videos are WebP; {ADVICE}")
     return written

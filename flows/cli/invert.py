@@ -83,7 +83,8 @@ def invert(
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override profile and method; may be repeated."),
     ] = None,
     video: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Write videos of the optimisation of the first N pictures.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Write videos of the optimisation of the first N usable pictures."),
     ] = None,
     faces: FacesOption = None,
     extend: ExtendOption = False,

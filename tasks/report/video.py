@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,16 @@ SIDE = 256
 
 FOLDER = "videos"
 """Of a run, for its videos."""
+
+
+def write_videos(job: Job, count: int) -> Iterator[Path]:
+    """Write videos of the first `count` pairs that have a result, and yield their paths; pairs in quarantine have none.
+
+    Raises:
+        KeyError: as `write_video`.
+    """
+    written = (path for pair_id in job.open().pair_ids() if (path := write_video(job, pair_id)) is not None)
+    return islice(written, count)
 
 
 def write_video(job: Job, pair_id: str) -> Path | None:

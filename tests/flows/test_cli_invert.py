@@ -138,6 +138,15 @@ def test_videos_show_the_trajectory(inputs: Path, tmp_path: Path, webp: None) ->
         assert picture.size == (512, 256)
 
 
+def test_videos_are_of_pictures_that_have_a_result(tmp_path: Path, webp: None) -> None:
+    inputs = make_inputs(tmp_path / "in", 2)
+    (inputs / "sources" / "a-first-one.png").write_text("no picture")
+    result = invert(inputs, tmp_path / "run", "--video", "1")
+    assert result.exit_code == 3, result.output
+    (video,) = (tmp_path / "run" / "videos").glob("*.webp")
+    assert video.stem.startswith("s00")
+
+
 def test_runs_of_earlier_versions_that_kept_a_way_continue_and_make_videos(
     inputs: Path, tmp_path: Path, webp: None
 ) -> None:
