@@ -37,11 +37,11 @@ def pack(
     with working_folder(run, say, writes=False) as place, show_progress(err) as observer:
         if "://" not in place_to and Path(place_to).resolve().is_relative_to(Path(place.folder).resolve()):
             raise ConfigError(f"--to {to} lies in the run; expected another place")
-        packed = pack_run(place.folder, place_to, partial, counted(observer, "pack", "files"), scratch)
+        packed = pack_run(place.folder, place_to, partial, counted(observer, "pack", "steps"), scratch)
     size = f"{packed.files} files, {packed.size / 2**20:.1f} MiB"
     made(to, f"packed {packed.arrays} arrays of {packed.pairs} pairs: {size}, read back and compared")
     if packed.results < packed.pairs:
         say(f"note: {packed.pairs - packed.results} pairs have no result; `finished` says which rows are there")
-    where = to if place_to.endswith(".zip") else f"{to}/run.zarr"
-    say(f"{where} opens in xarray: docs/data.md")
+    where = f"zarr.storage.ZipStore of {to}" if place_to.endswith(".zip") else f"{to}/run.zarr"
+    say(f"xarray opens {where}: docs/data.md")
     return Answer(asdict(packed))

@@ -48,6 +48,15 @@ def test_what_is_made_says_what_it_is_for(tmp_path: Path) -> None:
     assert "`mgi evaluate NAME --out FOLDER` runs them" in mgi("suites").stderr
 
 
+def test_a_copy_says_how_it_opens_and_counts_its_files_once(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    translate(make_inputs(tmp_path / "in", 1), run)
+    said = mgi("pack", run, "--to", tmp_path / "copy")
+    assert f"xarray opens {tmp_path}/copy/run.zarr" in said.output.replace("\n", "") and " files" not in said.stderr
+    said = mgi("pack", run, "--to", tmp_path / "copy.zip")
+    assert f"xarray opens zarr.storage.ZipStore of {tmp_path}/copy.zip" in said.output.replace("\n", " ")
+
+
 def test_a_study_without_votes(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path / "in", 2)
     suite = suite_file(inputs, 'name = "mgi"', 'name = "mganprior"', sets="[]")
