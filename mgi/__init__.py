@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from mgi.single import Made as Made
     from mgi.single import invert as invert
     from mgi.single import translate as translate
@@ -25,6 +26,8 @@ _HOMES = {"load_generator": "mgi.weights", "load_styled": "mgi.weights"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in __all__:
         raise AttributeError(f"module 'mgi' has no attribute {name!r}")
     from importlib import import_module
@@ -33,4 +36,13 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, "__version__"} - {"TYPE_CHECKING", "Any", "annotations"})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mgi")
+    except PackageNotFoundError:
+        raise AttributeError("mgi has no version: it is imported from a checkout that is not installed") from None

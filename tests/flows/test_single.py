@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,11 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     assert said.stdout.split() == ["False", "True", "True", "True"]
     with pytest.raises(AttributeError, match="has no attribute 'no_such'"):
         mgi.no_such  # noqa: B018
+
+
+def test_what_a_library_says_of_itself() -> None:
+    assert mgi.__version__ == version("mgi") and "__version__" in dir(mgi)
+    assert {"translate", "invert", "load_styled"} <= set(dir(mgi)) and not {"Any", "TYPE_CHECKING"} & set(dir(mgi))
 
 
 def test_versions_in_one_line() -> None:
