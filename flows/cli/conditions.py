@@ -17,7 +17,7 @@ from mgi.config import ConfigError
 def conditions(
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go; old ones are replaced.")],
     pictures: Annotated[
-        Path | None, typer.Argument(metavar="[PICTURES]", help="Folder of pictures; --keypoints needs none.")
+        Path | None, typer.Argument(metavar="PICTURES", help="Folder of pictures; --keypoints needs none.")
     ] = None,
     kind: Annotated[
         str,

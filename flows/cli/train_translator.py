@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 def translator(
     context: typer.Context,
-    system: Annotated[str, typer.Argument(autocompletion=completion.systems, help="Such as pix2pix or cyclegan.")],
     model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    system: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SYSTEM",
+            autocompletion=completion.systems,
+            help="Such as pix2pix or cyclegan; --resume takes that of before.",
+        ),
+    ] = None,
     a: Annotated[
         Path | None,
-        typer.Argument(metavar="[A]", help="Folder to translate from; alone, the folder of everything there is."),
+        typer.Argument(metavar="A", help="Folder to translate from; alone, the folder of everything there is."),
     ] = None,
-    b: Annotated[Path | None, typer.Argument(metavar="[B]", help="Folder of what results shall look like.")] = None,
+    b: Annotated[Path | None, typer.Argument(metavar="B", help="Folder of what results shall look like.")] = None,
     condition: Annotated[
         str,
         typer.Option(
@@ -63,7 +70,10 @@ def translator(
     """
     asked = Asked(context, model, resume)
     known = asked.settings("system", "size", "seed", "condition")
-    kind, config = settings(system, known, assignments or [])
+    name = system or known.get("system")
+    if name is None:
+        raise ConfigError("SYSTEM is missing: expected a name such as pix2pix or cyclegan")
+    kind, config = settings(name, known, assignments or [])
     folder = asked.folder("a", a)
     if folder is None:
         raise ConfigError("A is missing: expected the folder to learn from")

@@ -101,7 +101,7 @@ def test_killed_it_goes_on_as_if_nothing_had_happened(faces: Path, tmp_path: Pat
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    train("cyclegan", "--out", killed, "--resume")  # nothing has to be said again
+    train("--out", killed, "--resume")  # nothing has to be said again
     assert (killed / "translator.safetensors").read_bytes() == (whole / "translator.safetensors").read_bytes()
     tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (whole, killed)]
     assert tables[0].equals(tables[1])
@@ -201,6 +201,7 @@ def test_domains_are_named_by_folders_or_by_a_table(faces: Path, tmp_path: Path)
         (("cyclegan", "{faces}", "{other}", "--set", "labels=3"), "cyclegan learns from pictures on both sides"),
         (("pix2pix", "{nowhere}", "--condition", "edges"), "does not exist; give a folder of images"),
         (("pix2pix", "--resume"), "holds no training run"),
+        ((), "SYSTEM is missing"),
         (("stargan-v2", "{faces}", "{other}"), "stargan-v2 learns from one folder"),
         (("stargan-v2", "{other}"), "expected a subfolder for every domain, found x0.png beside them"),
         (
