@@ -115,7 +115,16 @@ def invert(
     if video is not None:
         overrides.setdefault("inversion.snapshots", SNAPSHOTS)
     if is_single([images], out_dir):
-        refuse({"--extend": extend, "--video": video, "--dry-run": dry_run, "--faces all": faces == "all"})
+        refuse(
+            {"--extend": extend, "--video": video, "--dry-run": dry_run, "--faces all": faces == "all"},
+            {
+                "--limit": limit,
+                "--workers": workers,
+                "--scheduler": scheduler,
+                "--dashboard": dashboard,
+                "--metrics": metrics,
+            },
+        )
         begins = seed if seed is not None else settings.seed
         return write_single("invert", [images], out_dir, profile or settings.profile, begins, overrides)
     where = choose_cluster(workers, scheduler, settings, patience, dashboard)

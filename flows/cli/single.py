@@ -66,11 +66,22 @@ def _require_writable(result: str) -> None:
         raise ConfigError(f"--out {result}: {there} cannot be written to; name another place")
 
 
-def refuse(asked: dict[str, Any]) -> None:
-    """Options that only runs have. Raises ConfigError: one of them is set."""
+def refuse(asked: dict[str, Any], idle: dict[str, Any]) -> None:
+    """Options that only runs have.
+
+    Args:
+        asked: {option: value} of those that would make something else.
+        idle: {option: value} of those that change nothing here; a note says so. The environment may set them for runs.
+
+    Raises:
+        ConfigError: one of the first is set.
+    """
     for option, value in asked.items():
         if value:
             raise ConfigError(f"{option} belongs to runs of folders; drop it, or give folders")
+    without = [option for option, value in idle.items() if value not in (None, False)]
+    if without:
+        say(f"note: {', '.join(without)}: of runs of folders, without effect on single pictures")
 
 
 def write_single(

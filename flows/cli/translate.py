@@ -101,7 +101,17 @@ def translate(
         **chosen_method(method, settings, assigned),
     }
     if is_single([sources, exemplars], out_dir):
-        refuse({"--extend": extend, "--paste-back": paste_back, "--dry-run": dry_run, "--faces all": faces == "all"})
+        refuse(
+            {"--extend": extend, "--paste-back": paste_back, "--dry-run": dry_run, "--faces all": faces == "all"},
+            {
+                "--pairing": pairing,
+                "--limit": limit,
+                "--workers": workers,
+                "--scheduler": scheduler,
+                "--dashboard": dashboard,
+                "--metrics": metrics,
+            },
+        )
         begins = seed if seed is not None else settings.seed
         return write_single("translate", [sources, exemplars], out_dir, profile or settings.profile, begins, overrides)
     if paste_back:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import mgi
 from flows.cli import app
+from flows.cli.answer import Answer
 from flows.errors import Exit, explain
 from mgi.alignment import NoFace
 from mgi.config import ConfigError
@@ -86,6 +87,15 @@ def test_pictures_and_folders_are_told_apart(pictures: tuple[Path, Path], tmp_pa
     assert "nope.jpg does not exist; --out" in run("translate", a, tmp_path / "nope.jpg", "--out", result, check=2)
     assert f"{tmp_path} is no picture; --out" in run("translate", a, tmp_path, "--out", result, check=2)
     assert "b.png cannot be written to" in run("translate", a, b, "--out", b / "r.png", check=2)
+
+
+def test_options_of_runs_are_said_to_do_nothing(
+    pictures: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["flows.cli.translate"], "write_single", lambda *_: Answer({}))
+    said = run("translate", *pictures, "--out", tmp_path / "r.png", "--metrics", "lpips", "--scheduler", "tcp://a:1")
+    assert "note: --scheduler, --metrics: of runs of folders, without effect" in " ".join(said.split())
+    assert "note" not in run("translate", *pictures, "--out", tmp_path / "r.png")
 
 
 @pytest.mark.slow
