@@ -156,4 +156,6 @@ def _translator(
 
 def _made(result: Result) -> Made:
     warp = None if result.warp is None else Image.fromarray(result.warp)
-    return Made(Image.fromarray(result.image), warp, dict(result.measures), dict(result.info))
+    # A warp's own seconds are for the tables of runs; in a picture's metadata they would make equal results differ.
+    info = {name: value for name, value in result.info.items() if name != "seconds"}
+    return Made(Image.fromarray(result.image), warp, dict(result.measures), info)

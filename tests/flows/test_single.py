@@ -58,6 +58,13 @@ def test_two_pictures_become_one(plain: None, pictures: tuple[Path, Path], tmp_p
 
 
 @pytest.mark.slow
+def test_the_same_pictures_become_the_same_bytes(plain: None, pictures: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        run("translate", *pictures, "--out", tmp_path / name, "--profile", "quick", "--method", "exemplar-warp")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), [("r.jpg", "JPEG"), ("r.webp", "WEBP"), ("r.TIFF", "TIFF")])
 def test_one_picture_in_the_format_that_it_is_called(
     plain: None, pictures: tuple[Path, Path], tmp_path: Path, name: str, kind: str
