@@ -158,6 +158,8 @@ def _names(run: OpenRun, pairs: Sequence[str], wanted: Wanted) -> dict[str, str]
 
 def _parts(run: OpenRun, pair: str, name: str) -> dict[str, str]:
     asked = run.pair(pair)
+    if "{exemplar}" in name and not asked.exemplar:
+        raise ConfigError("--name: the run has no exemplars, it inverted pictures; leave {exemplar} out")
     chosen = (run.store.done(SELECT, pair) or {}).get("hypothesis", "") if "{hypothesis}" in name else ""
     return {
         "source": _stem(asked.source),

@@ -59,6 +59,14 @@ def test_kinds_names_and_formats(run: Path, tmp_path: Path) -> None:
         assert image.format == "WEBP" and "mgi:what: warp" in image.getexif()[0x010E]
 
 
+def test_inverted_pictures_have_no_exemplar_in_their_names(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "inputs", 1)
+    asked = ("--out", tmp_path / "run", "--profile", inputs / "stub.toml", "--workers", "0")
+    mgi("invert", inputs / "sources", *asked)
+    refused = ("--to", tmp_path / "out", "--name", "{source}--{exemplar}")
+    assert "the run has no exemplars" in mgi("export", tmp_path / "run", *refused, code=2).output
+
+
 def test_quality_is_of_formats_that_lose_something(run: Path, tmp_path: Path) -> None:
     for quality in ("20", "90"):
         mgi("export", run, "--to", tmp_path / quality, "--format", "jpg", "--quality", quality)
