@@ -73,6 +73,10 @@ def seeds_grid(name: str, seeds: Sequence[int], truncation: float = 1.0, device:
     return tile_grid([to_uint8(resize(image, min(TILE, image.shape[-1]), "area"))[0] for image in drawn])
 
 
+MOST_SEEDS, HIGHEST_SEED = 100_000, 2**63
+"""Of one request: more is a mistake, and a list of them would fill the memory; PyTorch takes seeds of 63 bits."""
+
+
 def seeds_of(text: str) -> list[int]:
     """Numbers and ranges, such as `1,5-9`, in order.
 
@@ -88,7 +92,12 @@ def seeds_of(text: str) -> list[int]:
         first, _, last = part.strip().partition("-")
         if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
             raise ValueError(f"expected numbers and ranges such as 1,5-9, found {part.strip()!r}")
-        found += range(int(first), int(last or first) + 1)
+        one, end = int(first), int(last or first) + 1
+        if end > HIGHEST_SEED or len(found) + end - one > MOST_SEEDS:
+            raise ValueError(
+                f"expected at most {MOST_SEEDS:,} seeds, none above {HIGHEST_SEED - 1:,}, found {part.strip()}"
+            )
+        found += range(one, end)
     return found
 
 

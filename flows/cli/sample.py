@@ -43,7 +43,7 @@ def sample(
     from mgi.devices import best_device
     from mgi.profiles import whole_generator
     from mgi.sampling import draw_seeds, sample_grid, seeds_grid, seeds_of
-    from storage.images import write_png
+    from storage.images import FORMATS, write_picture, write_png
 
     name, device = whole_generator(name), best_device()
     facts = {"mgi": "generated image", "mgi:generator": name, "mgi:truncation": str(truncation)}
@@ -63,12 +63,14 @@ def sample(
             out.print(file, markup=False)
         return Answer({"generator": name, "files": files, "seeds": wanted})
     target = path or Path("grid.png")
+    if target.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--out {target}: expected a name that ends in {', '.join(FORMATS)}")
     if seeds is None:
         grid = sample_grid(name, count, seed, truncation, device)
-        write_png(target, grid, {**facts, "mgi:seed": str(seed)})
+        write_picture(target, grid, {**facts, "mgi:seed": str(seed)})
     else:
         if len(wanted) > MOST:
             raise ConfigError(f"--seeds: expected at most {MOST} for a grid, found {len(wanted)}; use --each")
-        write_png(target, seeds_grid(name, wanted, truncation, device), {**facts, "mgi:seeds": seeds})
+        write_picture(target, seeds_grid(name, wanted, truncation, device), {**facts, "mgi:seeds": seeds})
     out.print(target, markup=False)
     return Answer({"generator": name, "files": [target], "seeds": wanted})

@@ -42,7 +42,17 @@ def test_each_image_depends_on_its_seed_alone(tmp_path: Path) -> None:
         (("--seeds", "1,x"), "found 'x'"),
         (("--seeds", "0-2000"), "expected at most 1024 for a grid, found 2001"),
         (("--each", "--out", "grid.png"), "expected a folder for --each"),
+        (("--seeds", "1-99999999999", "--each"), "expected at most 100,000 seeds"),
+        (("--seeds", "99999999999999999999"), "none above 9,223,372,036,854,775,807"),
+        (("--out", "grid.gif"), "expected a name that ends in .png, .jpg"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(arguments: tuple[str, ...], reason: str) -> None:
     assert reason in mgi("sample", PGGAN, *arguments, code=2).output
+
+
+def test_a_grid_is_in_the_format_that_its_name_says(tmp_path: Path) -> None:
+    for name, kind in (("grid.jpg", "JPEG"), ("grid.webp", "WEBP")):
+        mgi("sample", PGGAN, "-n", "2", "--out", tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            assert image.format == kind and "mgi:seed: 0" in image.getexif()[0x010E]
