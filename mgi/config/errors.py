@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from reprlib import Repr
 
@@ -25,7 +26,10 @@ def validation_line(error: ValidationError, model: type[BaseModel] | None = None
     if first["type"] == "value_error":  # our own words, which say what was found
         said = f"{first['msg'].removeprefix('Value error, ')}{more}"
         return f"{field}: {said}" if first["loc"] else said
-    return f"{field}: {first['msg']}, found {_short.repr(first['input'])}{more}"
+    meant = ""
+    if first["type"] == "literal_error":
+        meant = near(first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    return f"{field}: {first['msg']}, found {_short.repr(first['input'])}{meant}{more}"
 
 
 def _keys(model: type[BaseModel], before: str = "") -> Iterator[str]:

@@ -50,6 +50,13 @@ def test_mistakes_are_one_line(overrides: dict[str, object], message: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_a_near_choice_is_suggested() -> None:
+    with pytest.raises(ConfigError, match=r"found 'sifd' \(did you mean sifid\?\)"):
+        load_config("quick", {"selection.rule": "sifd"})
+    with pytest.raises(ConfigError, match=r"found 'beauty'$"):
+        load_config("quick", {"selection.rule": "beauty"})
+
+
 def test_profile_files(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text('[inversion]\nsteps = 5\nhypotheses = ["L05N02"]\n', encoding="utf-8")
