@@ -32,7 +32,7 @@ from mgi.profiles import load_config
 pytestmark = pytest.mark.slow
 
 RUN = {"translate", "invert", "resume", "status", "report", "verify", "select", "export", "clean", "methods", "metrics"}
-RUN |= {"profiles", "init", "suites", "weights list"}
+RUN |= {"profiles", "init", "suites", "weights list", "doctor", "conditions"}
 """Verbs that are run, page by page and in their order, in a folder that has what the page speaks of. All others need
 minutes, weights or people: their words are read, and tests of their own run them."""
 ELSEWHERE = (
@@ -46,6 +46,7 @@ ELSEWHERE = (
     ".safetensors",
     "generator=",
     "lpips",
+    "--keypoints",
     "$",
 )
 """In a command of `RUN`: it needs a server, other networks than the stub, or stands for more than it says."""
