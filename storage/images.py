@@ -4,7 +4,7 @@ orientation    as EXIF says
 transparency   composited over white (never dropped, which would show the colours under it)
 16 bits        rescaled by 1/257 (Pillow's own conversion clips); float: [0,1] is scaled by 255, [0,255] is kept
 CMYK, palette, grey, 1 bit, YCbCr, LAB    converted to RGB
-colour profile ignored: the pixels count as sRGB
+colour profile ignored: the pixels count as sRGB, and a note says so of any other
 animation      the first frame
 refused        truncated or unreadable files, more than Pillow's limit of pixels (decompression bombs), sides below
                32 pixels
@@ -172,6 +172,9 @@ def _size(path: Path) -> int:
 def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     """Pixels of the loaded first frame by the rules above, and notes on the rules that applied."""
     notes: list[str] = []
+    other = _other_profile(image)
+    if other:
+        notes.append(f"colour profile {other} ignored, pixels taken as sRGB")
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notes.append(f"first of {frames} frames")
@@ -193,6 +196,21 @@ def _to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     if turned.mode in ("CMYK", "LAB"):
         notes.append(f"{turned.mode} converted to RGB without a colour profile")
     return np.array(turned.convert("RGB")), notes
+
+
+def _other_profile(image: Image.Image) -> str:
+    """The name of an RGB picture's embedded profile; empty if there is none, or if it is sRGB."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA"):
+        return ""
+    from PIL import ImageCms
+
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except Exception:  # the pixels are fine, only the profile is broken
+        name = ""
+    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:60] or "that cannot be read"
+    return "" if "srgb" in name.casefold() else name
 
 
 def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:

@@ -215,3 +215,17 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
         write_png(tmp_path / "a.png", picture()[::-1])
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_profile_that_is_ignored_is_noted(tmp_path):
+    image = Image.new("RGB", (40, 40), (200, 30, 30))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    wide = srgb.replace("sRGB built-in".encode("utf-16-be"), "Wide built-in".encode("utf-16-be"))
+    wide = wide.replace(b"sRGB built-in", b"Wide built-in")
+    noted = []
+    for name, profile in (("srgb", srgb), ("wide", wide), ("broken", b"no profile")):
+        image.save(tmp_path / f"{name}.png", icc_profile=profile)
+        noted.append(read_image(tmp_path / f"{name}.png").notes)
+    assert noted[0] == ()
+    assert noted[1] == ("colour profile Wide built-in ignored, pixels taken as sRGB",)
+    assert noted[2] == ("colour profile that cannot be read ignored, pixels taken as sRGB",)
