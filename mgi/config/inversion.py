@@ -131,6 +131,9 @@ class Inversion(Section):
     the detail that it has. 0: none, as published."""
     detail_share: float = Field(0.8, gt=0, le=2)
     """The strength that bands should reach, as a share of the mean strength in the domain's pictures."""
+    target_detail: float = Field(0.0, ge=0, le=2)
+    """The share of the domain's detail to which the same bands of a warp are raised, 1.6-fold at most, before it is
+    followed: a result near a soft target is soft, and warps are. Pairs only. 0: followed as it is, as published."""
     prior_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared norm of the codes, measured in standard deviations of the generator's own latents:
     keeps them where the generator makes natural images."""

@@ -42,6 +42,7 @@ LATER: dict[str, Any] = {
     "inversion.fused_spread": 0.0,
     "inversion.detail_weight": 0.0,
     "inversion.detail_share": 0.8,
+    "inversion.target_detail": 0.0,
     "inversion.pair_start": "none",
     "inversion.mix_rows": 32,
     "inversion.fallback": False,

@@ -63,6 +63,7 @@ PLAIN: dict[str, Any] = {
     "tail_start": "mean",
     "fused_spread": 0.0,
     "detail_weight": 0.0,
+    "target_detail": 0.0,
     "pair_start": "none",
     "fallback": False,
 }

@@ -103,6 +103,14 @@ def test_lanes_start_from_the_mix_and_every_option_reaches_the_result(translator
         translator.with_config(load_config_like(translator.config, fallback=True)).invert([whole])[0].arrays["latents"]
     )
     assert not np.array_equal(filled, mixed)
+    raised = load_config_like(translator.config, target_detail=2.0)
+    assert not np.array_equal(translator.with_config(raised).invert([whole])[0].arrays["latents"], mixed)
+    # what is inverted as it is has the detail that it has
+    as_it_is = [
+        translator.with_config(config.model_copy(update={"task": "invert"})).invert([whole])[0].arrays["latents"]
+        for config in (raised, translator.config)
+    ]
+    assert np.array_equal(*as_it_is)
     result = translator.translate(source, exemplar)
     assert result.image.shape == (64, 64, 3) and result.info["matched_share"] == warped.info["matched_share"]
 

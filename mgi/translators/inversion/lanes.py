@@ -14,6 +14,7 @@ from mgi.images import resize, to_float
 from mgi.inversion.compiled import compiled
 from mgi.inversion.latents import Latents, pack, size_of
 from mgi.inversion.objective import Objective
+from mgi.inversion.raising import raised
 from mgi.inversion.search import search
 from mgi.inversion.solver import LaneState, Solver, snapshot_steps
 from mgi.metrics.vgg import NETWORK
@@ -119,7 +120,7 @@ def invert_lanes(
         for lane in lanes
     ]
     starts = [targets.observed(_image(engine, state, state.latents), state.picture) for state in states]
-    solver = _solver(engine, targets, _goals(engine, judge))
+    solver = _solver(engine, targets, judge)
     search(
         solver,
         states,
@@ -150,21 +151,23 @@ def invert_lanes(
     return results
 
 
-def _goals(engine: Engine, judge: Judge) -> dict[int, float]:
-    """How strong the bands of results should be; nothing for pictures that are inverted as they are."""
-    settings = engine.config.inversion
-    if not settings.detail_weight or engine.config.task == "invert":
+def _strengths(engine: Engine, judge: Judge, share: float) -> dict[int, float]:
+    """A share of the strength of the domain's bands; nothing for pictures that are inverted as they are."""
+    if not share or engine.config.task == "invert":
         return {}
-    return {rows: settings.detail_share * strength for rows, strength in judge.detail.deviations.items()}
+    return {rows: share * strength for rows, strength in judge.detail.deviations.items()}
 
 
-def _solver(engine: Engine, targets: Targets, goals: dict[int, float]) -> Solver:
+def _solver(engine: Engine, targets: Targets, judge: Judge) -> Solver:
     settings, space = engine.config.inversion, engine.space
     backbone = engine.backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
     images = space.images
     if settings.compile:
         backbone, images = compiled(backbone) if backbone else None, compiled(images)  # type: ignore[assignment]
     reduced = targets.operator.shrink(targets.target)
+    if asked := _strengths(engine, judge, settings.target_detail):
+        reduced = torch.cat([raised(one, asked) for one in reduced.split(1)])
+    goals = _strengths(engine, judge, settings.detail_share if settings.detail_weight else 0.0)
     objective = Objective(reduced, settings, backbone, targets.operator, space.points, targets.weights, goals)
     down = engine.generator.resolution // engine.compare.images
     # On a CPU a lane comes out the same whichever other pairs are in its call; on a GPU shared passes are the speed.
