@@ -11,7 +11,7 @@ from flows.remote import known_as, working_folder
 from mgi.config import ConfigError
 from storage.remote.address import is_remote
 from storage.run_store import RunStore
-from tasks.export import export_run, wanted_of
+from tasks.export import export_run, require_outside, wanted_of
 from tasks.paste import PASTED, paste_run
 from tasks.report.video import write_videos
 from tasks.unit import Job
@@ -41,8 +41,8 @@ class After:
         """
         if self.paste_back and is_remote(run):
             raise ConfigError(f"paste_back: {run} is an address; use `mgi paste {run} --out FOLDER` afterwards")
-        if self.export_to and not is_remote(run) and Path(self.export_to).resolve().is_relative_to(Path(run).resolve()):
-            raise ConfigError(f"export_to {self.export_to} lies in the run {run}; expected another folder")
+        if self.export_to and not is_remote(run):
+            require_outside(Path(self.export_to), run, "export_to")
 
     def do(self, summary: Summary, say: Callable[[str], None]) -> list[str]:
         """Do it for what is done of a run; returns a line each."""

@@ -50,6 +50,11 @@ class Wanted:
     format: str = "png"
     quality: int | None = None
 
+    @property
+    def parts(self) -> set[str]:
+        """What stands in braces in the name."""
+        return {part for _, part, _, _ in string.Formatter().parse(self.name) if part is not None}
+
     def suffix(self, kind: What) -> str:
         """How a file of this kind ends."""
         return ".npz" if kind == "latents" else f".{self.format.lstrip('.').lower()}"
@@ -77,20 +82,32 @@ def wanted_of(what: str, name: str, format: str, quality: int | None = None) -> 
             raise ConfigError(f"--what: unknown {kind!r}{near(kind, KINDS)}; expected some of {', '.join(KINDS)}")
     if not kinds:
         raise ConfigError(f"--what: expected some of {', '.join(KINDS)}, found nothing")
+    wanted = Wanted(kinds, name, format, quality)  # type: ignore[arg-type]  # checked above
     try:
-        parts = [part for _, part, _, _ in string.Formatter().parse(name) if part is not None]
+        unknown = sorted(wanted.parts - set(PARTS))
+        like = "" if unknown else name.format(**dict.fromkeys(PARTS, "x"))
     except ValueError as error:
         raise ConfigError(f"--name {name}: {error}; such as {{source}}--{{exemplar}}") from None
-    for part in parts:
-        if part not in PARTS:
-            known = ", ".join(f"{{{known}}}" for known in PARTS)
-            raise ConfigError(f"--name {name}: unknown {{{part}}}; expected some of {known}")
-    wanted = Wanted(kinds, name, format, quality)  # type: ignore[arg-type]  # checked above
+    for part in unknown:
+        known = ", ".join(f"{{{known}}}" for known in PARTS)
+        raise ConfigError(f"--name {name}: unknown {{{part}}}; expected some of {known}")
+    if name:
+        _require_below(like, name)
     if wanted.suffix("result") not in FORMATS:
         raise ConfigError(f"--format: expected one of {', '.join(x[1:] for x in FORMATS)}, found {format}")
     if quality is not None and wanted.suffix("result") not in LOSSY:
         raise ConfigError(f"--quality {quality}: {format} loses nothing; take --format jpg or webp, or leave it out")
     return wanted
+
+
+def require_outside(folder: Path, place: str, option: str) -> None:
+    """Refuse a folder for copies that is `place`, a run or a folder of its pictures, or lies in it.
+
+    Raises:
+        ConfigError: copies would become part of a run, or pictures of the next one.
+    """
+    if folder.resolve().is_relative_to(Path(place).resolve()):
+        raise ConfigError(f"{option} {folder} lies in {place}; expected a folder outside of it")
 
 
 def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = None) -> Exported:
@@ -106,7 +123,8 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
 
     Raises:
         storage.run_header.NoRun: there is no run.
-        ConfigError: two files would have one name, the run has no latents or warps, or it has no result yet.
+        ConfigError: two files would have one name, or one would replace a picture that the run is made from; the run
+            has no latents or warps, or no result yet.
         storage.run_store.StoreCorrupt: something of the run is damaged.
     """
     opened = Job.of(RunStore.open(run)).open()
@@ -118,12 +136,12 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
     if "latents" in wanted.what and not opened.config.searches:
         raise ConfigError(f"--what latents: {opened.config.method} keeps none; leave it out")
     names = _names(opened, pairs, wanted)
+    _spare_inputs(opened, {_path(out, names[pair], kind, wanted) for pair in pairs for kind in wanted.what})
     rows: list[dict[str, str]] = []
     for number, pair in enumerate(pairs, start=1):
         asked = opened.pair(pair)
         for kind in wanted.what:
-            folder = out / kind if len(wanted.what) > 1 else out
-            path = folder / (names[pair] + wanted.suffix(kind))
+            path = _path(out, names[pair], kind, wanted)
             _write(opened, run, pair, kind, path, wanted.quality)
             row = {"pair_id": pair, "source": asked.source, "exemplar": asked.exemplar, "what": kind}
             rows.append({**row, "path": path.relative_to(out).as_posix()})
@@ -139,6 +157,19 @@ def export_run(run: str, out: Path, wanted: Wanted, progress: Progress | None = 
     return Exported(len(rows), out / LIST, len(without), len(without & opened.store.quarantined().keys()))
 
 
+def _path(out: Path, name: str, kind: What, wanted: Wanted) -> Path:
+    """A file's path: several kinds have a folder each."""
+    return (out / kind if len(wanted.what) > 1 else out) / (name + wanted.suffix(kind))
+
+
+def _spare_inputs(run: OpenRun, paths: set[Path]) -> None:
+    """Refuse to replace what the run was made from: results may be called as their sources."""
+    there = {path.resolve(): path for path in paths if path.exists()}
+    inputs = {Path(name).resolve() for pair in run.pair_ids() for name in run.files(pair)} if there else set()
+    for path in there.keys() & inputs:
+        raise ConfigError(f"{there[path]} is a picture that the run is made from; expected another folder or format")
+
+
 def _names(run: OpenRun, pairs: Sequence[str], wanted: Wanted) -> dict[str, str]:
     """{pair: its name, without an ending}."""
     short = {pair: wanted.name.format(**_parts(run, pair, wanted.name)) for pair in pairs} if wanted.name else {}
@@ -148,12 +179,16 @@ def _names(run: OpenRun, pairs: Sequence[str], wanted: Wanted) -> dict[str, str]
             short = {pair: "{source}--{exemplar}".format(**_parts(run, pair, "")) for pair in pairs}
     taken: dict[str, str] = {}
     for pair, name in short.items():
-        path = PurePosixPath(name)
-        if not name or path.is_absolute() or ".." in path.parts or name.endswith("/"):
-            raise ConfigError(f"--name: {name!r} for {pair} is no name below the folder; use {{source}} or {{pair}}")
+        _require_below(name, f"{name!r} for {pair}")
         if (other := taken.setdefault(name.casefold(), pair)) != pair:
             raise ConfigError(f"--name: {other} and {pair} would both be called {name}; use {{source}}--{{exemplar}}")
     return short
+
+
+def _require_below(name: str, shown: str) -> None:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or name.endswith("/"):
+        raise ConfigError(f"--name: {shown} is no name below the folder; use {{source}} or {{pair}}")
 
 
 def _parts(run: OpenRun, pair: str, name: str) -> dict[str, str]:

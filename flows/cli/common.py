@@ -161,6 +161,14 @@ def local_path(path: Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path refuses an unknown ~user
 
 
+def require_writable(folder: Path, option: str) -> None:
+    """Say before the work that its results cannot be written. Raises ConfigError, which begins with the option."""
+    folder = folder.absolute()
+    there = next(above for above in (folder, *folder.parents) if above.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"{option}: {there} cannot be written to; name another place")
+
+
 def parse_workers(text: str | None, default: Workers) -> Workers:
     """`--workers`, or the default if it is not given.
 

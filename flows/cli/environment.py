@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from flows.settings import configuration_variables
 from mgi.addresses import shown
 
-ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp", "--generator")
+ONLY_LONG = ("--out", "--set", "--steps", "--count", "--warp", "--generator", "--export-to")
 """Like switches, these have no `MGI_<OPTION>`: it would mean something else to each verb, or outlast the one command
 that it was meant for. `MGI_WARP` is the configuration's section `warp`, as JSON, and `MGI_GENERATOR` its
 generator."""
@@ -42,6 +42,10 @@ KEYS = {
     "given": "inversion.observed",
 }
 """Options that stand for a configuration key, which `--set` can also set."""
+
+BELONG = {"name": "export_to", "format": "export_to", "quality": "export_to"}
+"""Options that only say how another one is done. From the environment they wait for it: MGI_FORMAT, meant for
+`mgi export`, must not stop every `mgi translate`."""
 
 _acting: ContextVar[dict[str, list[str]]] = ContextVar("_acting")
 """Variables that act on this command, and the words that tie an error to them: a value, an option or a key."""
@@ -156,8 +160,11 @@ def _is_typed(ctx: Any, name: str) -> bool:
 
 
 def _let_the_command_line_win(ctx: Any, found: dict[str, str]) -> None:
-    """If two options say the same thing, the typed one wins over the one from the environment."""
+    """What was typed wins over the environment where both say the same thing, or where one belongs to the other."""
     values = ctx.params
+    for name, other in BELONG.items():
+        if name in found and other in values and values[other] is None and not _is_typed(ctx, name):
+            values[name] = None
     if values.get("workers") is not None and values.get("scheduler") is not None:
         if "scheduler" in found and _is_typed(ctx, "workers"):
             values["scheduler"] = None

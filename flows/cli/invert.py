@@ -23,6 +23,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
+from flows.cli.copies import Copies, ExportToOption, FormatOption, NameOption, QualityOption
 from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
 from flows.cli.single import is_single, refuse, result_of, write_single
 from flows.settings import chosen_method, load_settings, parse_assignments, use_prefect
@@ -93,6 +94,10 @@ def invert(
     patience: PatienceOption = None,
     dashboard: DashboardOption = False,
     metrics: MetricsOption = None,
+    export_to: ExportToOption = None,
+    name: NameOption = None,
+    format: FormatOption = None,
+    quality: QualityOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
 ) -> Answer:
@@ -114,9 +119,16 @@ def invert(
         overrides["inversion.observed"] = "given"
     if video is not None:
         overrides.setdefault("inversion.snapshots", SNAPSHOTS)
+    copies = Copies(export_to, name, format, quality)
     if is_single([images], out_dir):
         refuse(
-            {"--extend": extend, "--video": video, "--dry-run": dry_run, "--faces all": faces == "all"},
+            {
+                "--extend": extend,
+                "--video": video,
+                "--dry-run": dry_run,
+                "--faces all": faces == "all",
+                **copies.typed(),
+            },
             {
                 "--limit": limit,
                 "--workers": workers,
@@ -127,6 +139,7 @@ def invert(
         )
         begins = seed if seed is not None else settings.seed
         return write_single("invert", [images], out_dir, profile or settings.profile, begins, overrides)
+    copies.check(out_dir, images)
     where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     asked = Arguments(
         task="invert",
@@ -148,4 +161,4 @@ def invert(
         how = engine.Execution(*where, observer, use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
         videos = engine.write_videos(out_dir, video, how) if video is not None else []
-    return print_summary(summary, videos=videos)
+    return print_summary(summary, copies, videos=videos)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.common import Answer, err, out, say
+from flows.cli.common import Answer, err, out, require_writable, say
 from mgi.config import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def is_single(pictures: list[Path], result: str) -> bool:
             raise ConfigError(f"--out {result}: expected a picture such as result.png for {given}; or give folders")
         if any(picture.resolve() == Path(result).resolve() for picture in pictures):
             raise ConfigError(f"--out {result} would replace a picture that it is made from; name another")
-        _require_writable(result)
+        require_writable(Path(result).absolute().parent, f"--out {result}")
         return True
     if named and all(picture.is_dir() for picture in pictures):
         raise ConfigError(f"--out {result}: expected a folder for the run of {given}, found the name of a picture")
@@ -56,14 +55,6 @@ def result_of(images: Path, result: str | None) -> str:
     if images.is_file():
         return f"{images.stem}-inverted.png"
     raise ConfigError("--out is missing: expected the folder of the run, or the name of a picture if IMAGES is one")
-
-
-def _require_writable(result: str) -> None:
-    """Say before the work that its result cannot be written. Raises ConfigError."""
-    folder = Path(result).absolute().parent
-    there = next(above for above in (folder, *folder.parents) if above.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"--out {result}: {there} cannot be written to; name another place")
 
 
 def refuse(asked: dict[str, Any], idle: dict[str, Any]) -> None:

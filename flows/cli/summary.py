@@ -10,14 +10,15 @@ from flows.progress import INVERTED
 from flows.remote import Place
 
 if TYPE_CHECKING:
+    from flows.cli.copies import Copies
     from flows.pipeline import Summary
 
 SHOWN = 5
 """How many quarantined pairs are named; quarantine.csv has all."""
 
 
-def print_summary(summary: Summary, **more: Any) -> Answer:
-    """Print what was done and where to look; `more` are further fields for scripts."""
+def print_summary(summary: Summary, copies: Copies | None = None, **more: Any) -> Answer:
+    """Print what was done and where to look, and make the copies that are wanted; `more` are fields for scripts."""
     names, run = INVERTED if summary.task == "invert" else {}, summary.run
     counted = f"{summary.done} of {summary.pairs} {names.get('pairs', 'pairs')} done"
     if summary.computed or summary.failed:
@@ -43,6 +44,7 @@ def print_summary(summary: Summary, **more: Any) -> Answer:
         say(f"all reasons: {run}/quarantine.csv; `mgi resume {run} --retry` tries them again")
     if summary.copy:
         tell_behind(Place(summary.copy, run, summary.behind))
-    if summary.done:
+    exported = copies.made_of(summary) if copies else {}
+    if summary.done and not exported:
         say(f"`mgi export {run} --to FOLDER` gives results the names of their sources")
-    return Answer({**summary.as_dict(), **more}, int(summary.exit_code))
+    return Answer({**summary.as_dict(), **more, **exported}, int(summary.exit_code))

@@ -25,6 +25,7 @@ from flows.cli.common import (
     err,
     guarded,
 )
+from flows.cli.copies import Copies, ExportToOption, FormatOption, NameOption, QualityOption
 from flows.cli.dry_run import DryRunOption, StrictOption, check_options, show_dry_run
 from flows.cli.paste import paste_all, require_folder
 from flows.cli.single import is_single, refuse, write_single
@@ -83,6 +84,10 @@ def translate(
     paste_back: Annotated[
         bool, typer.Option("--paste-back", help="At the end, as `mgi paste`: results in their source photographs, too.")
     ] = False,
+    export_to: ExportToOption = None,
+    name: NameOption = None,
+    format: FormatOption = None,
+    quality: QualityOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
 ) -> Answer:
@@ -100,9 +105,16 @@ def translate(
         **chosen_faces(faces),
         **chosen_method(method, settings, assigned),
     }
+    copies = Copies(export_to, name, format, quality)
     if is_single([sources, exemplars], out_dir):
         refuse(
-            {"--extend": extend, "--paste-back": paste_back, "--dry-run": dry_run, "--faces all": faces == "all"},
+            {
+                "--extend": extend,
+                "--paste-back": paste_back,
+                "--dry-run": dry_run,
+                "--faces all": faces == "all",
+                **copies.typed(),
+            },
             {
                 "--pairing": pairing,
                 "--limit": limit,
@@ -116,6 +128,7 @@ def translate(
         return write_single("translate", [sources, exemplars], out_dir, profile or settings.profile, begins, overrides)
     if paste_back:
         require_folder(str(out_dir), None)
+    copies.check(out_dir, sources, exemplars)
     where = choose_cluster(workers, scheduler, settings, patience, dashboard)
     asked = Arguments(
         task="translate",
@@ -139,9 +152,9 @@ def translate(
         how = engine.Execution(*where, observer, use_prefect(settings), metrics)
         summary = engine.start(asked, out_dir, how)
     if not paste_back or summary.exit_code not in (Exit.DONE, Exit.QUARANTINED):
-        return print_summary(summary)
+        return print_summary(summary, copies)
     pasted = paste_all(str(out_dir), None)
-    ended = print_summary(summary, pasted=pasted.fields)
+    ended = print_summary(summary, copies, pasted=pasted.fields)
     return replace(ended, code=max(ended.code, pasted.code))
 
 

@@ -12,7 +12,7 @@ from runs import make_inputs
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from flows.cli.environment import HELP, ONLY_LONG, options_of, variables
+from flows.cli.environment import BELONG, HELP, ONLY_LONG, options_of, variables
 from flows.settings import SECTIONS, TOP_LEVEL
 
 TAKEN = {"MGI_WEIGHTS_DIR", "MGI_WEIGHTS_MIRROR", "MGI_OFFLINE", "MGI_PREFECT", "MGI_METHOD_FACTORY", "MGI_DEBUG"}
@@ -64,7 +64,7 @@ def parsed(path: str, without: str, *typed: str) -> dict[str, Any]:
     verb = VERBS[path]
     words = ["x" for parameter in verb.params if parameter.param_type_name == "argument" and parameter.required]
     for option in options_of(verb):
-        if option.required and option.name != without:
+        if (option.required and option.name != without) or BELONG.get(without) == option.name:
             words += [option.opts[0], "x"]
     return dict(verb.make_context(last, [*words, *typed], parent=context).params)
 

@@ -171,7 +171,7 @@ def test_a_worker_goes_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_copies_may_not_lie_in_the_run() -> None:
-    with pytest.raises(ConfigError, match="lies in the run"):
+    with pytest.raises(ConfigError, match="copies lies in runs"):
         After(export_to="runs/first/copies").check("runs/first")
     After(export_to="copies", paste_back=True).check("runs/first")
     with pytest.raises(ConfigError, match="mgi paste"):

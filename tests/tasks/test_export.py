@@ -115,4 +115,14 @@ def test_what_cannot_be_exported_is_one_line(
 
 
 def test_not_into_the_run_itself(run: Path) -> None:
-    assert "lies in the run" in mgi("export", run, "--to", run / "final", code=2).output
+    assert "final lies in " in mgi("export", run, "--to", run / "final", code=2).output
+
+
+def test_a_picture_that_the_run_is_made_from_is_not_replaced(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "inputs", 1)
+    translate(inputs, tmp_path / "run")
+    before = (inputs / "sources" / "s00.png").read_bytes()
+    said = mgi("export", tmp_path / "run", "--to", inputs / "sources", code=2).output
+    assert "s00.png is a picture that the run is made from; expected another folder" in " ".join(said.split())
+    assert (inputs / "sources" / "s00.png").read_bytes() == before
+    assert "Unknown format code" in mgi("export", tmp_path / "run", "--to", "x", "--name", "{source:d}", code=2).output
