@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mgi.config import ConfigError
 from mgi.features import Backbone
 from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
 
@@ -46,7 +47,7 @@ def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
     distances are NaN.
 
     Raises:
-        ValueError: the layer has more than one but fewer than GRID rows or columns on these images.
+        ConfigError: the layer has more than one but fewer than GRID rows or columns on these images.
     """
     with torch.no_grad():
         features = backbone(images, [layer])[layer]
@@ -54,7 +55,7 @@ def grid_features(images: Tensor, backbone: Backbone, layer: str) -> Tensor:
         return features
     if min(features.shape[-2:]) < GRID:
         found = "x".join(map(str, features.shape[-2:]))
-        raise ValueError(
+        raise ConfigError(
             f"selection.layer {layer} of {backbone.name} has {found} locations on images of "
             f"{images.shape[-2]}x{images.shape[-1]} pixels, expected at least {GRID}x{GRID}; use a shallower layer"
         )

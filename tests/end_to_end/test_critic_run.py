@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from places import EXAMPLES
+from places import EXAMPLES, ROOT
 from safetensors.torch import save_file
 from tiny_mobile import tiny_mobile_state
 from typer.testing import CliRunner, Result
@@ -39,6 +39,13 @@ def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_file(tiny_mobile_state(), tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
+
+
+def test_a_generator_that_is_too_small_for_the_layer_is_one_line(generator: Path, tmp_path: Path) -> None:
+    small = ROOT / "tests" / "golden" / "stylegan2_rosinality.pth"  # 32 pixels
+    made = mgi("train", "critic", small, "--out", tmp_path / "c.safetensors", "--profile", "quick")
+    assert made.exit_code == 2 and len(made.stderr.splitlines()) == 1, made.output
+    assert "expected at least 16x16; use a shallower layer" in made.stderr
 
 
 def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -> None:
