@@ -1,4 +1,4 @@
-"""Every command that the documentation prints is run with the stub method, or at least read by the real command line.
+"""Every command that the documentation prints is run, in small (`tests/stub/shortened.py`), or it is said here why not.
 
 A command that no rule below covers fails: a new page brings a rule for what it prints, or prints what exists.
 """
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 from documented import Printed, commands, mentions, pages, parsed, simple, verb
-from PIL import Image
 from places import ROOT
 from runs import PROFILE
+from shortened import OWN, RUNS, furnish, provide, shortened, surround
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -28,62 +29,85 @@ from flows.settings import parse_assignments
 from mgi.config import ConfigError
 from mgi.metrics.registry import REGISTRY as METRICS
 from mgi.profiles import load_config
+from mgi.weights import WeightsMissing, path
 
 pytestmark = pytest.mark.slow
 
-RUN = {"translate", "invert", "resume", "status", "report", "verify", "select", "export", "clean", "methods", "metrics"}
-RUN |= {"profiles", "init", "suites", "weights list", "doctor", "conditions"}
-"""Verbs that are run, page by page and in their order, in a folder that has what the page speaks of. All others need
-minutes, weights or people: their words are read, and tests of their own run them."""
-ELSEWHERE = (
-    "s3://",
-    "tcp://",
-    "...",
-    "--method",
-    "--video",
-    ".png",
-    ".webp",
-    ".safetensors",
-    "generator=",
-    "lpips",
-    "--keypoints",
-    "$",
-)
-"""In a command of `RUN`: it needs a server, other networks than the stub, or stands for more than it says."""
+READ: dict[str, str] = {
+    r"scheduler tcp://": "needs a scheduler on other machines; tests/tasks/test_cluster.py has one",
+    r"study serve ": "serves until it is stopped; tests/flows/test_study.py serves one",
+    r"--install-completion": "changes the reader's shell; tests/flows/test_completion.py has what TAB says",
+    r"--show-completion": "asks which shell called it",
+    r"weights fetch (?!--embedded)": "needs NVIDIA's server; tests/mgi/test_weights_http.py has one",
+    r"network-snapshot\.pkl": "needs a file of NVIDIA's; tests/mgi/test_ada_pickles.py writes such files",
+    r"100000_nets_ema\.ckpt": "needs a file of StarGAN v2's authors; tests/mgi/test_stargan_v2.py writes one",
+}
+"""Commands that are read by the real command line and not run, and why; every other `mgi` command is run."""
 
 USAGE = typer.BadParameter.__bases__[0]
 """Any mistake in the words of a command."""
-FOLDERS = {"photos": 2, "paintings": 2, "more": 1, "faces": 1, "small": 1, "sources": 1, "exemplars": 1}
-FOLDERS |= {"SOURCES": 1, "EXEMPLARS": 1, "FACES": 1, "IMAGES": 1, "my_images": 1}
 
 
 @pytest.fixture
-def reader(tmp_path: Path, stub: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A reader's folder with pictures under every name that the pages use."""
-    for folder, count in FOLDERS.items():
-        (tmp_path / folder).mkdir()
-        for number in range(count):
-            shade = Image.new("RGB", (40, 40), (40 * number, 90, 160))
-            shade.save(tmp_path / folder / f"{folder.lower()}-{number}.png")
-    (tmp_path / "stub.toml").write_text(PROFILE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MGI_PROFILE", "stub.toml")
+def reader(tmp_path: Path, plain: None, faults: object, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A reader's folder, and a bucket; numbers that only measure are small."""
+    try:
+        monkeypatch.setenv("MGI_WEIGHTS_DIR", str(path("vgg16-imagenet").parent))
+    except WeightsMissing as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("tasks.encoder_material.HELD_OUT", 8)
     monkeypatch.setattr("flows.pipeline.count_workers", lambda workers: 0)
     monkeypatch.setattr("flows.session.count_workers", lambda workers: 0)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def invoked(words: list[str]) -> None:
-    profiles = [number for number, word in enumerate(words, 1) if word == "--profile"]
-    if words[0] in {"translate", "invert"}:
-        shutil.rmtree("RUN", ignore_errors=True)  # the word stands for another run each time
-    for number in profiles:
+class Page:
+    """The commands of a page one after the other, each in what those before it left."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self._real: set[str] = set()
+        self._last: dict[str, list[str]] = {}
+        self._trained: dict[str, int] = {}
+
+    def run(self, printed: Printed) -> None:
+        """Run a command, which must succeed."""
+        words = list(printed.words[1:])
+        at = words.index("--out") + 1 if "--out" in words else 0
+        place = words[at] if at else ""
+        block = printed.block if "train" in words and "--resume" not in words else 0
+        if place in {"RUN", "MODEL"} or (block and self._trained.get(place, block) != block):
+            shutil.rmtree(place, ignore_errors=True)  # the word stands for another each time; a block stands by itself
+            self._real.discard(place)
+        if block:
+            self._trained[place] = block
+        text = " ".join(words) + " "
+        real = words[0] not in RUNS or any(part in text for part in OWN) or bool(self._real & set(words))
+        if real and place:
+            self._real.add(place)
+        short = shortened(words, self._last.get(words[0], []))
+        if "..." not in words and at:
+            self._last[words[0]] = [*words[1 : at - 1], *words[at + 1 :]]
+        provide(words)
+        surround(self._patch, real)
+        if not real:
+            short = _of_the_stub(short)
+        threads = torch.get_num_threads()
+        done = CliRunner().invoke(app, short)
+        torch.set_num_threads(threads)
+        assert done.exit_code == 0, f"{printed}, run as {short}, ended with {done.exit_code}:\n{done.output}"
+
+
+def _of_the_stub(words: list[str]) -> list[str]:
+    """The command with the stub's profile; a file of the reader's own stays."""
+    for number in [number for number, word in enumerate(words, 1) if word == "--profile"]:
         own = Path(words[number]).suffix == ".toml"
         words[number] = words[number] if own else "stub.toml"
         if own and not Path(words[number]).exists():
             Path(words[number]).write_text(PROFILE, encoding="utf-8")
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, f"mgi {' '.join(words)} ended with {done.exit_code}:\n{done.output}"
+    return words
 
 
 def checked_values(path: str, given: dict[str, Any]) -> None:
@@ -155,16 +179,34 @@ def to_run(printed: Printed) -> bool:
         assert external(printed), f"no rule covers {printed}"
         return False
     words = list(printed.words[1:])
-    path, given = parsed(words)
-    checked_values(path, given)
-    return path in RUN and not any(part in word or word.startswith("/") for word in words for part in ELSEWHERE)
+    verbs, given = parsed(words)
+    checked_values(verbs, given)
+    return reason(printed) is None
+
+
+def reason(printed: Printed) -> str | None:
+    """Why a command is only read, if it is."""
+    return next((why for pattern, why in READ.items() if re.search(pattern, " ".join(printed.words))), None)
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if commands(page)])
-def test_commands_of_a_page(page: str, reader: Path) -> None:
-    for printed in commands(page):
-        if to_run(printed):
-            invoked(list(printed.words[1:]))
+def test_commands_of_a_page(page: str, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = [command for command in commands(page) if to_run(command)]
+    if printed:
+        furnish(reader, any("train" in command.words for command in printed))
+    shown = Page(monkeypatch)
+    for command in printed:
+        shown.run(command)
+
+
+def test_few_commands_are_only_read_and_each_for_a_reason() -> None:
+    ours = [printed for page in pages() for printed in commands(page) if printed.words[:1] == ("mgi",)]
+    read = {pattern: [p for p in ours if re.search(pattern, " ".join(p.words))] for pattern in READ}
+    gone = [pattern for pattern, found in read.items() if not found]
+    assert not gone, f"no page prints this any more: {gone}"
+    assert sum(map(len, read.values())) <= len(READ), "run the new one, or say why not"
+    for tests in re.findall(r"tests/\S+\.py", " ".join(READ.values())):
+        assert (ROOT / tests).exists()
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,12 @@ ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
 
 @dataclass(frozen=True)
 class Printed:
-    """A simple command of a page, and the number of its line."""
+    """A simple command of a page, the number of its line, and that of its block's first."""
 
     page: str
     line: int
     words: tuple[str, ...]
+    block: int = 0
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}: {shlex.join(self.words)}"
@@ -46,10 +47,10 @@ def commands(page: str) -> list[Printed]:
 
 
 def _of_block(page: str, text: str, block: re.Match[str]) -> Iterator[Printed]:
-    line = text[: block.start(2)].count("\n") + 1
+    first = line = text[: block.start(2)].count("\n") + 1
     for command in re.findall(r"(?:.*\\\n)*.*\n", block[2]):
         for words in simple(command.replace("\\\n", " ")):
-            yield Printed(page, line, tuple(words))
+            yield Printed(page, line, tuple(words), first)
         line += command.count("\n")
 
 
