@@ -53,7 +53,7 @@ OTHER_LAYERS = ("relu2_2", "relu3_3", "relu5_3")
 LOCATIONS = 16
 BETTER, WORSE = "b", "a"
 """Names of the two pictures of a pair; a tie goes to the first by name, which is no right answer."""
-MARGINS = (1.0, 2.0)
+MARGINS = (0.5, 0.75, 1.0, 2.0)
 """Of the critic, to try."""
 
 

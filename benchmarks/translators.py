@@ -4,7 +4,8 @@
     mgi sample mobile-stylegan-ffhq --count 1000 --truncation 0.7 --each --out generated
     python -m benchmarks.translators kaokore/train --labels kaokore/labels.csv:gender --generated generated --out models
 
-One thread each, at 64 pixels, narrow: what two cores can do in a quarter of an hour per system, not what the papers do.
+One thread each, at 64 pixels (32 where that many steps are needed), narrow: what two cores can do in a quarter of an
+hour per system, not what the papers do.
 A training that was stopped goes on when the command is given again. Printed for each: pictures seen, minutes, and the
 scores of its first and its best evaluation; the folder gets `grids/NAME.jpg`, two rows of held-out pictures by each.
 The suite `trained-kaokore` uses the models under the same names. With `--generated`, two more learn from a generator's
@@ -23,8 +24,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-ROWS, TILE, ZOOM = (1, 4), 64, 2
-"""Rows of each system's best grid that are shown, their pixels, and how much larger."""
+ROWS, SHOWN = (1, 4), 128
+"""Rows of each system's best grid that are shown, and the pixels of a picture there."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Recipe:
     options: tuple[str, ...]
     settings: tuple[str, ...] = ("width=32", "batch=4")
     system: str = ""
+    size: int = 64
     generated: bool = False
     """Whether it learns from a generator's samples instead of the paintings."""
 
@@ -49,7 +51,7 @@ MAPS = ("width=16", "hidden=32", "batch=4", "learning_rate=0.001")
 RECIPES = (
     Recipe("pix2pix", 4000, EDGES),
     Recipe("cyclegan", 2000, GREY, NARROW),
-    Recipe("discogan", 1700, GREY, ("width=32", "batch=16", "curriculum=500")),
+    Recipe("discogan", 1700, GREY, ("width=32", "batch=16", "curriculum=500"), size=32),
     Recipe("simgan", 600, GREY, ("width=32", "batch=16", "refiner_first=100", "discriminator_first=40", "history=512")),
     Recipe("unit", 1000, GREY, SHALLOW),
     Recipe("munit", 1200, GREY, SHALLOW),
@@ -58,12 +60,18 @@ RECIPES = (
     Recipe(
         "stargan-v2", 350, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=350")
     ),
-    Recipe("swapping-autoencoder", 850, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
+    Recipe(
+        "swapping-autoencoder",
+        2000,
+        (),
+        ("width=8", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98"),
+        size=32,
+    ),
     Recipe("cocosnet", 250, SEGMENTS, ("width=16", "hidden=32", "batch=2", "learning_rate=0.0003")),
     Recipe("spade", 350, SEGMENTS, MAPS),
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
-    Recipe("panoptic", 700, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
-    Recipe("edgegan", 1500, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
+    Recipe("panoptic", 500, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
+    Recipe("edgegan", 1500, EDGES, ("width=16", "batch=16", "learning_rate=0.001"), size=32),
     Recipe("generated-colours", 1500, GREY, system="pix2pix", generated=True),
     Recipe("generated-larger", 1200, (), LARGER, system="srgan", generated=True),
 )
@@ -103,7 +111,17 @@ def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> 
     ]
     command += [word for option in recipe.options for word in ([option, labels] if option in DOMAINS else [option])]
     command += [word for setting in recipe.settings for word in ("--set", setting)]
-    command += ["--steps", str(steps), "--evaluate-every", str(max(1, steps // 8)), "--threads", "1", "--quiet"]
+    command += [
+        "--size",
+        str(recipe.size),
+        "--steps",
+        str(steps),
+        "--evaluate-every",
+        str(max(1, steps // 8)),
+        "--threads",
+        "1",
+        "--quiet",
+    ]
     command += ["--resume"] if (out / "training.json").exists() else ["--licence", licence]
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -123,10 +141,10 @@ def report(recipes: list[Recipe], out: Path) -> None:
         print(f"| {recipe.name} | {last['images']:,.0f} | {minutes:.0f} | {rate:.1f} | {said} |", flush=True)
         best = table["l1" if recipe.name == "srresnet" else "frechet"].idxmin()
         with Image.open(out / recipe.name / "samples" / f"{table['step'][best]:07d}.png") as grid:
-            rows = [np.asarray(grid.convert("RGB"))[row * TILE : (row + 1) * TILE] for row in ROWS]
+            rows = [np.asarray(grid.convert("RGB"))[row * recipe.size : (row + 1) * recipe.size] for row in ROWS]
         shown = Image.fromarray(np.concatenate(rows))
         (out / "grids").mkdir(exist_ok=True)
-        larger = (shown.width * ZOOM, shown.height * ZOOM)
+        larger = (shown.width * SHOWN // recipe.size, shown.height * SHOWN // recipe.size)
         shown.resize(larger, Image.Resampling.BICUBIC).save(out / "grids" / f"{recipe.name}.jpg", quality=88)
 
 

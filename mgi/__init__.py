@@ -11,7 +11,13 @@ the lines from two files to a result and its metrics, and `mgi.catalogue` lists 
 
 from __future__ import annotations
 
+import os as _os
 from typing import TYPE_CHECKING, Any
+
+_os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+"""Of PyTorch's threads, which read it when PyTorch is first imported: a thread that waits for others spins for a moment
+and then sleeps. By default it spins for milliseconds, and on a machine with other work that takes four fifths of the
+speed (docs/benchmarks.md)."""
 
 if TYPE_CHECKING:
     __version__: str

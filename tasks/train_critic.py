@@ -76,6 +76,11 @@ def train_critic(
         raise ConfigError(
             f"inverted: {generator} has no styles to mix, so no translation has a known truth; leave it at 0"
         )
+    if wanted.inverted and network.resolution < config.warp.image_size:
+        raise ConfigError(
+            f"inverted: {generator} makes {network.resolution} rows, and warps are to have {config.warp.image_size}; "
+            f"use --set warp.image_size={network.resolution}, or leave it at 0"
+        )
     invert = _translate_by_all(config) if wanted.inverted else None
     critic, facts = learn(network, backbone, domain, named, size, wanted, progress, invert)
     write_critic(out, critic, facts)

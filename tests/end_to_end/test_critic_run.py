@@ -97,6 +97,12 @@ def test_a_run_chooses_by_a_critic_of_its_own(generator: Path, tmp_path: Path) -
     assert gone.exit_code == 2 and "critic.safetensors is no file" in gone.output.replace("\n", "")
 
 
+def test_warps_larger_than_the_generator_are_refused(tmp_path: Path) -> None:
+    asked = ("--profile", "quick", "--out", tmp_path / "c.safetensors", "--set", "inverted=1")
+    refused = mgi("train", "critic", "kaokore-64", *asked)
+    assert refused.exit_code == 2 and "--set warp.image_size=64" in refused.output.replace("\n", " "), refused.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from marked import payloads
 from PIL import Image
@@ -90,6 +91,8 @@ def test_the_quick_profile_on_paintings(tmp_path: Path) -> None:
     lanes = payloads(run, "invert").values()
     assert len(lanes) == 4
     assert all(lane["measures"]["l2_after"] < 0.6 * lane["measures"]["l2_before"] for lane in lanes)
+    # a first impression in which hypotheses are struck out would be none
+    assert pd.read_parquet(run / "tables" / "hypotheses.parquet")["guarded"].sum() <= 1
 
 
 def test_every_hypothesis_was_computed_and_scored(run: Path) -> None:
