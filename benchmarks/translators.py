@@ -60,18 +60,12 @@ RECIPES = (
     Recipe(
         "stargan-v2", 350, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=350")
     ),
-    Recipe(
-        "swapping-autoencoder",
-        2000,
-        (),
-        ("width=8", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98"),
-        size=32,
-    ),
+    Recipe("swapping-autoencoder", 400, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
     Recipe("cocosnet", 250, SEGMENTS, ("width=16", "hidden=32", "batch=2", "learning_rate=0.0003")),
     Recipe("spade", 350, SEGMENTS, MAPS),
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
-    Recipe("panoptic", 500, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
-    Recipe("edgegan", 1500, EDGES, ("width=16", "batch=16", "learning_rate=0.001"), size=32),
+    Recipe("panoptic", 700, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
+    Recipe("edgegan", 300, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
     Recipe("generated-colours", 1500, GREY, system="pix2pix", generated=True),
     Recipe("generated-larger", 1200, (), LARGER, system="srgan", generated=True),
 )
