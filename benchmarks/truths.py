@@ -51,7 +51,7 @@ ROWS = 256
 CLEAR = 0.03
 """By so large a share must two distances differ to say that one hypothesis is nearer."""
 WARP = "warp"
-GUARDS = ((math.inf, 1.0), (1.5, 0.0), (1.15, 0.0), (1.15, 1.0))
+GUARDS = ((math.inf, 1.0), (1.5, 0.0), (1.15, 0.0), (1.15, 1.0), (1.15, 0.75))
 """Fidelity bounds and critic margins to try."""
 
 
