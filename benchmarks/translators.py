@@ -66,8 +66,8 @@ RECIPES = (
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
     Recipe("panoptic", 700, SEGMENTS, (*MAPS, "normalization=panoptic"), system="spade"),
     Recipe("edgegan", 300, EDGES, ("width=16", "batch=16", "learning_rate=0.001")),
-    Recipe("generated-colours", 1500, GREY, system="pix2pix", generated=True),
-    Recipe("generated-larger", 1200, (), LARGER, system="srgan", generated=True),
+    Recipe("generated-colours", 900, GREY, system="pix2pix", generated=True),
+    Recipe("generated-larger", 700, (), LARGER, system="srgan", generated=True),
 )
 
 

@@ -65,12 +65,13 @@ ADDED = {
     r"study build": "--sets 1",
     r"directions sample": "-n 60",
     r"directions ganspace": "-n 1100 --components 2",
+    r"sample .*--out generated": "-n 60",
     r"sample": "-n 4",
 }
 """Pattern of what follows `mgi` -> what is added; the first that fits."""
 INSTEAD = [
     ("", {"GENERATOR": "kaokore-64", "$run": "runs/first", "fid": "swd"}),
-    ("(train|directions)", {"mobile-stylegan-ffhq": "kaokore-64"}),
+    ("(train|directions|sample .*--out generated)", {"mobile-stylegan-ffhq": "kaokore-64"}),
 ]
 """Pattern of commands, and words of theirs that stand for something, or need files that nobody must have."""
 
