@@ -105,17 +105,7 @@ def train(recipe: Recipe, faces: Path, labels: str, out: Path, share: float) -> 
     ]
     command += [word for option in recipe.options for word in ([option, labels] if option in DOMAINS else [option])]
     command += [word for setting in recipe.settings for word in ("--set", setting)]
-    command += [
-        "--size",
-        str(recipe.size),
-        "--steps",
-        str(steps),
-        "--evaluate-every",
-        str(max(1, steps // 8)),
-        "--threads",
-        "1",
-        "--quiet",
-    ]
+    command += f"--size {recipe.size} --steps {steps} --evaluate-every {max(1, steps // 8)} --threads 1 --quiet".split()
     command += ["--resume"] if (out / "training.json").exists() else ["--licence", licence]
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

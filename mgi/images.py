@@ -5,6 +5,7 @@ Inside `mgi` an image batch is float32 [B, 3, H, W] in [-1, 1]; on disk and betw
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -66,6 +67,19 @@ def down(images: Tensor, factor: int) -> Tensor:
             f"{height}x{width} pixels have no whole {factor}x{factor} cells; use a factor that divides both"
         )
     return images if factor == 1 else F.avg_pool2d(images, factor)
+
+
+def halvings(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images [B, C, S, S] with themselves at half as many rows, again and again, until rows are odd."""
+    while images.shape[-1] % 2 == 0:
+        smaller = down(images, 2)
+        yield images, smaller
+        images = smaller
+
+
+def band(images: Tensor, smaller: Tensor) -> Tensor:
+    """The band of detail of images that is lost at half as many rows; its deviation is the band's strength."""
+    return images - F.interpolate(smaller, scale_factor=2)
 
 
 def centre_crop_square(images: Tensor) -> Tensor:

@@ -69,8 +69,6 @@ def train_critic(
     device = best_device()
     network, backbone = load_generator(generator, device), load_backbone(config.selection.backbone, device)
     size = min(config.warp.image_size, network.resolution)
-    domain = load_domain(config, backbone, device, size, lambda: network)
-    named = (generator, generator_sha256(generator))
     wanted = CriticConfig(**settings)
     if wanted.inverted and not is_styled(network):
         raise ConfigError(
@@ -81,6 +79,8 @@ def train_critic(
             f"inverted: {generator} makes {network.resolution} rows, and warps are to have {config.warp.image_size}; "
             f"use --set warp.image_size={network.resolution}, or leave it at 0"
         )
+    domain = load_domain(config, backbone, device, size, lambda: network)
+    named = (generator, generator_sha256(generator))
     invert = _translate_by_all(config) if wanted.inverted else None
     critic, facts = learn(network, backbone, domain, named, size, wanted, progress, invert)
     write_critic(out, critic, facts)

@@ -7,12 +7,14 @@ their colours, and edges stay where they are.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mgi.images import band, halvings
 from mgi.losses.detail import BANDS
 
 MOST = 1.6
@@ -27,19 +29,14 @@ def raised(image: Tensor, goals: Mapping[int, float]) -> Tensor:
         image: [1, 3, S, S].
         goals: {rows: strength} as `mgi.metrics.bands` measures it; bands without a goal stay as they are.
     """
-    rest, bands = image, []
-    for _ in range(BANDS):
-        rows = rest.shape[-1]
-        if rows % 2:
-            break
-        smaller = F.avg_pool2d(rest, 2)
-        strength = float((rest - F.interpolate(smaller, scale_factor=2)).std())
-        factor = min(max(goals.get(rows, 0.0) / strength, 1.0), MOST) if strength else 1.0
-        bands.append(factor * (rest - _larger(smaller)))
-        rest = smaller
-    for band in reversed(bands):
-        rest = _larger(rest) + band
-    return rest
+    found, smallest = [], image
+    for larger, smallest in itertools.islice(halvings(image), BANDS):
+        goal, strength = goals.get(larger.shape[-1], 0.0), float(band(larger, smallest).std())
+        factor = min(max(goal / strength, 1.0), MOST) if strength else 1.0
+        found.append(factor * (larger - _larger(smallest)))
+    for one in reversed(found):
+        smallest = _larger(smallest) + one
+    return smallest
 
 
 def _larger(image: Tensor) -> Tensor:

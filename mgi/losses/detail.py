@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mgi.images import band, halvings
 
 BANDS = 3
 """The picture's own rows, half and a quarter of them: with the generator's finest, that the loss cannot see, four or
@@ -24,14 +27,8 @@ def detail_shortfall(images: Tensor, goals: Mapping[int, float]) -> Tensor:
         goals: {rows: strength}, as of `mgi.metrics.bands`; bands without a goal do not count.
     """
     parts = []
-    for _ in range(BANDS):
-        rows = images.shape[-1]
-        if rows % 2:
-            break
-        smaller = F.avg_pool2d(images, 2)
-        if goals.get(rows):
-            lost = (images - F.interpolate(smaller, scale_factor=2)).flatten(1)
-            strength = (lost.var(1) + 1e-10).sqrt()
-            parts.append(F.relu(math.log(goals[rows]) - strength.log()).square())
-        images = smaller
+    for larger, smaller in itertools.islice(halvings(images), BANDS):
+        if goal := goals.get(larger.shape[-1]):
+            strength = (band(larger, smaller).flatten(1).var(1) + 1e-10).sqrt()
+            parts.append(F.relu(math.log(goal) - strength.log()).square())
     return torch.stack(parts).mean(0) if parts else images.new_zeros(len(images))

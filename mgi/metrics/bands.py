@@ -7,6 +7,7 @@ one list by rows serves results of any size.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -14,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.images import down, resize
+from mgi.images import band, halvings, resize
 from mgi.metrics.statistics_files import StatisticsError, cached, whole_file
 
 BANDS = 4
@@ -86,12 +86,8 @@ def cached_detail(path: Path, build: Callable[[], DetailStatistics]) -> DetailSt
 @torch.no_grad()
 def band_deviations(image: Tensor) -> dict[int, float]:
     """{rows: strength} of every band of one image [1, 3, S, S]; odd sizes end the list."""
-    found: dict[int, float] = {}
-    while image.shape[-1] >= SMALLEST and image.shape[-1] % 2 == 0:
-        smaller = down(image, 2)
-        found[image.shape[-1]] = float((image - F.interpolate(smaller, scale_factor=2)).std())
-        image = smaller
-    return found
+    large = itertools.takewhile(lambda both: both[0].shape[-1] >= SMALLEST, halvings(image))
+    return {larger.shape[-1]: float(band(larger, smaller).std()) for larger, smaller in large}
 
 
 def build_detail(images: Iterable[Tensor], made_from: str) -> DetailStatistics:
