@@ -11,7 +11,7 @@ from storage.atomic import write_text
 from tasks.train_settings import check_out, check_settings
 
 SHARES = ("mixed", "colours", "grey", "geometry")
-MAY_BE_ZERO = ("steps", "seed", "matching", *SHARES)
+MAY_BE_ZERO = ("steps", "seed", "matching", "contrast", *SHARES)
 
 
 def train_descriptor(

@@ -26,12 +26,14 @@ from mgi.features.descriptor import (
 )
 from mgi.generators import Generator
 from mgi.training.descriptor_samples import PLAIN, READ_LAYERS, Samples, Variation
+from mgi.training.descriptor_twins import TwinBuffer
 
 POSITIONS = 1500
 """Of every sample, for the linear map."""
 MATCHED_POSITIONS, MATCHED_ALPHA = 512, 20.0
 """Positions of a picture and inverse temperature of `matching_loss`."""
-HELD_OUT_SEED = 7_000_000
+HELD_OUT_SEED, TWINS_SEED = 7_000_000, 8_000_000
+SAMPLES_PER_TWIN = 4
 LARGEST_NORM = 1.0
 """Of a step's gradients, which are 0.5 as a rule: one of 40 used to leave a network that adds nothing to the linear
 map."""
@@ -45,7 +47,8 @@ class DescriptorConfig:
     linear map alone), `outputs` K and `inner` channels kept, `width` of the network, `buffer` samples held in memory,
     `held_out` samples to measure with. `mixed`, `colours`, `grey` and `geometry` are the shares of the samples that are
     changed (`descriptor_samples.Variation`). `matching` weighs how far matches between pictures differ from those of
-    the generator's features (`matching_loss`).
+    the generator's features (`matching_loss`), `contrast` how badly pictures of one structure in two styles find each
+    other's places (`descriptor_twins`; there are a quarter as many such twins as samples).
     """
 
     samples: int = 2000
@@ -63,6 +66,7 @@ class DescriptorConfig:
     grey: float = 0.15
     geometry: float = 0.35
     matching: float = 0.0
+    contrast: float = 0.0
     seed: int = 0
 
 
@@ -197,6 +201,7 @@ class _Training:
             optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
         )
         fresh = max(0, config.samples - self.made)
+        twins = self._twins() if config.contrast else None
         for step in range(config.steps):
             with torch.no_grad():
                 while self.made < config.samples and self._due(step, fresh):
@@ -204,6 +209,8 @@ class _Training:
                     place = self.made % config.buffer
                     self._inputs[place], self._targets[place] = x[0], y[0]
                     self.made += 1
+                    if twins and self.made % SAMPLES_PER_TWIN == 0:
+                        twins.renew()
             pick = torch.randint(config.buffer, (config.batch,), generator=random)
             device = self.basis.device
             x, y = self._inputs[pick].to(device).float(), self._targets[pick].to(device).float()
@@ -211,6 +218,8 @@ class _Training:
             loss = (found - y).square().sum(1).mean() + (1 - F.cosine_similarity(found, y, dim=1)).mean()
             if config.matching:
                 loss = loss + config.matching * matching_loss(found, y, random)
+            if twins:
+                loss = loss + config.contrast * twins.loss(max(1, config.batch // 2), random)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(learnt, LARGEST_NORM)
@@ -220,6 +229,14 @@ class _Training:
             if step % 100 == 99:
                 text = f"explains {self.explained():.3f} of held-out features"
             self._tell("network", step + 1, config.steps, text)
+
+    def _twins(self) -> TwinBuffer:
+        count = max(1, self.config.buffer // SAMPLES_PER_TWIN)
+        buffer = TwinBuffer(self.samples, self.head, count, (self.config.seed << 20) + TWINS_SEED)
+        for index in range(count):
+            buffer.renew()
+            self._tell("twins", index + 1, count, "pairs of pictures")
+        return buffer
 
     def _due(self, step: int, fresh: int) -> bool:
         done = self.made - (self.config.samples - fresh)
