@@ -170,7 +170,7 @@ class System(nn.Module):
     name: ClassVar[str]
     data: ClassVar[Data]
     config_type: ClassVar[type[SystemConfig]] = SystemConfig
-    kept: ClassVar[tuple[str, ...]]
+    kept: tuple[str, ...]
     """Attributes of the networks that translate, which is what a file holds."""
     classes: ClassVar[bool] = False
     """Whether domains may be named although its data are not of the kind `domains`."""

@@ -18,6 +18,8 @@ from mgi.systems.layers import SLOPE, kaiming_weights
 WIDEST = 8
 """Largest multiple of the channels that 256 pixels begin with."""
 STYLE, LATENT = 64, 16
+MASKED = (32, 64, 128)
+"""Rows at which the edges of the source are handed on, where masks say so."""
 _ROOT = math.sqrt(2.0)
 
 
@@ -76,10 +78,12 @@ class Styled(nn.Module):
         inputs, outputs: channels.
         style: length of a style.
         doubles: enlarges twice by the nearest pixel.
+        alone: without the shortcut, whose weights are there and never used, as in the public code.
     """
 
-    def __init__(self, inputs: int, outputs: int, style: int, doubles: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, style: int, doubles: bool, alone: bool = False) -> None:
         super().__init__()
+        self._alone = alone
         self.conv1, self.conv2 = nn.Conv2d(inputs, outputs, 3, 1, 1), nn.Conv2d(outputs, outputs, 3, 1, 1)
         self.norm1, self.norm2 = StyledNorm(style, inputs), StyledNorm(style, outputs)
         self.conv1x1 = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
@@ -89,42 +93,70 @@ class Styled(nn.Module):
         """[B, I, h, w] and [B, style] -> [B, O, 2 h, 2 w]."""
         y = self.conv1(self._grow(F.leaky_relu(self.norm1(x, style), SLOPE)))
         y = self.conv2(F.leaky_relu(self.norm2(y, style), SLOPE))
+        if self._alone:
+            return torch.as_tensor(y)
         # The 1 x 1 convolution commutes with repeating pixels; before it there are four times fewer of them.
         return (y + self._grow(self.conv1x1(x))) / _ROOT
+
+
+class HighPass(nn.Module):
+    """Eight times a place less its neighbours, over w_hpf: [B, C, h, w] -> likewise."""
+
+    filter: Tensor
+
+    def __init__(self, w_hpf: float) -> None:
+        super().__init__()
+        edges = torch.full((3, 3), -1.0)
+        edges[1, 1] = 8
+        self.register_buffer("filter", edges / w_hpf)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Edges alone."""
+        return F.conv2d(x, self.filter.expand(x.shape[1], 1, 3, 3), padding=1, groups=x.shape[1])
 
 
 class Generator(nn.Module):
     """A picture [B, 3, S, S] and a style -> a picture [B, 3, S, S], about in [-1, 1].
 
-    At 256 pixels and 64 channels it has 33,892,995 parameters, as the public code with w_hpf = 0.
+    At 256 pixels and 64 channels it has 33,892,995 parameters, as the public code with w_hpf = 0, and with w_hpf = 1
+    as that has: 43,467,395.
 
     Args:
         size: S, a power of two from 32.
         width: channels that 256 pixels begin with.
         style: length of a style.
+        w_hpf: above 0: one halving more, styled blocks without shortcuts, and where masks say so the edges of the
+            source's features of 32, 64 and 128 rows, divided by it, instead.
     """
 
-    def __init__(self, size: int, width: int, style: int = STYLE) -> None:
+    def __init__(self, size: int, width: int, style: int = STYLE, w_hpf: float = 0.0) -> None:
         super().__init__()
-        widths = widths_of(size, width, round(math.log2(size)) - 4)
+        masked = w_hpf > 0
+        widths = widths_of(size, width, round(math.log2(size)) - 4 + masked)
         self.from_rgb = nn.Conv2d(3, widths[0], 3, 1, 1)
         steps, last = list(pairwise(widths)), widths[-1]
         self.encode = nn.ModuleList([Halving(inputs, outputs, normed=True) for inputs, outputs in steps])
         self.encode.extend(Halving(last, last, normed=True, halves=False) for _ in range(2))
-        self.decode = nn.ModuleList([Styled(last, last, style, doubles=False) for _ in range(2)])
-        self.decode.extend(Styled(outputs, inputs, style, doubles=True) for inputs, outputs in reversed(steps))
+        self.decode = nn.ModuleList([Styled(last, last, style, False, masked) for _ in range(2)])
+        self.decode.extend(Styled(outputs, inputs, style, True, masked) for inputs, outputs in reversed(steps))
         self.to_rgb = nn.Sequential(
             nn.InstanceNorm2d(widths[0], affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(widths[0], 3, 1)
         )
+        if masked:
+            self.hpf = HighPass(w_hpf)
         kaiming_weights(self)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """The source in the style."""
-        x = self.from_rgb(x)
+    def forward(self, x: Tensor, style: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The source in the style; `masks` [B, 1, m, m], one for 32 rows and one for 64 and 128."""
+        x, kept = self.from_rgb(x), {}
         for block in self.encode:
+            kept[x.shape[2]] = x
             x = block(x)
         for block in self.decode:
             x = block(x, style)
+            if masks is not None and (rows := x.shape[2]) in MASKED:
+                mask = F.interpolate(masks[0] if rows == MASKED[0] else masks[1], size=rows, mode="bilinear")
+                x = x + self.hpf(mask * kept[rows])
         found: Tensor = self.to_rgb(x)
         return found
 

@@ -2,8 +2,8 @@
 
 `options.checkpoint` is a file such as AFHQ's `100000_nets_ema.ckpt` (clovaai/stargan-v2), in the place of
 `options.model`; size, widths and number of domains are read from it. Its domains have no names: `options.domain` is the
-number of one, from 0, in the order of names (AFHQ: 0 cat, 1 dog, 2 wild). CelebA-HQ's checkpoint needs the masks of a
-face alignment network (`wing.ckpt`), which is not there.
+number of one, from 0, in the order of names (AFHQ: 0 cat, 1 dog, 2 wild; CelebA-HQ: 0 female, 1 male). CelebA-HQ's
+holds the network that finds eyes, nose and mouth, too.
 """
 
 from __future__ import annotations
@@ -52,21 +52,16 @@ def read_checkpoint(file: object, device: str) -> StarGANv2:
 
     Raises:
         mgi.weights.WeightsMissing: there is no such file.
-        ConfigError: it is of another layout, or its generator needs masks.
+        ConfigError: it is of another layout.
     """
     parts = read_parts(NAME, "checkpoint", file, WHOSE)
     tensors: dict[str, Tensor] = {}
-    for name in StarGANv2.kept:
+    masked = "hpf.filter" in {key.removeprefix("module.") for key in parts.get("generator", {})}
+    for name in (*StarGANv2.kept, "fan") if masked else StarGANv2.kept:
         if name not in parts:
             raise ConfigError(f"options.checkpoint: expected one of {NAME}, found no {name}{_others(parts)}")
         tensors |= {f"{name}.{key.removeprefix('module.')}": tensor for key, tensor in parts[name].items()}
     halvings = _numbered(tensors, r"style_encoder\.shared\.(\d+)\.conv2\.weight")
-    blocks = _numbered(tensors, r"generator\.encode\.(\d+)\.conv1\.weight")
-    if "fan" in parts or "generator.hpf.filter" in tensors or blocks == halvings + 1:
-        raise ConfigError(
-            "options.checkpoint: its generator was trained with w_hpf above 0, as CelebA-HQ's, and needs the masks of "
-            "a face alignment network, which is not there; use one that was trained with w_hpf 0, such as AFHQ's"
-        )
 
     def build() -> StarGANv2:
         size = 4 * 2**halvings
@@ -79,8 +74,10 @@ def read_checkpoint(file: object, device: str) -> StarGANv2:
         if lengths != (LATENT, STYLE):
             said = f"codes and styles of {LATENT} and {STYLE} numbers, found {lengths[0]} and {lengths[1]}"
             raise ConfigError(f"options.checkpoint: expected {said}")
+        w_hpf = 8 / float(tensors["generator.hpf.filter"][1, 1]) if masked else 0.0
         names = tuple(str(number) for number in range(domains))
-        return StarGANv2(StarGANv2Config(size=size, width=first * size // 256, domains=names), training=False)
+        config = StarGANv2Config(size=size, width=first * size // 256, domains=names, w_hpf=w_hpf)
+        return StarGANv2(config, training=False)
 
     try:
         return module_of(NAME, "checkpoint", tensors, build, device)

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from places import ROOT
 from runs import PROFILE
 from typer.testing import CliRunner
 
 from flows.cli import app
+from mgi.systems.face_alignment import FaceAlignment
 
 RUNS = {"translate", "invert", "resume", "status", "report", "verify", "select", "export", "clean", "evaluate"}
 """Verbs whose runs compute with the stub method, unless the command names a method, networks or pictures of its own."""
@@ -110,6 +112,7 @@ def furnish(place: Path, learning: bool) -> None:
     golden = ROOT / "tests" / "golden"
     shutil.copy(golden / "stylegan2_rosinality.pth", place / "my-stylegan2.pt")
     shutil.copy(golden / "swapping_autoencoder.pth", place / "latest_checkpoint.pth")
+    torch.save({"state_dict": FaceAlignment().state_dict()}, place / "wing.ckpt")
 
 
 def shortened(words: Sequence[str], last: Sequence[str] = ()) -> list[str]:
