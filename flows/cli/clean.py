@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
 
 from flows.cli.common import Answer, RunArgument, guarded, out, say, tell_behind
+from flows.cli.sizes import size_in_words
 
 
 @guarded
@@ -25,18 +25,8 @@ def clean(
     with working_folder(run, say, writes=not dry_run) as place:
         found = clean_run(place.folder, dry_run)
     for one in found:
-        out.print(f"{one.name:<20}{_shown(one.size):>13}   {one.command} makes it again", markup=False)
-    total = _shown(sum(one.size for one in found))
+        out.print(f"{one.name:<20}{size_in_words(one.size):>13}   {one.command} makes it again", markup=False)
+    total = size_in_words(sum(one.size for one in found))
     out.print(f"{total} {'would be' if dry_run else 'are'} free again" if found else "nothing to remove")
     parts = [{"name": one.name, "bytes": one.size, "command": one.command} for one in found]
     return Answer({"parts": parts, "bytes": sum(one.size for one in found), "dry_run": dry_run}, tell_behind(place))
-
-
-def _shown(size: int) -> str:
-    """A size in words; what is small is not 0.0 MiB.
-
-    Example:
-        >>> _shown(51_221), _shown(3 * 2**20)
-        ('51 KiB', '3.0 MiB')
-    """
-    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{math.ceil(size / 2**10)} KiB"

@@ -10,6 +10,7 @@ import typer
 
 from flows.arguments import Arguments, require_apart
 from flows.cli.common import Answer, complain, out, say
+from flows.cli.sizes import size_in_words
 from flows.errors import Exit
 from flows.remote import viewed_folder
 from flows.settings import Workers
@@ -136,17 +137,7 @@ def _print_estimate(found: Estimate, scheduler: str | None) -> None:
         text = f"about {one} {'with one worker' if found.workers else 'in this process'}"
     out.print("; ".join([f"estimate    {text}", *found.notes]), markup=False)
     if found.bytes:
-        out.print(f"disk        at most {mebibytes(found.bytes)}", markup=False)
-
-
-def mebibytes(count: float) -> str:
-    """Bytes in words.
-
-    Example:
-        >>> mebibytes(3 * 2**20), mebibytes(5 * 2**31)
-        ('3 MiB', '10.0 GiB')
-    """
-    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
+        out.print(f"disk        at most {size_in_words(found.bytes)}", markup=False)
 
 
 def _measured(what: str, pieces: list[Piece]) -> str:

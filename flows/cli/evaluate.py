@@ -169,7 +169,7 @@ def _show_plan(suite: Suite, folder: str, only: list[str]) -> Answer:
 
 def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> Answer:
     """`times`: how many pairs each of the suite's stands for."""
-    from flows.cli.dry_run import mebibytes
+    from flows.cli.sizes import size_in_words
     from tasks.report.template import duration
     from tasks.suites.rows import plan_rows
 
@@ -177,13 +177,13 @@ def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> Answer
     for row in rows:
         said = row["not_run"]
         if row["seconds"] is not None:
-            said = f"about {duration(row['seconds'])}, at most {mebibytes(row['bytes'])}"
+            said = f"about {duration(row['seconds'])}, at most {size_in_words(row['bytes'])}"
         count = f"{row['pairs']} pairs, " if row["pairs"] else ""
         out.print(f"{row['name']:<22}{count}{said}", markup=False)
     seconds, written = (sum(row[key] or 0.0 for row in rows) for key in ("seconds", "bytes"))
     metrics = [*suite.metrics, *suite.sets]
     out.print(f"metrics     {', '.join(metrics)}\ntime        about {duration(seconds)}, metrics apart", markup=False)
-    out.print(f"disk        at most {mebibytes(written)}\nnothing was written", markup=False)
+    out.print(f"disk        at most {size_in_words(written)}\nnothing was written", markup=False)
     return Answer({"out": folder, "rows": rows, "metrics": metrics, "seconds": seconds, "bytes": written})
 
 
