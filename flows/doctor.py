@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from mgi.addresses import shown
+from mgi.devices import native_bf16
 from tasks.versions import versions
 from tasks.workers.sizing import default_workers, threads_per_worker, total_memory, usable_cores, visible_gpus
 
@@ -117,7 +118,8 @@ def _torch() -> list[Check]:
         import torchvision  # noqa: F401
     torch.ops.torchvision.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    device = f"cuda: {', '.join(gpus)}" if gpus else "cpu"
+    arithmetic = "bf16 natively" if native_bf16("cpu") else "fp32"
+    device = f"cuda: {', '.join(gpus)}" if gpus else f"cpu, computes {arithmetic}"
     return [Check("ok", "device", f"{device}; {torch.get_num_threads()} threads, {usable_cores()} cores usable")]
 
 

@@ -38,6 +38,7 @@ SEARCH: dict[str, Column] = {
     "coarse_steps": Column(
         "Int64", "how many of them went through the coarse head; then the loss jumps: it is that of the full picture"
     ),
+    "bits": Column("Int64", "per number of generator and loss network in the search: 32, or 16 (bf16)"),
     "best_step": Column("Int64", "the step, from 0 on, whose latents are kept"),
     "loss": Column("float64", "the loss at that step"),
 }

@@ -178,8 +178,9 @@ class Inversion(Section):
     compile: bool = False
     """Compile generator and feature network for every shape (needs a C++ compiler; the first pass of each hypothesis
     can take minutes, later processes reuse it). A tenth faster on a CPU; meant for long runs on GPUs."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of generator and feature network; bf16 pays only if the processor computes it natively."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Arithmetic of generator and loss network while they search; bf16 pays only if the processor computes it natively
+    (AVX512-BF16, AMX), and auto takes it only there. Warps, scores and results are computed in fp32 in any case."""
 
     @field_validator("degradation")
     @classmethod

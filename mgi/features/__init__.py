@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from mgi.features.base import Backbone, FeatureError, Precision
+from mgi.devices import Precision
+from mgi.features.base import Backbone, FeatureError
 from mgi.features.chain import Chain
 from mgi.features.vgg import VGG, read_vgg
 from mgi.near import near
 
-__all__ = ["VGG", "Backbone", "Chain", "FeatureError", "Precision", "load_backbone"]
+__all__ = ["VGG", "Backbone", "Chain", "FeatureError", "load_backbone"]
 
 BACKBONES = (
     "vgg16-imagenet",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor
-
-Precision = Literal["fp32", "bf16"]
 
 
 class FeatureError(ValueError):

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mgi.features.base import FeatureError, Precision
+from mgi.devices import Precision
+from mgi.features.base import FeatureError
 from mgi.features.vgg import VGG
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from mgi.features.base import FeatureError, Precision, require_layers
+from mgi.devices import Precision
+from mgi.features.base import FeatureError, require_layers
 from mgi.features.chain import Convolution, Convolve, walk
 from mgi.winograd import conv3x3
 

@@ -29,7 +29,8 @@ def usual_spread(generator: Generator, layer: int, device: str | torch.device) -
         device: where the generator is.
     """
     z = torch.randn(SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(SEED))
-    z = z.to(device, next(iter(generator.state_dict().values())).dtype)
+    features = next(iter(generator.state_dict().values())).dtype
+    z = z.to(device, torch.promote_types(features, torch.float32))  # latents are never bf16
     codes = generator.to_w(z) if is_styled(generator) else z
     logs = [deviation(generator.head(code, layer))[0].log() for code in codes.split(1)]
     return torch.stack(logs).mean(0).exp()

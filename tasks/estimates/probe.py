@@ -39,7 +39,6 @@ class Probe:
 
     def __init__(self, config: RunConfig, threads: int | None) -> None:
         from mgi.alignment.aligner import Aligner
-        from mgi.features import load_backbone
         from mgi.translators import load_translator
 
         self._began = time.perf_counter()
@@ -47,7 +46,7 @@ class Probe:
         self.method: InversionTranslator = load_translator(config, threads=threads)  # type: ignore[assignment]
         self.loading = time.perf_counter() - self._began
         self._align = Aligner(config.align, self.method.picture_size)
-        self._judging = load_backbone(config.selection.backbone, self.method.engine.device, config.inversion.precision)
+        self._judging = self.method.engine.metric_network(config.selection.backbone)
         self._random = np.random.default_rng(_SEED)
 
     def left(self) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from places import EXAMPLES
 
@@ -117,10 +118,18 @@ def test_a_warm_start_ends_ahead_of_a_cold_one() -> None:
     assert warm.measures["loss"] < 0.99 * cold.measures["loss"]
 
 
-def test_bf16_follows_fp32_within_two_percent() -> None:
-    curves = [
-        invert("quick", "mgi", PAINTING, steps=6, hypotheses=["L05N04"], precision=precision)[1][0].arrays["loss"]
-        for precision in ("fp32", "bf16")
-    ]
+@pytest.mark.parametrize(
+    ("profile", "picture", "few"),
+    [
+        ("quick", PAINTING, {"steps": 6, "hypotheses": ["L05N04"]}),
+        ("embedded", FACE, {"steps": 4, "coarse_steps": 2, "hypotheses": ["L06N04"]}),
+    ],
+)
+def test_bf16_follows_fp32_within_two_percent(profile: str, picture: np.ndarray, few: dict[str, Any]) -> None:
+    found = [invert(profile, "mgi", picture, precision=precision, **few) for precision in ("fp32", "bf16")]
+    curves = [lanes[0].arrays["loss"] for _, lanes in found]
     np.testing.assert_allclose(curves[1], curves[0], rtol=0.02)
     assert (curves[0] != curves[1]).any()
+    assert [lanes[0].measures["bits"] for _, lanes in found] == [32, 16]
+    for method, _ in found:  # results are rendered in fp32
+        assert {tensor.dtype for tensor in method.engine.generator.state_dict().values()} <= {torch.float32, torch.long}

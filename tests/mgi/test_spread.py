@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from tiny import HYPOTHESIS, lanes_of, prior_of, settings, targets, tiny_pggan, tiny_stylegan2
+from tiny_mobile import tiny_mobile_state
 
 from mgi.generators import Generator, is_styled
+from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.inversion.objective import Objective
 from mgi.inversion.search import search
 from mgi.inversion.solver import Solver
@@ -82,3 +84,10 @@ def test_a_batch_of_lanes_gives_each_what_it_gets_alone() -> None:
         together, _ = space.compose(lanes, HYPOTHESIS.composing_layer)
         alone = torch.cat([space.compose([lane], HYPOTHESIS.composing_layer)[0] for lane in lanes])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_a_generator_in_bf16_has_the_same_spread() -> None:
+    exact, rough = (MobileStyleGAN(tiny_mobile_state()).set_precision(precision) for precision in ("fp32", "bf16"))
+    found, expected = (usual_spread(generator, 5, "cpu") for generator in (rough, exact))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=1e-3)

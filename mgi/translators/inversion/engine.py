@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from mgi.config import RunConfig, Warp
+from mgi.devices import Precision, working_precision
 from mgi.encoders.files import TrainedEncoder
-from mgi.features import Backbone, Precision, load_backbone
+from mgi.features import Backbone, load_backbone
 from mgi.features.descriptor import Descriptor
-from mgi.generators import Generator
+from mgi.generators import Generator, has_bf16
 from mgi.images import down as average
 from mgi.inversion.latents import Latents
 from mgi.inversion.spaces import Space
 from mgi.translators.descriptors import load_descriptor
 from mgi.translators.encoders import load_encoder
 from mgi.translators.inversion.comparison import Comparison, working_size
-from mgi.translators.inversion.generator import prepared_generator, space_of
+from mgi.translators.inversion.generator import prepared_generator, searching_generator, space_of
 
 CPU_PIXELS = 2**17
 """Image pixels that share a pass on a CPU: one lane from 512 on; larger batches are no faster (docs/inversion.md)."""
@@ -49,6 +50,11 @@ class Engine:
         self.compare = Comparison.of(config, self.generator.resolution, device)
         self.lanes_at_once = max(1, batch_pixels(device) // self.generator.resolution**2)
         self.space: Space = space_of(self.generator, config, device)
+        self.precision = working_precision(config.inversion.precision, device, has_bf16(self.generator))
+        """Of the search; everything else is fp32."""
+        quick = searching_generator(self.generator, self.precision)
+        self.searching: Space = self.space if quick is self.generator else space_of(quick, config, device)
+        """The same space as gradients are taken through it."""
         self._descriptors: dict[Warp, Descriptor | None] = {}
         self._encoder: TrainedEncoder | None = None
 
@@ -76,11 +82,11 @@ class Engine:
         return self._encoder
 
     def backbone(self, name: str) -> Backbone:
-        """A feature network of the zoo in the configured precision, loaded once."""
-        return self._network(name, self.config.inversion.precision)
+        """A feature network of the loss, in the precision of the search, loaded once."""
+        return self._network(name, self.precision)
 
     def metric_network(self, name: str) -> Backbone:
-        """The same in fp32: no setting of a method changes the network that measures it."""
+        """The same in fp32: no setting of a method changes the network that warps for it, scores it and measures it."""
         return self._network(name, "fp32")
 
     def _network(self, name: str, precision: Precision) -> Backbone:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 from mgi.config import RunConfig
+from mgi.devices import Precision
 from mgi.generators import Generator, has_bf16, is_styled
 from mgi.inversion.prior import measure_prior
 from mgi.inversion.spaces import Space, build_space
@@ -16,16 +19,19 @@ PRIOR_SAMPLES = 20_000
 
 
 def prepared_generator(config: RunConfig, device: str) -> Generator:
-    """The generator on its device, in the configured precision.
+    """The generator on its device, in fp32.
 
     Raises:
         ConfigError: it and the settings cannot work together; every problem is named.
     """
     generator = load_generator(config.generator, device)
     require_compatible(config, facts_of(generator, config.generator))
-    if config.inversion.precision == "bf16" and has_bf16(generator):
-        generator.set_precision("bf16")
     return generator
+
+
+def searching_generator(generator: Generator, precision: Precision) -> Generator:
+    """What gradients are taken through: the generator, or a copy of it in bf16. Results are rendered by the first."""
+    return copy.deepcopy(generator).set_precision("bf16") if precision == "bf16" and has_bf16(generator) else generator
 
 
 def space_of(generator: Generator, config: RunConfig, device: str) -> Space:

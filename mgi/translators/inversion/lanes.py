@@ -140,6 +140,7 @@ def invert_lanes(
             "best_step": float(state.best_step),
             "steps": float(len(state.losses)),
             "coarse_steps": float(min(len(state.losses), solver.coarse_steps(state.hypothesis.composing_layer))),
+            "bits": 16.0 if engine.precision == "bf16" else 32.0,
             "finished": float(state.finished),
             **{f"{name}_before": value for name, value in start.items()},
             **{f"{name}_after": value for name, value in targets.observed(image, state.picture).items()},
@@ -159,7 +160,7 @@ def _strengths(engine: Engine, judge: Judge, share: float) -> dict[int, float]:
 
 
 def _solver(engine: Engine, targets: Targets, judge: Judge) -> Solver:
-    settings, space = engine.config.inversion, engine.space
+    settings, space = engine.config.inversion, engine.searching
     backbone = engine.backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
     images = space.images
     if settings.compile:

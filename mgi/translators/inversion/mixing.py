@@ -106,10 +106,10 @@ class Mixer:
         engine, settings = self.engine, self._settings
         target = engine.reduced(to_float(picture, engine.device))
         backbone = engine.backbone(settings.perceptual_backbone) if settings.perceptual_weight else None
-        objective = Objective(target, settings, backbone, points=engine.space.points)
+        objective = Objective(target, settings, backbone, points=engine.searching.points)
         seed = lane_seed(0, "picture", self.hypothesis.id)
         lane = LaneState(self.hypothesis, 0, engine.space.start(self.hypothesis, seed, engine.device), seed)
-        search(Solver(engine.space, objective, settings, engine.down), [lane], settings, progress=progress)
+        search(Solver(engine.searching, objective, settings, engine.down), [lane], settings, progress=progress)
         return pack(lane.best)
 
     def _path(self, picture: np.ndarray) -> Path:

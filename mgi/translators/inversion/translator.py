@@ -52,7 +52,7 @@ class InversionTranslator:
         self.config = config
         self.lanes_per_batch = 1 if device == "cpu" else GPU_PAIRS
         self.engine = engine = Engine(config, device)
-        backbone = engine.backbone(config.selection.backbone)
+        backbone = engine.metric_network(config.selection.backbone)
         self.judge = Judge(config, engine.generator, backbone, device, engine.size)
 
     def with_config(self, config: RunConfig) -> InversionTranslator:
@@ -86,8 +86,8 @@ class InversionTranslator:
     def warp(self, source: np.ndarray, exemplar: np.ndarray, progress: Progress | None = None, seed: int = 0) -> Warped:
         """Equations 1-6, fine-tuned on the pair first if `warp.method` says so (OEFT)."""
         engine = self.engine
-        described = engine.descriptor()
-        return warp_pictures(self.config, engine.backbone, described, engine.device, source, exemplar, seed, progress)
+        network, described = engine.metric_network, engine.descriptor()
+        return warp_pictures(self.config, network, described, engine.device, source, exemplar, seed, progress)
 
     def observe(self, image: np.ndarray, seed: int) -> Warped:
         """A picture as it looks after the degradation."""
