@@ -58,9 +58,9 @@ RECIPES = (
     Recipe("srresnet", 1000, (), ("width=32", "blocks=8", "batch=8", "learning_rate=0.001")),
     Recipe("srgan", 1200, (), LARGER),
     Recipe(
-        "stargan-v2", 350, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=350")
+        "stargan-v2", 1200, DOMAINS, ("width=4", "batch=8", "ema=0.98", "learning_rate=0.0004", "diversity_steps=1200")
     ),
-    Recipe("swapping-autoencoder", 400, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
+    Recipe("swapping-autoencoder", 2000, (), ("width=4", "batch=8", "patches=4", "image_capacity=0.25", "ema=0.98")),
     Recipe("cocosnet", 250, SEGMENTS, ("width=16", "hidden=32", "batch=2", "learning_rate=0.0003")),
     Recipe("spade", 350, SEGMENTS, MAPS),
     Recipe("sean", 200, SEGMENTS, (*MAPS, "normalization=sean", "style=64"), system="spade"),
