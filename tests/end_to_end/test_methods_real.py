@@ -131,5 +131,9 @@ def test_bf16_follows_fp32_within_two_percent(profile: str, picture: np.ndarray,
     np.testing.assert_allclose(curves[1], curves[0], rtol=0.02)
     assert (curves[0] != curves[1]).any()
     assert [lanes[0].measures["bits"] for _, lanes in found] == [32, 16]
+    again = invert(profile, "mgi", picture, precision="bf16", **few)[1][0]
+    assert all(np.array_equal(again.arrays[name], array) for name, array in found[1][1][0].arrays.items()), (
+        "bit for bit"
+    )
     for method, _ in found:  # results are rendered in fp32
         assert {tensor.dtype for tensor in method.engine.generator.state_dict().values()} <= {torch.float32, torch.long}
