@@ -209,7 +209,7 @@ def test_domains_are_named_by_folders_or_by_a_table(faces: Path, tmp_path: Path)
             "two domains of two pictures each, found {{'cold': 59, 'warm': 1}}; bring more of",
         ),
         (("stargan-v2", "{faces}", "--domains", "nowhere.csv:age"), "expected FILE.csv:COLUMN, found nowhere.csv:age"),
-        (("stargan-v2", "{faces}", "--set", "w_hpf=1"), "its masks need a face alignment network, which is not there"),
+        (("stargan-v2", "{both}", "--set", "w_hpf=1"), "landmarks: expected the public code's wing.ckpt, which w_hpf"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -221,7 +221,11 @@ def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, argumen
     for number, path in enumerate(sorted(faces.rglob("*.png"))):
         (lonely / ("warm" if number == 7 else "cold")).mkdir(parents=True, exist_ok=True)
         (lonely / ("warm" if number == 7 else "cold") / path.name).write_bytes(path.read_bytes())
-    places = {"faces": faces, "other": other, "lonely": lonely, "nowhere": tmp_path / "nowhere"}
+    both = tmp_path / "both"
+    for number, path in enumerate(sorted(faces.rglob("*.png"))):
+        (both / ("warm", "cold")[number % 2]).mkdir(parents=True, exist_ok=True)
+        (both / ("warm", "cold")[number % 2] / path.name).write_bytes(path.read_bytes())
+    places = {"faces": faces, "other": other, "lonely": lonely, "both": both, "nowhere": tmp_path / "nowhere"}
     asked = [argument.format(**places) for argument in arguments]
     text = train(*asked, "--out", tmp_path / "model", "--size", "32", "--set", "width=4", "--threads", "1", check=2)
     assert said.format(**places) in text
