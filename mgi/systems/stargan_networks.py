@@ -93,10 +93,11 @@ class Styled(nn.Module):
         """[B, I, h, w] and [B, style] -> [B, O, 2 h, 2 w]."""
         y = self.conv1(self._grow(F.leaky_relu(self.norm1(x, style), SLOPE)))
         y = self.conv2(F.leaky_relu(self.norm2(y, style), SLOPE))
-        if self._alone:
-            return torch.as_tensor(y)
-        # The 1 x 1 convolution commutes with repeating pixels; before it there are four times fewer of them.
-        return (y + self._grow(self.conv1x1(x))) / _ROOT
+        if not self._alone:
+            # The 1 x 1 convolution commutes with repeating pixels; before it there are four times fewer of them.
+            y = (y + self._grow(self.conv1x1(x))) / _ROOT
+        found: Tensor = y
+        return found
 
 
 class HighPass(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor
 from mgi.correspondence.augment import affine_matrices, moved, photometric
 from mgi.features import Backbone
 from mgi.features.descriptor import GRID, PICTURE, seen, unit_pyramid
-from mgi.generators import Generator, is_styled
+from mgi.generators import Generator, StyledGenerator, is_styled
 from mgi.images import down, resize
 from mgi.training.errors import TrainingError
 
@@ -51,32 +51,51 @@ class Samples:
         self.generator, self.backbone, self._variation = generator, backbone, variation
         self.layers = feature_layers(generator)
         self._device = next(iter(generator.state_dict().values())).device
+        self._factor = max(1, generator.resolution // PICTURE)
 
     def __call__(self, seed: int) -> tuple[Tensor, Tensor]:
         """One sample: (backbone's unit features [1, C, 64, 64], the generator's [1, D, 64, 64])."""
         random = torch.Generator().manual_seed(seed)
         picture, target = self.picture(random)
         picture, target = self._changed(picture, target, random)
-        features = self.backbone(picture, READ_LAYERS)
-        return unit_pyramid(list(features.values())), target
+        return self.read(picture), target
 
     def picture(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Picture [1, 3, 256, 256] in [-1, 1] and features, from `random` alone."""
         g = self.generator
-        z = torch.randn(2, g.z_dim, generator=random).to(self._device)
-        truncation, choice = (float(x) for x in torch.rand(2, generator=random))
-        factor = max(1, g.resolution // PICTURE)
+        z, truncation, choice = self.drawn(random)
         if not is_styled(g):
             target = unit_layers([g.head(z[:1], layer) for layer in self.layers])
-            return seen(down(g(z[:1]), factor)).clamp(-1, 1), target
-        w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)
+            return seen(down(g(z[:1]), self._factor)).clamp(-1, 1), target
+        w = g.truncate(g.to_w(z), truncation)
         target = unit_layers([g.head(w[:1], layer) for layer in self.layers])
-        shown = w[:1].clone()
-        if choice < (mixed := self._variation.mixed):  # another's styles from one of the layers on
-            cut = g.styles - g.tail_styles(self.layers[int(choice / mixed * len(self.layers))])
-            shown[:, cut:] = w[1:, cut:]
-        image = g.render(g.head(shown, 1), 1, shown[:, -g.tail_styles(1) :], down=factor)
-        return seen(image).clamp(-1, 1), target
+        mixed = self._variation.mixed
+        return self.rendered(g, self.mixed(g, w, choice / mixed) if choice < mixed else w[:1]), target
+
+    def drawn(self, random: torch.Generator) -> tuple[Tensor, float, float]:
+        """Two codes [2, D], a truncation in [0.5, 1] and a number in [0, 1)."""
+        z = torch.randn(2, self.generator.z_dim, generator=random).to(self._device)
+        truncation, choice = (float(x) for x in torch.rand(2, generator=random))
+        return z, 0.5 + 0.5 * truncation, choice
+
+    def mixed(self, generator: StyledGenerator, w: Tensor, choice: float) -> Tensor:
+        """Styles [1, styles, D] of the first of w [2, styles, D], from one of the layers on the second's.
+
+        Args:
+            choice: in [0, 1), of the layer.
+        """
+        cut = generator.styles - generator.tail_styles(self.layers[int(choice * len(self.layers))])
+        return torch.cat([w[:1, :cut], w[1:, cut:]], 1)
+
+    def rendered(self, generator: StyledGenerator, styles: Tensor) -> Tensor:
+        """The picture [1, 3, 256, 256] of styles [1, styles, D]."""
+        first = generator.head(styles, 1)
+        image = generator.render(first, 1, styles[:, -generator.tail_styles(1) :], down=self._factor)
+        return seen(image).clamp(-1, 1)
+
+    def read(self, picture: Tensor) -> Tensor:
+        """The backbone's unit features of a picture: [1, C, 64, 64]."""
+        return unit_pyramid(list(self.backbone(picture, READ_LAYERS).values()))
 
     def _changed(self, picture: Tensor, target: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         colours, geometry = (float(x) for x in torch.rand(2, generator=random))

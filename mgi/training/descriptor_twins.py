@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgi.correspondence.augment import affine_matrices, moved, photometric
-from mgi.features.descriptor import GRID, DescriptorHead, seen, unit_pyramid
-from mgi.generators import is_styled
-from mgi.training.descriptor_samples import READ_LAYERS, Samples
+from mgi.features.descriptor import GRID, DescriptorHead
+from mgi.generators import Generator, StyledGenerator, is_styled
+from mgi.training.descriptor_samples import Samples
 from mgi.training.errors import TrainingError
 
 NOWHERE = -1
@@ -34,25 +34,20 @@ def twins(samples: Samples, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     Raises:
         TrainingError: the generator has no styles to mix.
     """
-    g = samples.generator
-    if not is_styled(g):
+    g, random = with_styles(samples.generator), torch.Generator().manual_seed(seed)
+    z, truncation, choice = samples.drawn(random)
+    w = g.truncate(g.to_w(z), truncation)
+    one, two = samples.rendered(g, w[:1]), samples.rendered(g, samples.mixed(g, w, choice))
+    matrices = affine_matrices(2 * torch.rand(1, 5, generator=random) - 1).to(z)
+    two = moved(photometric(two, [random]), matrices)
+    return samples.read(one), samples.read(two), places_of(matrices)
+
+
+def with_styles(generator: Generator) -> StyledGenerator:
+    """The generator itself. Raises TrainingError: it has no styles to mix."""
+    if not is_styled(generator):
         raise TrainingError("contrast: expected a generator with styles to mix, found one without; leave it at 0")
-    random = torch.Generator().manual_seed(seed)
-    device = next(iter(g.state_dict().values())).device
-    z = torch.randn(2, g.z_dim, generator=random).to(device)
-    truncation, choice = (float(x) for x in torch.rand(2, generator=random))
-    w = g.truncate(g.to_w(z), 0.5 + 0.5 * truncation)
-    cut = g.styles - g.tail_styles(samples.layers[int(choice * len(samples.layers))])
-    mixed = torch.cat([w[:1, :cut], w[1:, cut:]], 1)
-    factor = max(1, g.resolution // (4 * GRID))
-    pictures = [
-        seen(g.render(g.head(shown, 1), 1, shown[:, -g.tail_styles(1) :], down=factor)).clamp(-1, 1)
-        for shown in (w[:1], mixed)
-    ]
-    matrices = affine_matrices(2 * torch.rand(1, 5, generator=random) - 1).to(device)
-    pictures[1] = moved(photometric(pictures[1], [random]), matrices)
-    one, two = (unit_pyramid(list(samples.backbone(picture, READ_LAYERS).values())) for picture in pictures)
-    return one, two, places_of(matrices)
+    return generator
 
 
 def places_of(matrices: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from mgi.features.descriptor import (
 )
 from mgi.generators import Generator
 from mgi.training.descriptor_samples import PLAIN, READ_LAYERS, Samples, Variation
-from mgi.training.descriptor_twins import TwinBuffer
+from mgi.training.descriptor_twins import TwinBuffer, with_styles
 
 POSITIONS = 1500
 """Of every sample, for the linear map."""
@@ -94,6 +94,8 @@ def train_descriptor(
     """
     tell = progress or (lambda phase, done, total, text: None)
     begun = time.perf_counter()
+    if config.contrast:
+        with_styles(generator)  # said before minutes of samples
     with torch.no_grad():
         training = _Training(generator, backbone, config, tell)
         linear = training.linear_map()

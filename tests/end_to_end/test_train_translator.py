@@ -217,14 +217,11 @@ def test_what_cannot_be_trained_is_one_line(faces: Path, tmp_path: Path, argumen
     other.mkdir()
     for number, path in enumerate(sorted(faces.rglob("*.png"))):
         (other / f"x{number}.png").write_bytes(path.read_bytes())
-    lonely = tmp_path / "lonely"
+    lonely, both = tmp_path / "lonely", tmp_path / "both"
     for number, path in enumerate(sorted(faces.rglob("*.png"))):
-        (lonely / ("warm" if number == 7 else "cold")).mkdir(parents=True, exist_ok=True)
-        (lonely / ("warm" if number == 7 else "cold") / path.name).write_bytes(path.read_bytes())
-    both = tmp_path / "both"
-    for number, path in enumerate(sorted(faces.rglob("*.png"))):
-        (both / ("warm", "cold")[number % 2]).mkdir(parents=True, exist_ok=True)
-        (both / ("warm", "cold")[number % 2] / path.name).write_bytes(path.read_bytes())
+        for domain in (lonely / ("warm" if number == 7 else "cold"), both / ("warm", "cold")[number % 2]):
+            domain.mkdir(parents=True, exist_ok=True)
+            (domain / path.name).write_bytes(path.read_bytes())
     places = {"faces": faces, "other": other, "lonely": lonely, "both": both, "nowhere": tmp_path / "nowhere"}
     asked = [argument.format(**places) for argument in arguments]
     text = train(*asked, "--out", tmp_path / "model", "--size", "32", "--set", "width=4", "--threads", "1", check=2)

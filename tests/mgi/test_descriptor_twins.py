@@ -50,6 +50,11 @@ def test_twins_share_their_structure_and_not_their_styles() -> None:
 def test_a_generator_without_styles_has_no_twins() -> None:
     with pytest.raises(TrainingError, match="contrast: expected a generator with styles to mix, found one without"):
         twins(Samples(tiny_pggan().float(), Shapes()), 0)
+    told: list[str] = []
+    with pytest.raises(TrainingError, match="contrast: expected a generator with styles to mix"):
+        config = replace(SMALL, contrast=1.0)
+        train_descriptor(tiny_pggan().float(), Shapes(), ("p", ""), config, lambda *said: told.append(said[0]))
+    assert not told, "before any sample is made"
 
 
 def test_the_loss_is_that_of_a_plain_loop() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from released import GOLDEN, filled
 from small_systems import drawing_of, small
-from test_stargan_v2 import Recorded, checkpoint, parameters, translator
+from test_stargan_v2 import assert_losses, batch, checkpoint, parameters, translator
 from torch import Tensor
 
 from mgi.config import ConfigError
@@ -57,10 +57,8 @@ def system(wing: Path) -> System:
     return found
 
 
-def batch() -> Batch:
-    random = np.random.RandomState(0)
-    a, b, b2 = (torch.from_numpy(random.uniform(-1, 1, (2, 3, SIZE, SIZE)).astype(np.float32)) for _ in range(3))
-    return Batch(a, b, torch.tensor([0, 1]), torch.tensor([1, 1]), b2, b2)
+def given_to_both() -> Batch:
+    return batch(SIZE, last=1)
 
 
 def test_published_sizes() -> None:
@@ -70,7 +68,7 @@ def test_published_sizes() -> None:
 
 
 def test_heat_maps_and_masks_are_those_of_the_public_code(system: Any, golden: dict[str, Tensor]) -> None:
-    given = batch().a
+    given = given_to_both().a
     with torch.no_grad():
         heat = system.fan(given)
     torch.testing.assert_close(heat[..., ::16, ::16], golden["heat"][:, :-1], rtol=1e-4, atol=1e-4)
@@ -92,7 +90,7 @@ def test_eyes_are_masked_and_the_jaw_is_not() -> None:
 
 
 def test_pictures_are_those_of_the_public_code(system: System, golden: dict[str, Tensor]) -> None:
-    given = batch()
+    given = given_to_both()
     with torch.no_grad():
         style = system.style_encoder(given.b, given.b_domain)
         found = system.translate(given.a, Guide(given.b, domain=given.b_domain), torch.Generator())
@@ -103,13 +101,7 @@ def test_pictures_are_those_of_the_public_code(system: System, golden: dict[str,
 
 
 def test_losses_are_those_of_the_public_code(system: System, golden: dict[str, Tensor]) -> None:
-    step = Recorded()
-    system.learn(batch(), step)
-    for guide in ("latent", "reference"):
-        real, fake, r1, adversarial, style, diversity, cycle = golden[f"{guide}_losses"].tolist()
-        ours = [step.terms[f"{guide}_{name}"] for name in ("discriminator", "r1", "adversarial", "style", "cycle")]
-        assert ours == pytest.approx([real + fake, r1, adversarial, style, cycle], rel=1e-3)
-        assert step.terms[f"{guide}_diversity"] == pytest.approx(-2 * diversity, rel=1e-2)
+    assert_losses(system, given_to_both(), golden, 1e-3, of_diversity=1e-2)
 
 
 def test_it_learns_is_kept_and_read_again(wing: Path, tmp_path: Path) -> None:
@@ -135,7 +127,7 @@ def test_the_checkpoint_of_faces_translates(system: System, golden: dict[str, Te
     file = checkpoint(system, tmp_path / "100000_nets_ema.ckpt", "module.")
     ours = translator(checkpoint=str(file), domain=1)
     assert (ours.picture_size, ours.system.config.width, ours.system.config.w_hpf) == (SIZE, 4, 1.0)
-    given = batch()
+    given = given_to_both()
     with torch.no_grad():
         found = ours.system.translate(given.a, Guide(given.b, domain=given.b_domain), torch.Generator())
     torch.testing.assert_close(found[..., ::8, ::8], golden["reference"], rtol=1e-3, atol=1e-3)

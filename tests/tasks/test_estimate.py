@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from places import GOLDEN
 
+from flows.cli.sizes import size_in_words
 from mgi.generators import load_file
 from mgi.pairs import Hypothesis
 from mgi.profiles import load_config
@@ -199,3 +200,4 @@ def test_the_bytes_of_a_pair_are_added_up(tmp_path: Path) -> None:
         for shape, kind in translator.lane_arrays(hypothesis).values():
             lanes += int(np.prod(shape)) * np.dtype(kind).itemsize
     assert said == 9 * size**2 + 3 * (size * plan.request.config.upsampling) ** 2 + lanes and lanes > 0
+    assert [size_in_words(count) for count in (2**20, 2**33)] == ["1.0 MiB", "8.0 GiB"]

@@ -15,11 +15,11 @@ from mgi.features.descriptor import Descriptor
 from mgi.generators import Generator, has_bf16
 from mgi.images import down as average
 from mgi.inversion.latents import Latents
-from mgi.inversion.spaces import Space
+from mgi.inversion.spaces import Space, build_space
 from mgi.translators.descriptors import load_descriptor
 from mgi.translators.encoders import load_encoder
 from mgi.translators.inversion.comparison import Comparison, working_size
-from mgi.translators.inversion.generator import prepared_generator, searching_generator, space_of
+from mgi.translators.inversion.generator import latents_of, prepared_generator, searching_generator
 
 CPU_PIXELS = 2**17
 """Image pixels that share a pass on a CPU: one lane from 512 on; larger batches are no faster (docs/inversion.md)."""
@@ -49,11 +49,14 @@ class Engine:
         self.down = self.generator.resolution // self.size
         self.compare = Comparison.of(config, self.generator.resolution, device)
         self.lanes_at_once = max(1, batch_pixels(device) // self.generator.resolution**2)
-        self.space: Space = space_of(self.generator, config, device)
+        latents = latents_of(self.generator, config, device)
+        self.space: Space = build_space(self.generator, config.inversion, *latents)
         self.precision = working_precision(config.inversion.precision, device, has_bf16(self.generator))
         """Of the search; everything else is fp32."""
         quick = searching_generator(self.generator, self.precision)
-        self.searching: Space = self.space if quick is self.generator else space_of(quick, config, device)
+        self.searching: Space = (
+            self.space if quick is self.generator else build_space(quick, config.inversion, *latents)
+        )
         """The same space as gradients are taken through it."""
         self._descriptors: dict[Warp, Descriptor | None] = {}
         self._encoder: TrainedEncoder | None = None

@@ -1,4 +1,4 @@
-"""The generator of a configuration, checked and ready, and the latent space to invert in."""
+"""The generator of a configuration, checked and ready, and what its latent space is built from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import copy
 from mgi.config import RunConfig
 from mgi.devices import Precision
 from mgi.generators import Generator, has_bf16, is_styled
-from mgi.inversion.prior import measure_prior
-from mgi.inversion.spaces import Space, build_space
+from mgi.inversion.coarse import CoarseHead
+from mgi.inversion.prior import LatentPrior, measure_prior
 from mgi.statistics import shipped
 from mgi.statistics.latents import read_latents
 from mgi.translators.inversion.compatibility import facts_of, require_compatible
@@ -34,14 +34,13 @@ def searching_generator(generator: Generator, precision: Precision) -> Generator
     return copy.deepcopy(generator).set_precision("bf16") if precision == "bf16" and has_bf16(generator) else generator
 
 
-def space_of(generator: Generator, config: RunConfig, device: str) -> Space:
-    """The latent space, with the prior of w that ships with the generator or is measured now."""
-    settings = config.inversion
+def latents_of(generator: Generator, config: RunConfig, device: str) -> tuple[LatentPrior | None, CoarseHead | None]:
+    """(prior of w, coarse head) as they ship with the generator; else a prior that is measured now if it is needed."""
     path = shipped(config.generator)
     if path is not None:
         prior, head = read_latents(path)
-        return build_space(generator, settings, prior.to(device), head.to(device))
-    if not is_styled(generator) or settings.space in ("z", "w", "w+"):
-        return build_space(generator, settings)
+        return prior.to(device), head.to(device)
+    if not is_styled(generator) or config.inversion.space in ("z", "w", "w+"):
+        return None, None
     prior = measure_prior(lambda z: generator.to_w(z.to(device)).cpu(), generator.z_dim, PRIOR_SAMPLES)
-    return build_space(generator, settings, prior.to(device))
+    return prior.to(device), None
