@@ -245,7 +245,7 @@ class Lines:
             return
         self._next[stage] = now + LINE_PERIOD
         rate = (count.value - before) / (now - start) if now > start else 0.0
-        eta = f", about {_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
+        eta = f", about {rough_duration((count.total - count.value) / rate)} to go" if rate and not complete else ""
         loss = f", {_loss(self._loss[stage])}" if self._loss.get(stage) and not complete else ""
         counted = f"{stage}: {count.value:.1f} of {count.total} {count.unit}".replace(".0 of", " of")
         failed = f", {count.failed} failed" if count.failed else ""
@@ -257,7 +257,8 @@ def _loss(loss: float) -> str:
     return f"loss {loss:.4g}{' (coarse head)' if isinstance(loss, CoarseLoss) else ''}"
 
 
-def _duration(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
+    """42 s, 12 min or 3.5 h: what is left, which nobody knows to the second."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -19,7 +19,6 @@ from flows.watching.run_names import named
 from storage.training_store import TrainingStore
 
 if TYPE_CHECKING:
-    from mgi.training import Losses
     from tasks.train_generator import TrainingResult
 
 LINE_PERIOD = 30.0
@@ -28,7 +27,7 @@ Objective = Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-
 
 
 class Steps:
-    """A `tasks.train_generator.Watcher` whose progress is kept up to date at the server."""
+    """A `tasks.training_runs.Watcher` whose progress is kept up to date at the server."""
 
     says = "Samples of the generator so far"
 
@@ -45,10 +44,10 @@ class Steps:
         """So many pictures are read."""
         self.text = f"{done} of {total} pictures read"
 
-    def stepped(self, step: int, steps: int, losses: Losses) -> None:
-        """A step is done."""
-        self.percent = round(100 * step / steps, 1)
-        self.text = f"step {step} of {steps}, losses {losses.generator:.2f} / {losses.discriminator:.2f}"
+    def learnt(self, phase: str, done: int, total: int, text: str) -> None:
+        """So much of a phase is done."""
+        self.percent = round(100 * done / total, 1)
+        self.text = f"{phase}: {done} of {total}, {text}"
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + LINE_PERIOD
             self._log.info(self.text)
@@ -106,8 +105,17 @@ def train_generator(
             known = store.header()["config"] if store.exists else {}
             given = {"resolution": resolution, "objective": objective, "seed": seed, **(overrides or {})}
             config = generator_config(parent or known.get("parent", ""), {**known, **given})
-            counts = (steps, evaluate_every, samples, licence, threads or usable_cores())
-            return train_generator(TrainingRequest(Path(images), model, config, *counts), store.exists, watcher)
+            request = TrainingRequest(
+                images=Path(images),
+                out=model,
+                config=config,
+                steps=steps,
+                evaluate_every=evaluate_every,
+                samples=samples,
+                licence=licence,
+                threads=threads or usable_cores(),
+            )
+            return train_generator(request, store.exists, watcher)
 
         return concluded(whole, lambda result, more: _conclude(place, result))
 

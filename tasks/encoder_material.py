@@ -19,34 +19,25 @@ from mgi.training.encoders.estranging import estranged
 from mgi.training.seeds import seed_of
 from storage.training_store import TrainingStore
 from tasks.training_runs import Watcher
+from tasks.training_steps import TrainingRun
 
 HELD_OUT = 64
 """Known samples, and at most so many of the user's pictures of each domain, only measure."""
 
 
-@dataclass(frozen=True)
-class EncoderRequest:
+@dataclass(frozen=True, kw_only=True)
+class EncoderRequest(TrainingRun):
     """What the user asks for.
 
     Args:
         images: folder of pictures of the source domain, or None.
         target: folder of pictures of the target domain, or None.
-        out: folder of the run.
         config: what is trained, and how.
-        steps: optimisation steps in all, including those before a resume.
-        evaluate_every: steps between two evaluations.
-        licence: of the pictures, for the card.
-        threads: CPU threads; the bits of a result depend on them.
     """
 
     images: Path | None
     target: Path | None
-    out: Path
     config: EncoderConfig
-    steps: int
-    evaluate_every: int
-    licence: str
-    threads: int
 
 
 @dataclass

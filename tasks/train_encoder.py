@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,8 @@ from storage.images import write_png
 from storage.training_store import TrainingStore
 from tasks.encoder_card import encoder_card, fusion_card
 from tasks.encoder_material import EncoderRequest, Material, gather
-from tasks.training_runs import CHECKPOINT_SECONDS, Watcher, check_startable, continued, write_state
+from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_steps import Best, train_steps
 
 Trainer = EncoderTrainer | FusionTrainer
 SCORED = ("samples-perceptual", "strange-perceptual", "pictures-perceptual")
@@ -121,30 +121,22 @@ def _run(
     store: TrainingStore,
     trainer: Trainer,
     material: Material,
-    best: dict[str, float],
+    best: Best,
     watcher: Watcher,
 ) -> None:
-    saved = time.monotonic()
-    try:
-        while trainer.steps_done < request.steps:
-            losses = trainer.step(material.batch(request.config, trainer.steps_done))
-            text = ", ".join(f"{name} {value:.3f}" for name, value in losses.values.items())
-            watcher.learnt("train", trainer.steps_done, request.steps, text)
-            if not losses.finite:
-                raise TrainingError(
-                    f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
-                    "checkpoint are kept; train again with a smaller --set learning_rate"
-                )
-            due = trainer.steps_done % request.evaluate_every == 0 or trainer.steps_done == request.steps
-            if due:
-                best = _evaluate(request, store, trainer, material, losses, best, watcher)
-            if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                write_state(store, {**trainer.state(), "best": best})
-                saved = time.monotonic()
-    except KeyboardInterrupt:
-        write_state(store, {**trainer.state(), "best": best})
-        watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
-        raise
+    def step() -> tuple[EncoderLosses, str]:
+        losses = trainer.step(material.batch(request.config, trainer.steps_done))
+        if not losses.finite:
+            raise TrainingError(
+                f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
+                "checkpoint are kept; train again with a smaller --set learning_rate"
+            )
+        return losses, ", ".join(f"{name} {value:.3f}" for name, value in losses.values.items())
+
+    def evaluate(losses: EncoderLosses, best: Best) -> Best:
+        return _evaluate(request, store, trainer, material, losses, best, watcher)
+
+    train_steps(request, store, trainer, request.config.batch, best, watcher, step, evaluate)
 
 
 def measured(trainer: Trainer, material: Material) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -177,9 +169,9 @@ def _evaluate(
     trainer: Trainer,
     material: Material,
     losses: EncoderLosses,
-    best: dict[str, float],
+    best: Best,
     watcher: Watcher,
-) -> dict[str, float]:
+) -> Best:
     errors, shown = measured(trainer, material)
     # The target domain's truth is not there for a user, so it does not choose either.
     source = [value for name, value in errors.items() if name in SCORED]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,7 +23,8 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.training_runs import CHECKPOINT_SECONDS, check_startable, continued, write_state
+from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_steps import Best, TrainingRun, train_steps
 
 GRID = 64
 """Samples in each grid."""
@@ -33,29 +32,19 @@ TRUNCATED = 0.7
 """Truncation of the second grid of an adapted generator."""
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest(TrainingRun):
     """What the user asks for.
 
     Args:
         images: folder of training images.
-        out: folder of the run.
         config: what is trained, and how.
-        steps: optimisation steps in all, including those before a resume.
-        evaluate_every: steps between two scores and grids of samples.
         samples: generated images per score.
-        licence: of the images, for the card.
-        threads: CPU threads; the bits of a result depend on them.
     """
 
     images: Path
-    out: Path
     config: TrainingConfig
-    steps: int
-    evaluate_every: int
     samples: int
-    licence: str
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -67,19 +56,6 @@ class TrainingResult:
     best_score: float
     best_step: int
     model: Path
-
-
-class Watcher(Protocol):
-    """Gets told what a training run does."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Images read so far."""
-
-    def stepped(self, step: int, steps: int, losses: Losses) -> None:
-        """A step was done."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
 
 
 def train_generator(request: TrainingRequest, resume: bool, watcher: Watcher) -> TrainingResult:
@@ -154,29 +130,25 @@ def _run(
         return
     judge = HeldOut(pixels, train, held_out, device) if rank == 0 else None
     batches = loader(Pictures(pixels, train), trainer.batches(len(train)), workers=2 if device.type == "cuda" else 0)
-    saved = time.monotonic()
-    try:
-        while trainer.steps_done < request.steps:
-            losses = trainer.step(next(batches))
-            watcher.stepped(trainer.steps_done, request.steps, losses)
-            if not losses.finite:
-                raise TrainingError(
-                    f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
-                    "checkpoint are kept; train again with a smaller --set learning_rate or a larger --set r1"
-                )
-            due = trainer.steps_done % request.evaluate_every == 0 or trainer.steps_done == request.steps
-            if judge is not None and due:
-                best = _evaluate(request, store, trainer, judge, losses, best, watcher)
-            if rank == 0 and (due or time.monotonic() - saved > CHECKPOINT_SECONDS):
-                _save(store, trainer, best)
-                saved = time.monotonic()
-            if world > 1 and due:
-                dist.barrier()  # otherwise the others would wait for the first inside a collective with a timeout
-    except KeyboardInterrupt:
-        if rank == 0:
-            _save(store, trainer, best)
-            watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
-        raise
+
+    def step() -> tuple[Losses, str]:
+        losses = trainer.step(next(batches))
+        if not losses.finite:
+            raise TrainingError(
+                f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
+                "checkpoint are kept; train again with a smaller --set learning_rate or a larger --set r1"
+            )
+        return losses, f"losses {losses.generator:.2f} / {losses.discriminator:.2f}"
+
+    def evaluate(losses: Losses, best: Best) -> Best:
+        if judge is not None:
+            best = _evaluate(request, store, trainer, judge, losses, best, watcher)
+        if world > 1:
+            dist.barrier()  # otherwise the others would wait for the first inside a collective with a timeout
+        return best
+
+    batch = request.config.batch
+    train_steps(request, store, trainer, batch, best, watcher, step, evaluate, writes=rank == 0)
 
 
 def _start(config: TrainingConfig, watcher: Watcher) -> dict[str, Tensor] | None:
@@ -199,9 +171,9 @@ def _evaluate(
     trainer: Trainer,
     judge: HeldOut,
     losses: Losses,
-    best: dict[str, float],
+    best: Best,
     watcher: Watcher,
-) -> dict[str, float]:
+) -> Best:
     value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
     truncates = getattr(trainer.average, "truncates", False)
@@ -233,10 +205,6 @@ def _evaluate(
         f"(best {best['score']:.3f} at step {best['step']:.0f}; real images {judge.real:.3f})"
     )
     return best
-
-
-def _save(store: TrainingStore, trainer: Trainer, best: dict[str, float]) -> None:
-    write_state(store, {**trainer.state(), "best": best})
 
 
 def _result(store: TrainingStore, request: TrainingRequest) -> TrainingResult:

@@ -19,7 +19,8 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.training_runs import CHECKPOINT_SECONDS, Watcher, check_startable, continued, write_state
+from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_steps import Best, train_steps
 from tasks.translator_card import translator_card
 from tasks.translator_material import Material, TranslatorRequest, check_folders, gather
 from tasks.translator_scores import HeldOut, grid_of
@@ -89,34 +90,24 @@ def _run(
     store: TrainingStore,
     trainer: SystemTrainer,
     material: Material,
-    best: dict[str, float],
+    best: Best,
     watcher: Watcher,
 ) -> None:
     if trainer.steps_done >= request.steps:
         return
     judge = HeldOut(material, trainer.device, trainer.system.guided)
     drawing = Drawing(request.system.data, material.a, material.b, material.config)
-    saved = start = time.monotonic()
-    first = trainer.steps_done
-    spent = _spent(store, first)
-    try:
-        while trainer.steps_done < request.steps:
-            terms = trainer.step(drawing.batch(trainer.steps_done))
-            done = trainer.steps_done
-            rate = (done - first) * material.config.batch / max(time.monotonic() - start, 1e-3)
-            losses = ", ".join(f"{name} {value:.2f}" for name, value in terms.items())
-            watcher.learnt("train", done, request.steps, f"{rate:.1f} pictures/s, {losses}")
-            due = done % request.evaluate_every == 0 or done == request.steps
-            if due:
-                seconds = spent + time.monotonic() - start
-                best = _evaluate(request, store, trainer, judge, terms, seconds, best, watcher)
-            if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                write_state(store, {**trainer.state(), "best": best})
-                saved = time.monotonic()
-    except KeyboardInterrupt:
-        write_state(store, {**trainer.state(), "best": best})
-        watcher.say(f"checkpoint of step {trainer.steps_done} written; the same command with --resume continues")
-        raise
+    started, spent = time.monotonic(), _spent(store, trainer.steps_done)
+
+    def step() -> tuple[dict[str, float], str]:
+        terms = trainer.step(drawing.batch(trainer.steps_done))
+        return terms, ", ".join(f"{name} {value:.2f}" for name, value in terms.items())
+
+    def evaluate(terms: dict[str, float], best: Best) -> Best:
+        seconds = spent + time.monotonic() - started
+        return _evaluate(request, store, trainer, judge, terms, seconds, best, watcher)
+
+    train_steps(request, store, trainer, material.config.batch, best, watcher, step, evaluate)
 
 
 def _spent(store: TrainingStore, steps: int) -> float:
@@ -133,9 +124,9 @@ def _evaluate(
     judge: HeldOut,
     terms: dict[str, float],
     seconds: float,
-    best: dict[str, float],
+    best: Best,
     watcher: Watcher,
-) -> dict[str, float]:
+) -> Best:
     scores = judge.scores(trainer)
     step, images = trainer.steps_done, trainer.steps_done * trainer.config.batch
     write_png(store.folder / "samples" / f"{step:07d}.png", grid_of(trainer, judge))

@@ -12,9 +12,6 @@ import torch
 from mgi.training import TrainingError
 from storage.training_store import TrainingConflict, TrainingStore
 
-CHECKPOINT_SECONDS = 120.0
-"""At most this much work is lost by a kill."""
-
 
 class Continues(Protocol):
     """A trainer that continues from a state."""
@@ -24,7 +21,7 @@ class Continues(Protocol):
 
 
 class Watcher(Protocol):
-    """Gets told what a training of an encoder or a translator does."""
+    """Gets told what a training does."""
 
     def decoded(self, done: int, total: int) -> None:
         """Images read so far."""

@@ -20,13 +20,14 @@ from storage.folders import InputError
 from storage.training_store import TrainingStore
 from tasks.conditions import read_map
 from tasks.training_runs import Watcher
+from tasks.training_steps import TrainingRun
 
 DATA = "data"
 """Folder of a run where the pictures of both sides are kept."""
 
 
-@dataclass(frozen=True)
-class TranslatorRequest:
+@dataclass(frozen=True, kw_only=True)
+class TranslatorRequest(TrainingRun):
     """What the user asks for.
 
     Args:
@@ -34,12 +35,7 @@ class TranslatorRequest:
         a, b: folders. b is None where there is one folder alone, whose pictures are B.
         condition: what A are made by, of B's pictures (`mgi.systems.conditions`); empty: A are given.
         domains: "FILE.csv:COLUMN" with the domain of every picture; empty: the subfolders are the domains.
-        out: folder of the run.
         config: its settings, of the system's own type.
-        steps: optimisation steps in all, including those before a resume.
-        evaluate_every: steps between two evaluations.
-        licence: of the pictures, for the card.
-        threads: CPU threads; the bits of a result depend on them.
     """
 
     system: type[System]
@@ -47,12 +43,7 @@ class TranslatorRequest:
     b: Path | None
     condition: str
     domains: str
-    out: Path
     config: SystemConfig
-    steps: int
-    evaluate_every: int
-    licence: str
-    threads: int
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from flows.cli.environment import Verb
 from flows.cli.train_encoder import encoder
 from flows.cli.train_translator import translator
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import Asked
+from flows.cli.training_settings import Asked, Licence, Model, Resume, Seed, Steps, Threads
 from flows.settings import parse_assignments
 from mgi.config import ConfigError
 
@@ -36,7 +36,7 @@ def _train() -> None:
 @guarded
 def generator(
     context: typer.Context,
-    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    model: Model,
     images: Annotated[
         Path | None,
         typer.Argument(help="Folder of images of one kind, such as aligned faces; --resume takes those of before."),
@@ -51,8 +51,8 @@ def generator(
         ),
     ] = "",
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 30_000,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
+    steps: Steps = 30_000,
+    resume: Resume = False,
     objective: Annotated[
         str,
         typer.Option(
@@ -64,15 +64,15 @@ def generator(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
+    seed: Seed = 0,
     evaluate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between evaluations: a score and a grid of samples.")
     ] = 2000,
     samples: Annotated[
         int, typer.Option(min=16, metavar="N", help="Generated images per score; the score has 512 dimensions.")
     ] = 1024,
-    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the images, for its card.")] = "not stated",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+    licence: Licence = "not stated",
+    threads: Threads = None,
 ) -> Answer:
     """Train a generator on IMAGES; MODEL/generator.safetensors can then be used wherever a generator is named.
 
@@ -88,19 +88,9 @@ def generator(
         raise ConfigError("IMAGES is missing: expected the folder of the images to learn from")
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.train_generator import TrainingRequest, train_generator
-    from tasks.workers.sizing import usable_cores
 
-    request = TrainingRequest(
-        folder,
-        model,
-        config,
-        asked.value("steps"),
-        asked.value("evaluate_every"),
-        asked.value("samples"),
-        asked.value("licence"),
-        asked.value("threads") or usable_cores(),
-    )
-    with shown(config.batch) as watcher:
+    request = TrainingRequest(images=folder, config=config, samples=asked.value("samples"), **asked.run())
+    with shown() as watcher:
         result = train_generator(request, resume, watcher)
     made(
         result.model,
@@ -125,7 +115,7 @@ def descriptor(
             "--set", metavar="KEY=VALUE", help="A setting of docs/warps.md, such as samples; may be repeated."
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+    threads: Threads = None,
 ) -> Answer:
     """Learn to read the features that GENERATOR would have at every place of a picture, from its own samples.
 
@@ -136,7 +126,7 @@ def descriptor(
     from tasks.workers.sizing import usable_cores
 
     settings = {key: parse_value(text) for key, text in parse_assignments(assignments or []).items()}
-    with shown(1) as watcher:
+    with shown() as watcher:
         found = train_descriptor(generator, file, settings, threads or usable_cores(), watcher.learnt)
     explained = f"explains {found['explained']:.1%} of the held-out features' variance, {found['samples']} samples"
     made(file, explained, str(file))
@@ -163,7 +153,7 @@ def critic(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Samples and so on, or of the profile; may be repeated."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+    threads: Threads = None,
 ) -> Answer:
     """Learn to tell better hypotheses of GENERATOR from worse ones, from pairs that are made of its own samples.
 
@@ -176,7 +166,7 @@ def critic(
     said = parse_assignments(assignments or [])
     settings = {key: parse_value(text) for key, text in said.items() if "." not in key}
     overrides = {key: text for key, text in said.items() if "." in key}
-    with shown(1) as watcher:
+    with shown() as watcher:
         found = train_critic(generator, file, settings, profile, overrides, threads or usable_cores(), watcher.learnt)
     right = ", ".join(f"{kind} {share:.2f}" for kind, share in found.items())
     made(file, f"right on held-out pairs: {right}", str(file))

@@ -10,7 +10,7 @@ import typer
 from flows.cli import completion
 from flows.cli.common import Answer, made, say
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import Asked
+from flows.cli.training_settings import Asked, Licence, Model, Resume, Seed, Steps, Threads
 from flows.settings import parse_assignments
 from flows.training import settings_of
 from mgi.config import ConfigError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def encoder(
     context: typer.Context,
-    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    model: Model,
     generator: Annotated[
         str,
         typer.Option(
@@ -55,18 +55,18 @@ def encoder(
     target: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Damaged pictures of the same kind, instead of --adapt.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 6000,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
+    steps: Steps = 6000,
+    resume: Resume = False,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/encoders.md; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
+    seed: Seed = 0,
     evaluate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between evaluations: errors and a grid of pictures.")
     ] = 500,
-    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")] = "not stated",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+    licence: Licence = "not stated",
+    threads: Threads = None,
 ) -> Answer:
     """Learn to say a generator's latents of a picture in one pass.
 
@@ -80,19 +80,10 @@ def encoder(
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.encoder_material import EncoderRequest
     from tasks.train_encoder import train_encoder
-    from tasks.workers.sizing import usable_cores
 
-    request = EncoderRequest(
-        asked.folder("images", images),
-        asked.folder("target", target),
-        model,
-        config,
-        asked.value("steps"),
-        asked.value("evaluate_every"),
-        asked.value("licence"),
-        asked.value("threads") or usable_cores(),
-    )
-    with shown(config.batch) as watcher:
+    pictures, damaged = asked.folder("images", images), asked.folder("target", target)
+    request = EncoderRequest(images=pictures, target=damaged, config=config, **asked.run())
+    with shown() as watcher:
         result = train_encoder(request, resume, watcher)
     errors = ", ".join(f"{name} {value:.3f}" for name, value in result.errors.items())
     made(result.model, f"{result.steps} steps; best at step {result.best_step}: {errors}", str(result.model))

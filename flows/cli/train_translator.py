@@ -10,7 +10,7 @@ import typer
 from flows.cli import completion
 from flows.cli.common import Answer, made, say
 from flows.cli.training_bars import shown
-from flows.cli.training_settings import Asked
+from flows.cli.training_settings import Asked, Licence, Model, Resume, Seed, Steps, Threads
 from flows.settings import parse_assignments
 from flows.training import settings_of
 from mgi.config import ConfigError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def translator(
     context: typer.Context,
-    model: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")],
+    model: Model,
     system: Annotated[
         str | None,
         typer.Argument(
@@ -49,18 +49,18 @@ def translator(
         typer.Option("--domains", metavar="FILE.csv:COLUMN", help="Domain of every picture.  [default: its subfolder]"),
     ] = "",
     size: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of the pictures.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")] = 20_000,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")] = False,
+    steps: Steps = 20_000,
+    resume: Resume = False,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting of docs/configuration.md; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")] = 0,
+    seed: Seed = 0,
     evaluate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between evaluations: scores and a grid of pictures.")
     ] = 1000,
-    licence: Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")] = "not stated",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")] = None,
+    licence: Licence = "not stated",
+    threads: Threads = None,
 ) -> Answer:
     """Train SYSTEM to translate from A to B; MODEL/translator.safetensors is then a method of its name.
 
@@ -80,7 +80,6 @@ def translator(
     # Not at the top: PyTorch takes seconds, which `mgi --help` should not.
     from tasks.train_translator import train_translator
     from tasks.translator_material import TranslatorRequest
-    from tasks.workers.sizing import usable_cores
 
     request = TranslatorRequest(
         system=kind,
@@ -88,14 +87,10 @@ def translator(
         b=asked.folder("b", b),
         condition=str(known.get("condition", "")),
         domains=domains or str(known.get("domains_by", "")),
-        out=model,
         config=config,
-        steps=asked.value("steps"),
-        evaluate_every=asked.value("evaluate_every"),
-        licence=asked.value("licence"),
-        threads=asked.value("threads") or usable_cores(),
+        **asked.run(),
     )
-    with shown(config.batch) as watcher:
+    with shown() as watcher:
         result = train_translator(request, resume, watcher)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
     made(result.model, f"{result.steps} steps; best at step {result.best_step}: {scores}", str(result.model))

@@ -10,11 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Eta
 
 from flows.cli.common import err
+from flows.progress import rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from mgi.training import Losses
 
 LINE_PERIOD = 30.0
 """Seconds between two lines if there is no terminal."""
@@ -23,37 +22,28 @@ LINE_PERIOD = 30.0
 class TrainingBars:
     """Progress on a terminal; elsewhere a line now and then."""
 
-    def __init__(self, progress: Progress, batch: int) -> None:
-        self.progress, self.batch = progress, batch
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
         self._lines = not err.is_terminal and not err.quiet
         self._tasks: dict[str, TaskID] = {}
-        self._start: tuple[float, int] | None = None
+        self._first: dict[str, tuple[float, int]] = {}
         self._next_line = 0.0
 
     def decoded(self, done: int, total: int) -> None:
         """So many pictures are read."""
         self._show("decode", done, total, "images")
 
-    def stepped(self, step: int, steps: int, losses: Losses) -> None:
-        """A step of a generator's training is done."""
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now, step - 1
-        rate = self.batch * (step - self._start[1]) / max(now - self._start[0], 1.0)
-        numbers = f"{rate:.1f} images/s, losses {losses.generator:.2f} / {losses.discriminator:.2f}"
-        self._show("train", step, steps, numbers)
-        if self._lines and now >= self._next_line:
-            self._next_line = now + LINE_PERIOD
-            left = (steps - step) * self.batch / rate
-            self.say(f"step {step} of {steps}: {numbers}, about {left / 60:.0f} min to go")
-
     def learnt(self, phase: str, done: int, total: int, text: str) -> None:
         """So much of a phase is done."""
         self._show(phase, done, total, text)
         now = time.monotonic()
+        start, before = self._first.setdefault(phase, (now, done))
         if self._lines and now >= self._next_line:
             self._next_line = now + LINE_PERIOD
-            self.say(f"{phase}: {done} of {total}, {text}")
+            said = f", {text}" if text else ""
+            if done > before:
+                said += f", about {rough_duration((total - done) * (now - start) / (done - before))} to go"
+            self.say(f"{phase}: {done} of {total}{said}")
 
     def say(self, text: str) -> None:
         """A line beside the bars."""
@@ -66,10 +56,10 @@ class TrainingBars:
 
 
 @contextmanager
-def shown(batch: int) -> Iterator[TrainingBars]:
-    """The bars of one training; `batch` images are one step."""
+def shown() -> Iterator[TrainingBars]:
+    """The bars of one training."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
     with Progress(
         *columns, TimeElapsedColumn(), TextColumn("ETA"), Eta(), console=err, disable=not err.is_terminal or err.quiet
     ) as progress:
-        yield TrainingBars(progress, batch)
+        yield TrainingBars(progress)

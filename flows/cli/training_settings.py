@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    pass
+# The options that every training in a folder of its own has.
+Model = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder of the training run.")]
+Steps = Annotated[int, typer.Option(min=1, metavar="N", help="Optimisation steps in total.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the training run in MODEL.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed for everything random.")]
+Licence = Annotated[str, typer.Option(metavar="TEXT", help="Licence of the pictures, for its card.")]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.  [default: all]")]
 
 
 class Asked:
@@ -39,6 +44,13 @@ class Asked:
     def value(self, name: str) -> Any:
         """A parameter that is no setting, such as `steps`."""
         return self._params[name] if name in self._said else self._before.get(name, self._params[name])
+
+    def run(self) -> dict[str, Any]:
+        """What is asked of every training, as `tasks.training_steps.TrainingRun` takes it."""
+        from tasks.workers.sizing import usable_cores
+
+        said = {name: self.value(name) for name in ("steps", "evaluate_every", "licence")}
+        return {"out": self._params["model"], **said, "threads": self.value("threads") or usable_cores()}
 
     def folder(self, name: str, given: Path | None) -> Path | None:
         """A folder of pictures: the one that is given now, else that of before."""
