@@ -14,7 +14,7 @@ from mgi.images import to_float, to_uint8
 from mgi.training import TrainingError
 from mgi.training.data import split
 from mgi.training.encoders import Batch, EncoderConfig
-from mgi.training.encoders.data import HELD_OUT_SEED, KnownSamples, batch_rows, degraded
+from mgi.training.encoders.data import HELD_OUT_SEED, KnownSamples, batch_rows, check_batch, degraded
 from mgi.training.encoders.estranging import estranged
 from mgi.training.seeds import seed_of
 from storage.training_store import TrainingStore
@@ -100,7 +100,7 @@ def gather(
     """Read and draw everything. A simulated target domain is the second half of the pictures, degraded.
 
     Raises:
-        TrainingError: there are no pictures of the source domain.
+        TrainingError: there are no pictures of the source domain, or too few of a kind for a batch.
     """
     config = request.config
     known = coordinates = real = target = held_coordinates = None
@@ -111,8 +111,11 @@ def gather(
         train, apart = split(len(real))
         real, own = real[train], real[apart[:HELD_OUT]]
         held["pictures"] = own, own
+    if config.target == "given":
+        target = _given(request, watcher)
     if not config.samples and real is None:
         raise TrainingError("there is nothing to learn from; give --images FOLDER, or --set samples=4000")
+    _check_counts(config, real, target)
     if config.samples:
         samples = KnownSamples(generator, codes, config.size, config.mixed)
         text = f"samples of {Path(config.generator).name}"
@@ -146,14 +149,28 @@ def gather(
         else:
             assert coordinates is not None
             known, coordinates = whole[:half], coordinates[:half]
-    elif config.target == "given":
-        if request.target is None:
-            raise TrainingError("a given target domain needs its folder (--target FOLDER)")
-        folder = TrainingStore(request.out / "target", "encoder")
-        folder.folder.mkdir(parents=True, exist_ok=True)
-        target = np.asarray(folder.images(request.target, config.size, watcher.decoded))
     if config.degradation != "none":
         clean = next(reversed(held.values()))[1]
         seen = degraded(clean, config.degradation, [HELD_OUT_SEED + index for index in range(len(clean))])
         held["target"] = seen, clean
     return Material(known, coordinates, real, target, held, held_coordinates)
+
+
+def _given(request: EncoderRequest, watcher: Watcher) -> np.ndarray:
+    """The user's pictures of the target domain."""
+    if request.target is None:
+        raise TrainingError("a given target domain needs its folder (--target FOLDER)")
+    folder = TrainingStore(request.out / "target", "encoder")
+    folder.folder.mkdir(parents=True, exist_ok=True)
+    return np.asarray(folder.images(request.target, request.config.size, watcher.decoded))
+
+
+def _check_counts(config: EncoderConfig, real: np.ndarray | None, target: np.ndarray | None) -> None:
+    """Raises TrainingError: pictures, samples or a half of either do not fill a batch."""
+    halves = 2 if config.target == "simulated" else 1
+    if real is not None:
+        check_batch(len(real) // halves, config.batch)
+    if config.samples:
+        check_batch(config.samples // (halves if real is None else 1), config.batch)
+    if target is not None:
+        check_batch(len(target), config.batch)

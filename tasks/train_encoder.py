@@ -68,15 +68,15 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
             generator = load_generator(config.generator, device)
             base = _base(config, device) if config.fuses else None
             codes = base.codes if base is not None else measure_codes(generator, components_of(config))
-            material = gather(request, store, generator, codes.to(device), watcher)
-            if not store.exists:
-                store.create(_header(request, material))
-            store.amend(steps=request.steps, evaluate_every=request.evaluate_every)
             trainer: Trainer
             if base is not None:
                 trainer = FusionTrainer(config, generator, base, device)
             else:
                 trainer = EncoderTrainer(config, generator, codes, device)
+            material = gather(request, store, generator, codes.to(device), watcher)
+            if not store.exists:
+                store.create(_header(request, material))
+            store.amend(steps=request.steps, evaluate_every=request.evaluate_every)
             best = continued(store, trainer)
             _run(request, store, trainer, material, best, watcher)
     return _result(store)

@@ -156,12 +156,15 @@ def test_a_folder_of_damaged_pictures_is_a_target_domain(images: Path, tmp_path:
         (("--arch", "huge"), "arch: Input should be 'small'"),
         (("--arch", "psp", "--generator", "kaokore"), "arch psp says styles of 512 dimensions"),
         (("--set", "samples=3"), "3 pictures do not fill a batch of 4"),
+        (("--set", "samples=3", "--adapt", "mask"), "a batch needs at least 2 pictures, found 1"),
         (("--images", "no-folder"), "no-folder"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     said = run("train", "encoder", "--out", tmp_path / "m", *SMALL, *QUICK, *arguments, check=None)
     assert expected in said and len(said.strip().splitlines()) <= 2
+    # Nothing was drawn first, and the folder can be trained into.
+    assert not (tmp_path / "m" / "known").exists() and not (tmp_path / "m" / "training.json").exists()
 
 
 @pytest.mark.long

@@ -121,6 +121,9 @@ def test_batches_are_epochs_in_an_order_of_their_own() -> None:
     assert batch_rows(9, 4, 0, "real", 0) != batch_rows(9, 4, 0, "known", 0)
     with pytest.raises(TrainingError, match="3 pictures do not fill a batch of 4"):
         batch_rows(3, 4, 0, "known", 0)
+    with pytest.raises(TrainingError, match="a batch needs at least 2 pictures, found 1; add more"):
+        batch_rows(1, 4, 0, "known", 0)
+    assert batch_rows(1, 1, 0, "known", 0) == [0]
 
 
 def test_pictures_of_the_target_domain_are_seeded(known: tuple[np.ndarray, np.ndarray]) -> None:

@@ -80,14 +80,21 @@ def degraded(pixels: np.ndarray, spec: str, seeds: Sequence[int]) -> np.ndarray:
     return found
 
 
+def check_batch(count: int, batch: int) -> None:
+    """Raises TrainingError: so many pictures do not fill one batch."""
+    if count < min(2, batch):
+        raise TrainingError(f"a batch needs at least 2 pictures, found {count}; add more")
+    if count < batch:
+        raise TrainingError(f"{count} pictures do not fill a batch of {batch}; add more or use --set batch={count}")
+
+
 def batch_rows(count: int, batch: int, seed: int, purpose: str, step: int) -> list[int]:
     """Rows of step k's batch out of `count`: every epoch has its own order, and what does not fill a batch is left out.
 
     Raises:
         TrainingError: they do not fill one batch.
     """
-    if count < batch:
-        raise TrainingError(f"{count} pictures do not fill a batch of {batch}; add more or use --set batch={count}")
+    check_batch(count, batch)
     per_epoch = count // batch
     epoch, position = divmod(step, per_epoch)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, purpose, epoch)))
