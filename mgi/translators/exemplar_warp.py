@@ -15,6 +15,7 @@ from mgi.images import resize, to_float, to_uint8
 from mgi.translators.base import Progress, Result, Warped
 from mgi.translators.descriptors import load_descriptor
 from mgi.translators.needs import warp_networks
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 from mgi.translators.warping import warp_pictures
 
@@ -25,9 +26,13 @@ class ExemplarWarp:
     Args:
         config: sections `warp` and `oeft`.
         device: torch device of its networks.
+
+    Raises:
+        ConfigError: an option, of which it knows none.
     """
 
     def __init__(self, config: RunConfig, device: str) -> None:
+        known_options(config, METHOD.name, ())
         self.config, self._device = config, device
         self._networks: dict[str, Backbone] = {}
         self._descriptor: Descriptor | None = None

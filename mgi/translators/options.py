@@ -17,5 +17,5 @@ def known_options(config: RunConfig, method: str, names: Iterable[str]) -> dict[
     given, known = config.options.model_dump(), tuple(names)
     for name in given:
         if name not in known:
-            raise ConfigError(f"options.{name}: {method} knows {', '.join(known)}; remove it")
+            raise ConfigError(f"options.{name}: {method} knows {', '.join(known) or 'no options'}; remove it")
     return given

@@ -16,6 +16,7 @@ from mgi.translators.inversion.engine import Engine
 from mgi.translators.inversion.mixing import Mixer
 from mgi.translators.inversion.rendering import scale_down
 from mgi.translators.needs import Roles, loss_networks
+from mgi.translators.options import known_options
 from mgi.translators.registry import Method
 
 
@@ -27,10 +28,11 @@ class StyleMix:
         device: torch device of its networks.
 
     Raises:
-        ConfigError: the generator has no styles, or `inversion.space` is not `multi`.
+        ConfigError: the generator has no styles, `inversion.space` is not `multi`, or there is an option.
     """
 
     def __init__(self, config: RunConfig, device: str) -> None:
+        known_options(config, METHOD.name, ())
         self.config = config
         self._engine = Engine(config, device)
         self._mixer = Mixer(self._engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from stub_method import StubMethod
 
-from mgi.config import RunConfig
+from mgi.config import ConfigError, RunConfig
 from mgi.images import to_float, to_uint8
 from mgi.pairs import Hypothesis, lane_seed
 from mgi.profiles import load_config
@@ -28,6 +29,7 @@ from mgi.translators import (
 from mgi.translators.exemplar_warp import ExemplarWarp
 from mgi.translators.inversion.translator import InversionTranslator
 from mgi.translators.inversion.whole import PAIR, translate_whole
+from mgi.translators.style_mix import StyleMix
 from mgi.weights import WeightsMissing, path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,6 +179,16 @@ def test_who_can_do_what(tiny: InversionTranslator) -> None:
     assert capabilities(ExemplarWarp(load_config("quick"), "cpu")) == {"Translator", "Warps"}
     assert capabilities(stub()) == {"Translator", "Warps", "Inverts", "Searches", "Edits"}
     assert capabilities(object()) == set()
+
+
+@pytest.mark.parametrize(
+    ("translator", "name"), [(InversionTranslator, "mgi"), (ExemplarWarp, "exemplar-warp"), (StyleMix, "style-mix")]
+)
+def test_no_option_is_ignored(translator: Callable[[RunConfig, str], object], name: str) -> None:
+    """`mgi invert PICTURES --refine 15` is for methods with an encoder; the others say so."""
+    config = load_config("quick", {"options.refine": 15})
+    with pytest.raises(ConfigError, match=rf"^options\.refine: {name} knows no options; remove it$"):
+        translator(config, "cpu")
 
 
 # The inversion family

@@ -34,6 +34,7 @@ from mgi.translators.inversion import rendering
 from mgi.translators.inversion.engine import Engine
 from mgi.translators.inversion.whole import translate_whole
 from mgi.translators.observing import observe
+from mgi.translators.options import known_options
 from mgi.translators.warping import warp_pictures
 
 GPU_PAIRS = 4
@@ -46,9 +47,13 @@ class InversionTranslator:
     Args:
         config: every setting.
         device: torch device of all networks.
+
+    Raises:
+        ConfigError: the generator and the settings cannot work together, or an option, of which it knows none.
     """
 
     def __init__(self, config: RunConfig, device: str) -> None:
+        known_options(config, config.inversion.method, ())
         self.config = config
         self.lanes_per_batch = 1 if device == "cpu" else GPU_PAIRS
         self.engine = engine = Engine(config, device)
