@@ -149,6 +149,18 @@ def test_suites_that_ship_can_be_read_and_name_what_there_is(name: str) -> None:
             load_config(row.profile or suite.profile, {**suite.set, **row.set, "task": suite.task}, row.of_method)
 
 
+@pytest.mark.parametrize("name", ["uda-inversion-source", "uda-inversion-target", "uda-inversion-ablation"])
+def test_published_errors_are_of_the_pixels_that_ours_are_of(name: str) -> None:
+    """`mse` is of pixels in [0, 1]; the paper's tables print four times that, as their PSNR shows."""
+    found: dict[str, dict[str, float]] = {}
+    for number in load_suite(name).published:
+        found.setdefault(number.method, {})[number.metric] = number.value
+    assert found
+    for row in found.values():
+        # A mean of squared errors is at least that of their mean logarithm.
+        assert 1 < row["mse"] / 10 ** (-row["psnr"] / 10) < 1.4
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
