@@ -51,16 +51,23 @@ def rain_layers(size: int, seed: int) -> Tensor:
 def _layer(size: int, random: np.random.Generator) -> Tensor:
     density, uniformity, drop, angle, speed = (random.uniform(*r) for r in (DENSITY, UNIFORMITY, DROP, ANGLE, SPEED))
     small = max(1, int(size * (1 - drop)))
-    salt = torch.from_numpy((random.random((1, 1, small, small)) < density).astype(np.float32))
-    salt = salt * torch.from_numpy(random.uniform(0.5, 1.0, salt.shape).astype(np.float32))
+    salt = _salt(small, density, random)
     even = random.beta(1.0, max(1 - uniformity, 1e-3), (1, 1, GATE, GATE)).astype(np.float32)
     gate = F.interpolate(torch.from_numpy(even), size=(small, small), mode="bicubic", align_corners=False)
     drops = F.interpolate(salt * gate.clamp(0, 1), size=(size, size), mode="bicubic", align_corners=False)
+    drops = drops.clamp(0, 1)  # 8-bit pictures there: what a cubic filter undershoots is cut off before it is blurred
     length = int(speed * size)
     if length > 1:
         length = max(3, length + 1 - length % 2)
         drops = F.conv2d(F.pad(drops, [length // 2] * 4, mode="reflect"), _streak(length, angle))
     return (VISIBLE * drops[0]).clamp(0, 1)
+
+
+def _salt(rows: int, density: float, random: np.random.Generator) -> Tensor:
+    """imgaug's `Salt`: a share of [1, 1, rows, rows] is the brighter half of Beta(1/2, 1/2), most of it near 1."""
+    where = random.random((1, 1, rows, rows)) < density
+    bright = 0.5 + np.abs(random.beta(0.5, 0.5, where.shape) - 0.5)
+    return torch.from_numpy((where * bright).astype(np.float32))
 
 
 def _streak(length: int, angle: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from mgi.config import ConfigError, Inversion, parse_degradation
 from mgi.degradations import build
 from mgi.degradations.masks import free_form
-from mgi.degradations.rain import rain, rain_layers
+from mgi.degradations.rain import _salt, rain, rain_layers
 from mgi.images import down
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -143,6 +144,16 @@ def test_layers_of_rain_are_streaks_down_the_picture() -> None:
     assert along < 0.8 * across
     seen = build("rain-layers", 128, [3])(torch.zeros(1, 3, 128, 128))
     torch.testing.assert_close(seen[:, :1], (240 / 127.5 - 1) * streaks[None])
+
+
+def test_drops_are_as_bright_as_imgaugs() -> None:
+    """Its Salt: 0.5 + |Beta(1/2, 1/2) - 1/2|, whose mean is 1/2 + 1/pi; layers are 8-bit before they are blurred."""
+    salt = _salt(400, 0.1, np.random.default_rng(0))
+    drops = salt[salt > 0]
+    assert abs(float((salt > 0).float().mean()) - 0.1) < 0.005 and drops.min() >= 0.5 and drops.max() <= 1
+    assert abs(float(drops.mean()) - (0.5 + 1 / np.pi)) < 0.01 and float((drops > 0.95).float().mean()) > 0.2
+    means = [float(rain_layers(256, seed).mean()) for seed in range(60)]
+    assert 0.17 < sum(means) / len(means) < 0.23  # 0.16 with even brightness and undershoots
 
 
 def test_noise_and_jpeg_spoil_pictures_but_not_results() -> None:
