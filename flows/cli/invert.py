@@ -56,8 +56,8 @@ def invert(
         typer.Option(
             metavar="OPERATOR",
             help="Recover pictures from: down2 to down16 (super-resolution), gray (colorization), mask or mask:FILE "
-            "(inpainting; white is missing), rain, rain-layers, noiseN, jpegQ, or several such as rain+mask+down2.  "
-            "[default: none, a reconstruction]",
+            "(inpainting; white is missing), strokes, rain, rain-layers, noiseN, jpegQ, or several such as "
+            "rain+mask+down2.  [default: none, a reconstruction]",
         ),
     ] = None,
     refine: Annotated[

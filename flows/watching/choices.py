@@ -49,7 +49,7 @@ else:
     Pairing = _one(PAIRINGS, "rule") | _file("csv", "pairs in a .csv file")
     Method = _one([name for name in REGISTRY.rows if name != "given"], "method")
     Degrade = (
-        _one(("down2", "down4", "down8", "down16", "gray", "mask", "rain", "rain-layers"), "one damage")
+        _one(("down2", "down4", "down8", "down16", "gray", "mask", "strokes", "rain", "rain-layers"), "one damage")
         | Annotated[str, Field(title="several, such as rain+mask:hole.png+down2, or noise25, jpeg30")]
     )
     Format = _one(sorted({suffix[1:] for suffix in FORMATS} - {"jpeg", "tif"}), "format")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-DEGRADATIONS = re.compile(r"\+(?=(?:gray|rain|rain-layers|mask|down\d+|noise\d+|jpeg\d+)(?:[+:]|$))")
+DEGRADATIONS = re.compile(r"\+(?=(?:gray|rain|rain-layers|mask|strokes|down\d+|noise\d+|jpeg\d+)(?:[+:]|$))")
 """Where one kind ends and the next begins; files of masks may have a plus in their names."""
-_ORDER = ("mask", "rain", "rain-layers", "gray", "down", "noise", "jpeg")
-_KINDS = "none, down2 to down16, gray, rain, rain-layers, mask, mask:FILE, noiseN (levels), jpegQ (quality)"
+_ORDER = ("mask", "strokes", "rain", "rain-layers", "gray", "down", "noise", "jpeg")
+_KINDS = "none, down2 to down16, gray, rain, rain-layers, mask, mask:FILE, strokes, noiseN (levels), jpegQ (quality)"
 
 
 def parse_degradation(spec: str) -> tuple[tuple[str, str], ...]:
@@ -19,7 +19,7 @@ def parse_degradation(spec: str) -> tuple[tuple[str, str], ...]:
     if spec == "none":
         return ()
     steps = tuple(_parse_step(step, spec) for step in DEGRADATIONS.split(spec))
-    places = [max(2, _ORDER.index(kind)) for kind, _ in steps]
+    places = [max(3, _ORDER.index(kind)) for kind, _ in steps]
     if places != sorted(places) or len({kind for kind, _ in steps}) < len(steps):
         raise ValueError(
             f"expected each kind once: masks and rain, then gray, then downN, then noise and jpeg; found {spec!r}"
@@ -29,7 +29,7 @@ def parse_degradation(spec: str) -> tuple[tuple[str, str], ...]:
 
 def _parse_step(text: str, spec: str) -> tuple[str, str]:
     kind, colon, argument = text.partition(":")
-    if text in ("gray", "rain", "rain-layers", "mask"):
+    if text in ("gray", "rain", "rain-layers", "mask", "strokes"):
         return text, ""
     if kind == "mask" and argument:
         return kind, argument

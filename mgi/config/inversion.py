@@ -39,9 +39,9 @@ class Inversion(Section):
     """Weight of the autocorrelation of optimised maps, which keeps pictures out of them (StyleGAN2's projector)."""
     degradation: str = "none"
     """What the result goes through before it is compared: none, down2 to down16, gray, rain, rain-layers (imgaug's),
-    mask (free-form), mask:FILE (white pixels are missing), or several such as rain+mask+down2. noiseN (standard
-    deviation in 8-bit levels) and jpegQ (quality) at the end spoil simulated pictures; results do not go through
-    them."""
+    mask (free-form), mask:FILE (white pixels are missing), strokes (GPEN's masks), or several such as rain+mask+down2.
+    noiseN (standard deviation in 8-bit levels) and jpegQ (quality) at the end spoil simulated pictures; results do not
+    go through them."""
     observed: Literal["simulated", "given"] = "simulated"
     """simulated: the pictures are whole and the degradation is applied to them; given: they are already degraded."""
     downscale: Literal["mean", "bilinear", "bicubic"] = "mean"

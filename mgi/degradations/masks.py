@@ -13,6 +13,11 @@ from mgi.config import ConfigError
 
 HOLE_SHARE = (0.2, 0.4)
 """Free-form masks cover between these shares of the picture."""
+LINES, TURNS, WIDTHS = (1, 3), (8, 27), (12, 80)
+"""GPEN's masks: lines, their turns, and how thick they are in a picture of `GPEN_ROWS` rows."""
+GPEN_ROWS = 1024
+SLOPE, SPREAD = 2 * np.pi / 5, 2 * np.pi / 15
+"""Its lines go up and down by turns, at this angle and at most so far from it."""
 
 
 def free_form(size: int, seed: int) -> Tensor:
@@ -31,6 +36,27 @@ def free_form(size: int, seed: int) -> Tensor:
             point = np.clip(point + stride, 0, size)
             line.append(tuple(point))
         draw.line(line, fill=255, width=width, joint="curve")
+        for x, y in line:
+            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).round()[None]
+
+
+def strokes(size: int, seed: int) -> Tensor:
+    """A mask as GPEN draws them, which UDA-inversion takes: thick zigzags [1, size, size], 1 is missing."""
+    random = np.random.default_rng(seed)
+    mask = Image.new("L", (size, size))
+    draw = ImageDraw.Draw(mask)
+    length = np.sqrt(2) * size / 8
+    for _ in range(random.integers(*LINES, endpoint=True)):
+        turns = int(random.integers(*TURNS, endpoint=True))
+        slopes = random.uniform(SLOPE - random.uniform(0, SPREAD), SLOPE + random.uniform(0, SPREAD), turns)
+        line = [random.uniform(0, size, 2)]
+        for turn, slope in enumerate(slopes):
+            way = float(np.clip(random.normal(length, length / 2), 0, 2 * length))
+            up = -1 if turn % 2 == 0 else 1
+            line.append(np.clip(line[-1] + way * np.array([np.cos(slope), up * np.sin(slope)]), 0, size))
+        width = max(1, int(random.uniform(*WIDTHS) * size / GPEN_ROWS))
+        draw.line([tuple(point) for point in line], fill=255, width=width)
         for x, y in line:
             draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
     return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).round()[None]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mgi.config import ConfigError, parse_degradation
-from mgi.degradations.masks import free_form, mask_file
+from mgi.degradations.masks import free_form, mask_file, strokes
 from mgi.degradations.rain import DROP_COLOUR, rain, rain_layers
 from mgi.degradations.spoils import compressed, noise
 from mgi.downscaling import Downscale, downscale
@@ -145,6 +145,7 @@ def _obstructions(
 
 OPACITIES: dict[str, tuple[Callable[[int, int], Tensor], float]] = {
     "mask": (free_form, 0.0),
+    "strokes": (strokes, 0.0),
     "rain": (rain, 1.0),
     "rain-layers": (rain_layers, DROP_COLOUR),
 }

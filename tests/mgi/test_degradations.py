@@ -11,7 +11,7 @@ from PIL import Image
 
 from mgi.config import ConfigError, Inversion, parse_degradation
 from mgi.degradations import build
-from mgi.degradations.masks import free_form
+from mgi.degradations.masks import free_form, strokes
 from mgi.degradations.rain import _salt, rain, rain_layers
 from mgi.images import down
 
@@ -50,6 +50,21 @@ def test_a_mask_hides_its_own_pictures_pixels_only() -> None:
     assert torch.equal(operator(IMAGES[:1], [1])[0], IMAGES[0] * operator.keep[1])
     assert not torch.equal(free_form(64, 1), free_form(64, 2))
     assert torch.equal(free_form(64, 1), free_form(64, 1))
+
+
+def test_strokes_are_gpens_zigzags() -> None:
+    operator = build("strokes", 256, [1, 2])
+    for number, seed in enumerate((1, 2)):
+        hole = strokes(256, seed)
+        assert torch.equal(operator.keep[number], 1 - hole) and set(hole.unique().tolist()) == {0, 1}
+    assert torch.equal(strokes(256, 1), strokes(256, 1)) and not torch.equal(strokes(256, 1), strokes(256, 2))
+    shares = [float(strokes(256, seed).mean()) for seed in range(60)]
+    assert 0.05 < sum(shares) / 60 < 0.4 and max(shares) < 0.7
+    # At another size it is the same line.
+    again = torch.nn.functional.avg_pool2d(strokes(512, 1)[None], 2)[0]
+    assert (again - strokes(256, 1)).abs().mean() < 0.02
+    ways = build("rain-layers+strokes+down2", 64, [3])
+    assert ways.keep is not None and ways.observed_rows(64) == 32
 
 
 def test_rain_is_white_streaks() -> None:
