@@ -34,6 +34,7 @@ _ADDED = (
     "freeze_below",
     "generator_rate",
     "style_rate",
+    "mapping_rate",
 )
 
 
@@ -102,6 +103,8 @@ class TrainingConfig(Section):
     """Learning rate of an adapted generator, as a multiple of each tensor's root mean square in the parent."""
     style_rate: float = Field(1.0, gt=0)
     """Learning rate of the layers that read w, as a multiple of generator_rate."""
+    mapping_rate: float = Field(0.1, gt=0)
+    """Learning rate of the mapping, where `freeze` does not name it, as a multiple of generator_rate."""
     seed: int = Field(0, ge=0)
     """Seed of the start, the order, augmentation and codes."""
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -40,8 +40,8 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
     """Trainable parameters in groups with learning rates, for an optimiser whose own is `learning_rate`.
 
     Equalised convolutions take that rate; heads on pretrained features `head_rate` times as much; each tensor of an
-    adapted generator `generator_rate` times its size, and `style_rate` times as much where it reads w. Adam moves every
-    number by about its rate, whatever the gradient, and the parent's tensors differ in size by a factor of 700: with
+    adapted generator `generator_rate` times its size, `style_rate` times as much where it reads w, and `mapping_rate`
+    times as much where w is made. Adam moves every number by about its rate, whatever the gradient, and the parent's tensors differ in size by a factor of 700: with
     one rate for all the smallest would be replaced within a hundred steps, and the largest would never move.
     """
     of_parents = [
@@ -57,8 +57,9 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
     known |= {id(parameter) for parameter in equalised}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
     groups = [(equalised, config.learning_rate), (others, config.learning_rate * config.head_rate)]
+    own = {"styles": config.style_rate, "mapping": config.mapping_rate}
     for part, parameter in of_parents:
-        rate = config.generator_rate * (config.style_rate if part == "styles" else 1.0)
+        rate = config.generator_rate * own.get(part, 1.0)
         groups.append(([parameter], rate * _size(parameter)))
     learn = [([parameter for parameter in group if parameter.requires_grad], rate) for group, rate in groups]
     return [{"params": group, "lr": rate} for group, rate in learn if group]
