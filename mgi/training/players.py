@@ -41,8 +41,9 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
 
     Equalised convolutions take that rate; heads on pretrained features `head_rate` times as much; each tensor of an
     adapted generator `generator_rate` times its size, `style_rate` times as much where it reads w, and `mapping_rate`
-    times as much where w is made. Adam moves every number by about its rate, whatever the gradient, and the parent's tensors differ in size by a factor of 700: with
-    one rate for all the smallest would be replaced within a hundred steps, and the largest would never move.
+    times as much where w is made. Adam moves every number by about its rate, whatever the gradient, and the parent's
+    tensors differ in size by a factor of 700: with one rate for all the smallest would be replaced within a hundred
+    steps, and the largest would never move.
     """
     of_parents = [
         (module.part(name), parameter)
