@@ -25,6 +25,7 @@ ADAPTING: dict[str, Any] = {
 learns first and sees detail last; hatchings show in the spectrum."""
 _ADDED = (
     "consistency",
+    "layout",
     "spectrum",
     "head_start",
     "blur_images",
@@ -91,6 +92,8 @@ class TrainingConfig(Section):
     consistency: float = Field(0.0, ge=0)
     """Weight of the samples' similarities to each other staying as they are in the parent (Ojha et al. 2021): for a few
     hundred pictures. Their weight is 1000."""
+    layout: float = Field(0.0, ge=0)
+    """Weight of what is where in a sample staying as it is in the parent: keeps faces whole in long adaptations."""
     parent: str = ""
     """Generator that is adapted, a zoo name or a checkpoint (`--from`); empty: training starts from scratch."""
     parent_sha256: str = ""
