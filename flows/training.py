@@ -52,6 +52,8 @@ def generator_config(parent: str, given: Mapping[str, Any]) -> TrainingConfig:
         from mgi.weights.identity import generator_sha256
 
         values.setdefault("z_dim", code_length(parent))
+        if "parent_sha256" in values:  # a run that is continued, perhaps one from before there was the setting
+            values.setdefault("deviation", True)
         values.pop("parent", None)
         values.pop("parent_sha256", None)
         return TrainingConfig.adapting(parent, generator_sha256(parent), **values)

@@ -20,12 +20,13 @@ ADAPTING: dict[str, Any] = {
     "head_start": 480,
     "blur_images": 4000.0,
     "spectrum": 4.0,
+    "deviation": False,
 }
 """What is different if a parent is adapted: no encoder, whose codes would not be the parent's, and a discriminator that
-learns first and sees detail last; hatchings show in the spectrum."""
+learns first, sees detail last, and does not count how much a batch varies; hatchings show in the spectrum."""
 _ADDED = (
     "consistency",
-    "layout",
+    "deviation",
     "spectrum",
     "head_start",
     "blur_images",
@@ -58,6 +59,9 @@ class TrainingConfig(Section):
     """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected only)."""
     spectral: bool = False
     """Spectral normalisation in the residual discriminator; the projected one always has it."""
+    deviation: bool = True
+    """Whether the discriminator sees how much the pictures of a batch differ (Karras et al. 2018, section 3). Aligned
+    faces of a parent differ less than other pictures do, which dark blots on them make up for."""
     batch: int = Field(16, ge=2)
     """Images per step, over all processes."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -92,8 +96,6 @@ class TrainingConfig(Section):
     consistency: float = Field(0.0, ge=0)
     """Weight of the samples' similarities to each other staying as they are in the parent (Ojha et al. 2021): for a few
     hundred pictures. Their weight is 1000."""
-    layout: float = Field(0.0, ge=0)
-    """Weight of what is where in a sample staying as it is in the parent: keeps faces whole in long adaptations."""
     parent: str = ""
     """Generator that is adapted, a zoo name or a checkpoint (`--from`); empty: training starts from scratch."""
     parent_sha256: str = ""

@@ -14,21 +14,19 @@ from mgi.features import Backbone
 from mgi.training.adapted import Adapted
 from mgi.training.config import TrainingConfig
 from mgi.training.consistency import SAMPLES, consistency_loss
-from mgi.training.layout import SAMPLES as LAID_OUT
-from mgi.training.layout import layout_distance
 from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
 from mgi.training.spectrum import spectrum_distance
 
 
 class FurtherTerms:
-    """The weighted sum of reconstruction, spectrum, consistency and layout of one step.
+    """The weighted sum of reconstruction, spectrum and consistency of one step.
 
     Args:
         config: weights.
         generator: as it is before the first step; if it is adapted, a copy stays as the parent.
         generate: the same, perhaps compiled.
         encoder: of the reconstruction; None: there is none.
-        features: gives the network that reconstructions and layouts are compared by.
+        features: gives the network that reconstructions are compared by.
         autocast: the arithmetic of a step.
     """
 
@@ -44,20 +42,18 @@ class FurtherTerms:
         self._config, self._generate, self._encoder = config, generate, encoder
         self._features, self._autocast = features, autocast
         self._generator: Any = generator
-        kept = (config.consistency or config.layout) and isinstance(generator, Adapted)
+        kept = config.consistency and isinstance(generator, Adapted)
         self._parent: Any = copy.deepcopy(generator).requires_grad_(False) if kept else None
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor | float:
-        """Of real and generated images [B, 3, R, R]; `random` draws the codes of consistency and layout."""
+        """Of real and generated images [B, 3, R, R]; `random` draws the codes of the consistency."""
         total: Tensor | float = 0.0
         if self._encoder is not None:
             total = total + self._config.reconstruction * self._reconstruction(real)
         if self._config.spectrum:  # of sharp images: the discriminator's sight may be blurred
             total = total + self._config.spectrum * spectrum_distance(fake, real)
-        if self._parent is not None and self._config.consistency:
+        if self._parent is not None:
             total = total + self._config.consistency * self._consistency(random, fake.device)
-        if self._parent is not None and self._config.layout:
-            total = total + self._config.layout * self._layout(random, fake.device)
         return total
 
     def _reconstruction(self, real: Tensor) -> Tensor:
@@ -77,12 +73,3 @@ class FurtherTerms:
             with torch.no_grad():
                 of_parent = self._parent.features(z)
         return consistency_loss(features, of_parent)
-
-    def _layout(self, random: torch.Generator, device: torch.device) -> Tensor:
-        z = torch.randn(LAID_OUT, self._config.z_dim, generator=random).to(device)
-        backbone = self._features()
-        with self._autocast():
-            images = self._generate(z)
-            with torch.no_grad():
-                of_parent = self._parent(z)
-            return layout_distance(images.float(), of_parent.float(), backbone, backbone.layers[1:3])

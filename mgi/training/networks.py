@@ -134,10 +134,12 @@ class Discriminator(nn.Module):
     Args:
         channels: of each resolution from 4 x 4 on, as for the generator.
         spectral: normalise every weight by its largest singular value (Miyato et al. 2018).
+        deviation: False: without it.
     """
 
-    def __init__(self, channels: Sequence[int], spectral: bool = False) -> None:
+    def __init__(self, channels: Sequence[int], spectral: bool = False, deviation: bool = True) -> None:
         super().__init__()
+        self.deviation = deviation
         wrap: Wrap = spectral_norm if spectral else _plain
         self.trunk = Trunk(channels, wrap)
         width = self.trunk.width
@@ -147,7 +149,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] -> logits [B], high where they look real."""
-        x = F.leaky_relu(self.last(minibatch_deviation(self.trunk(images))), SLOPE)
+        x = F.leaky_relu(self.last(minibatch_deviation(self.trunk(images), self.deviation)), SLOPE)
         x = F.leaky_relu(self.dense(x), SLOPE)
         logits: Tensor = self.logit(x)
         return logits.flatten()
@@ -167,11 +169,16 @@ class Encoder(nn.Module):
         return pixel_norm(codes).flatten(1)
 
 
-def minibatch_deviation(x: Tensor) -> Tensor:
+def minibatch_deviation(x: Tensor, measured: bool = True) -> Tensor:
     """[B, C, h, w] with one more channel: how much the images of a group differ (Karras et al. 2018, section 3).
 
     Groups are neighbours in the batch, so real and generated images in one batch do not see each other.
+
+    Args:
+        measured: False: the channel is 0, and nobody sees it.
     """
+    if not measured:
+        return F.pad(x, (0, 0, 0, 0, 0, 1))
     size = math.gcd(len(x), GROUP)
     groups = x.float().unflatten(0, (-1, size))
     deviation = (groups.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))

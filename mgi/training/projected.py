@@ -36,9 +36,12 @@ class ProjectedDiscriminator(nn.Module):
         layers: its layers, from fine to coarse, each half the size of the one before.
         size: rows that images are resized to before the backbone.
         channels: of the generator; the head that sees pixels has half as many.
+        deviation: whether heads see how much the pictures of a batch differ.
     """
 
-    def __init__(self, backbone: Backbone, layers: Sequence[str], size: int, channels: Sequence[int]) -> None:
+    def __init__(
+        self, backbone: Backbone, layers: Sequence[str], size: int, channels: Sequence[int], deviation: bool = True
+    ) -> None:
         super().__init__()
         # Not a submodule: its weights are neither trained nor saved.
         self._backbone = (backbone,)
@@ -49,10 +52,10 @@ class ProjectedDiscriminator(nn.Module):
             if number:
                 self._fixed(f"scales{number}", widths[number - 1], width, 3)
         self.heads = nn.ModuleList(
-            _Head(width, max(0, (size >> (2 + number)).bit_length() - LAST.bit_length()))
+            _Head(width, max(0, (size >> (2 + number)).bit_length() - LAST.bit_length()), deviation)
             for number, width in enumerate(widths)
         )
-        self.pixels = Discriminator([width // 2 for width in channels], spectral=True)
+        self.pixels = Discriminator([width // 2 for width in channels], True, deviation)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] -> logits [B, K], high where they look real."""
@@ -79,8 +82,9 @@ class ProjectedDiscriminator(nn.Module):
 
 
 class _Head(nn.Module):
-    def __init__(self, inputs: int, halvings: int) -> None:
+    def __init__(self, inputs: int, halvings: int, deviation: bool) -> None:
         super().__init__()
+        self.deviation = deviation
         widths = [inputs] + [HEAD] * halvings
         convolutions = [_normalised(before, after, 4, 2, 1) for before, after in itertools.pairwise(widths)]
         self.down = nn.ModuleList(convolutions)
@@ -91,7 +95,7 @@ class _Head(nn.Module):
         for convolution in self.down:
             x = F.leaky_relu(convolution(x), SLOPE)
         # PGGAN's remedy for collapse, once per head.
-        x = F.leaky_relu(self.last(minibatch_deviation(x)), SLOPE)
+        x = F.leaky_relu(self.last(minibatch_deviation(x, self.deviation)), SLOPE)
         logits: Tensor = self.logit(x)
         return logits.flatten(1)
 

@@ -225,9 +225,10 @@ class Trainer:
 
     def _discriminator(self, channels: tuple[int, ...]) -> nn.Module:
         if self.config.discriminator == "residual":
-            return Discriminator(channels, self.config.spectral)
+            return Discriminator(channels, self.config.spectral, self.config.deviation)
         backbone = self._features()
-        return ProjectedDiscriminator(backbone, backbone.layers, self.config.projected_size, channels)
+        size, deviation = self.config.projected_size, self.config.deviation
+        return ProjectedDiscriminator(backbone, backbone.layers, size, channels, deviation)
 
     def _networks(self) -> dict[str, nn.Module]:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}

@@ -264,3 +264,19 @@ def test_projected_discriminator() -> None:
     trained = {name for name, _ in critic.named_parameters()}
     assert not any(name.startswith(("channels", "scales")) for name in trained)
     assert {"channels0", "channels1", "scales1"} <= set(critic.state_dict())
+
+
+@pytest.mark.parametrize("deviation", [True, False])
+def test_an_image_is_judged_with_its_neighbours_or_by_itself(deviation: bool) -> None:
+    backbone = Halvings()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        critics = [
+            ProjectedDiscriminator(backbone, backbone.layers, 64, (16, 16, 8), deviation).eval(),
+            Discriminator((16, 16, 8), deviation=deviation),
+        ]
+    images = torch.randn(4, 3, 16, 16, generator=seeded())
+    others = torch.cat([images[:1], 3 * images[1:]])
+    for critic in critics:
+        same = torch.allclose(critic(images)[0], critic(others)[0], atol=1e-6)
+        assert same is not deviation
