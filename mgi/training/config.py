@@ -61,7 +61,8 @@ class TrainingConfig(Section):
     """Spectral normalisation in the residual discriminator; the projected one always has it."""
     deviation: bool = True
     """Whether the discriminator sees how much the pictures of a batch differ (Karras et al. 2018, section 3). Aligned
-    faces of a parent differ less than other pictures do, which dark blots on them make up for."""
+    faces of a parent differ less than other pictures do; dark blots on them make up for it, most of all while the
+    mapping is frozen."""
     batch: int = Field(16, ge=2)
     """Images per step, over all processes."""
     learning_rate: float = Field(2e-3, gt=0)
