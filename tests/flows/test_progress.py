@@ -47,7 +47,7 @@ def test_bars_of_an_evaluation_are_as_many_as_its_stages() -> None:
 
 
 def test_durations_are_said_in_the_unit_that_suits() -> None:
-    said: dict[float, Any] = {seconds: progress._duration(seconds) for seconds in (5, 89, 90, 5399, 5400)}
+    said: dict[float, Any] = {seconds: progress.rough_duration(seconds) for seconds in (5, 89, 90, 5399, 5400)}
     assert list(said.values()) == ["5 s", "89 s", "2 min", "90 min", "1.5 h"]
 
 
