@@ -51,9 +51,9 @@ def generator_config(parent: str, given: Mapping[str, Any]) -> TrainingConfig:
         from mgi.training.parents import code_length
         from mgi.weights.identity import generator_sha256
 
+        whose = {"parent": parent, "parent_sha256": generator_sha256(parent)}
+        if "parent_sha256" in values:  # a run that is continued: what adapting starts with was settled when it began
+            return TrainingConfig.model_validate({**values, **whose})
         values.setdefault("z_dim", code_length(parent))
-        if "parent_sha256" in values:  # a run that is continued, perhaps one from before there was the setting
-            values.setdefault("deviation", True)
         values.pop("parent", None)
-        values.pop("parent_sha256", None)
-        return TrainingConfig.adapting(parent, generator_sha256(parent), **values)
+        return TrainingConfig.adapting(parent, whose["parent_sha256"], **values)
