@@ -15,26 +15,22 @@ from torch import Tensor
 
 SLOPE = 0.2
 _PIECE = 2048
+_ROWS = 256
 
 
-class DepthwiseConv(torch.autograd.Function):
-    """3x3 depthwise convolution, padding 1, frozen weight.
+def modulate_features(rows: int, positions: int, style: Tensor) -> bool:
+    """Whether a style is cheaper multiplied into features than into the weight of the 1x1 convolution behind them.
 
-    Its adjoint is the same convolution with the flipped kernel, which runs on the fast forward kernel.
+    The gradient of a modulated weight is a product as large as the convolution itself, that of modulated features one
+    pass over them; so it depends on the rows of the weight, 256 of which are measured to break even on CPUs
+    (docs/benchmarks.md). GPUs were measured with modulated weights only, and keep them.
+
+    Args:
+        rows: of the weight, the channels that come out.
+        positions: per picture.
+        style: [B, C].
     """
-
-    @staticmethod
-    def forward(ctx: Any, x_bchw: Tensor, weight_c133: Tensor) -> Tensor:
-        """[B,C,H,W] -> [B,C,H,W]."""
-        ctx.save_for_backward(weight_c133)
-        return F.conv2d(x_bchw, weight_c133, padding=1, groups=weight_c133.shape[0])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        """Gradient of the features [B,C,H,W]; none of the weight."""
-        (weight,) = ctx.saved_tensors
-        grad = grads[0].contiguous(memory_format=torch.channels_last)
-        return F.conv2d(grad, weight.flip(2, 3), padding=1, groups=weight.shape[0]), None
+    return not style.is_cuda and (positions <= rows or (rows >= _ROWS and style.requires_grad))
 
 
 class PointwiseActivation(torch.autograd.Function):

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.depthwise import FrozenDepthwise
 from mgi.generators import fused
 
 SLOPE = fused.SLOPE
@@ -61,10 +62,16 @@ class SeparableConv(nn.Module):
 
     def _fast(self, x: Tensor, style: Tensor) -> Tensor:
         b, c, h, wd = x.shape
-        x = fused.DepthwiseConv.apply(x, self.depthwise)
-        weight = self.pointwise * style[:, None, :]  # the style of a channel commutes with its depthwise filter
-        x = x.permute(0, 2, 3, 1).reshape(b, h * wd, c)
-        x = fused.PointwiseActivation.apply(x, weight, self.bias, self.noise.view(-1, 1))
+        x = FrozenDepthwise.apply(x, self.depthwise, None, 1, 1)
+        noise = self.noise.view(-1, 1)
+        # The style of a channel commutes with its depthwise filter, so it can go into either factor of the product.
+        if fused.modulate_features(len(self.pointwise), h * wd, style):
+            x = (x * style[:, :, None, None]).permute(0, 2, 3, 1).reshape(1, b * h * wd, c)
+            x = fused.PointwiseActivation.apply(x, self.pointwise[None], self.bias, noise.repeat(b, 1))
+        else:
+            weight = self.pointwise * style[:, None, :]
+            x = x.permute(0, 2, 3, 1).reshape(b, h * wd, c)
+            x = fused.PointwiseActivation.apply(x, weight, self.bias, noise)
         return x.view(b, h, wd, -1).permute(0, 3, 1, 2)
 
 

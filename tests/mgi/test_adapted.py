@@ -17,7 +17,7 @@ from torch import Tensor
 from mgi.generators import load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.training import Trainer, TrainingConfig, TrainingError
-from mgi.training.adapted import AdaptedMobile
+from mgi.training.adapted import AdaptedMobile, mobile
 from mgi.training.adapted.mobile import cut, with_image_head
 from mgi.training.augment import blurred
 from mgi.training.parents import start_of
@@ -80,6 +80,20 @@ def test_a_cut_with_its_head_is_a_generator_of_that_size(
     torch.testing.assert_close(  # everything before the head is the parent's
         found.head(found.to_w(codes(2)), layer), parent.head(parent.to_w(codes(2)), layer), rtol=1e-3, atol=1e-3
     )
+
+
+def test_a_style_goes_into_features_or_weights_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for positions in (0, 10**6):
+        monkeypatch.setattr(mobile, "POSITIONS", positions)
+        twin = AdaptedMobile(tiny_mobile_state())
+        images = twin(codes(2))
+        images.square().mean().backward()
+        found.append([images.detach(), *(parameter.grad for parameter in twin.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert one is not None
+        assert other is not None
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
 
 
 def test_the_head_is_the_best_linear_one(parent: MobileStyleGAN) -> None:

@@ -95,14 +95,30 @@ def test_fused_blocks_have_exact_gradients() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 8, 3, 4, dtype=torch.float64, requires_grad=True)
     style = torch.randn(2, 8, dtype=torch.float64, requires_grad=True)
-    kernel = torch.randn(8, 1, 3, 3, dtype=torch.float64)
     assert torch.autograd.gradcheck(fused.StyledInverseHaar.apply, (x, style))
-    assert torch.autograd.gradcheck(lambda x: fused.DepthwiseConv.apply(x, kernel), (x,))
     flat = torch.randn(2, 6, 8, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
     bias, noise = torch.randn(5, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x, w: fused.PointwiseActivation.apply(x, w, bias, noise), (flat, weight))
     assert torch.autograd.gradcheck(lambda x, w: fused.Pointwise.apply(x, w, bias), (flat, weight))
+
+
+@pytest.mark.parametrize("into_features", [True, False])
+def test_a_style_goes_into_features_or_weights_alike(
+    generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch, into_features: bool
+) -> None:
+    monkeypatch.setattr(fused, "modulate_features", lambda *_: into_features)
+    found = []
+    for fast in (True, False):
+        generator.fast = fast
+        w = generator.to_w(torch.randn(2, 512, generator=torch.Generator().manual_seed(5))).detach().requires_grad_()
+        features = generator.head(w, 6)
+        features.square().mean().backward()
+        assert w.grad is not None
+        found.append((features.detach(), w.grad))
+    generator.fast = True
+    for fast_one, plain_one in zip(*found, strict=True):
+        torch.testing.assert_close(fast_one, plain_one, rtol=1e-3, atol=1e-3 * float(plain_one.abs().max()))
 
 
 def test_haar_steps_invert_each_other_and_the_fast_one_equals_the_plain_one() -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgi.depthwise import frozen_depthwise
 from mgi.generators.fused import haar_analysis, haar_order
 from mgi.generators.mobile_blocks import SLOPE, inverse_haar
 from mgi.generators.mobile_stylegan import MobileStyleGAN
@@ -27,6 +28,8 @@ from mgi.training.adapted.base import (
     require_size,
 )
 
+POSITIONS = 2
+"""Styles go into features of up to so many positions per row of a weight, else into the weight (docs/benchmarks.md)."""
 COEFFICIENTS = 12
 """Wavelet coefficients per position of the last features: four per colour."""
 
@@ -206,9 +209,18 @@ class _Separable(nn.Module):
         """[B, C, h, w] -> [B, O, h, w], in the order of channels given."""
         pointwise, bias = (self.pointwise, self.bias) if order is None else (self.pointwise[order], self.bias[order])
         b, c, h, wide = x.shape
-        x = F.conv2d(x, self.depthwise, padding=1, groups=c)
-        weight = pointwise[:, :, 0, 0] * self.affine(w)[:, None]  # the style commutes with a depthwise filter
-        y = x.permute(0, 2, 3, 1).reshape(b, h * wide, c) @ weight.transpose(1, 2).to(x.dtype)
+        if self.depthwise.requires_grad:
+            x = F.conv2d(x, self.depthwise, padding=1, groups=c)
+        else:
+            x = frozen_depthwise(x, self.depthwise, padding=1)
+        # The style commutes with a depthwise filter, so it can go into either factor of the product.
+        style, weight = self.affine(w), pointwise[:, :, 0, 0]
+        if h * wide <= POSITIONS * len(weight):
+            x = x * style[:, :, None, None].to(x.dtype)
+            y = F.linear(x.permute(0, 2, 3, 1).reshape(b, h * wide, c), weight.to(x.dtype))
+        else:
+            weight = weight * style[:, None]
+            y = x.permute(0, 2, 3, 1).reshape(b, h * wide, c) @ weight.transpose(1, 2).to(x.dtype)
         y = F.leaky_relu(y + (self.noise.view(-1, 1) + bias).to(y.dtype), SLOPE)
         return y.view(b, h, wide, -1).permute(0, 3, 1, 2)
 
