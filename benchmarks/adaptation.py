@@ -32,6 +32,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast": {"generator_rate": 4e-3},
     "depthwise": {"freeze": ["mapping", "input"]},
     "depthwise-gentle": {"freeze": ["mapping", "input"], "generator_rate": 1e-3},
+    "whole": {"discriminator": "projected"},
+    "whole-gentle": {"discriminator": "projected", "generator_rate": 1e-3},
     "sharp": {"projected_size": 256},
     "styles": {"style_rate": 0.3},
     "no-styles": {"freeze": ["mapping", "input", "depthwise", "styles"]},

@@ -56,6 +56,7 @@ class LearntFile(Generic[Facts]):
         part = path.with_name(f".{path.name}.part")
         said = json.dumps(asdict(facts))  # type: ignore[call-overload]  # Facts is a dataclass
         save_file(halves, part, {self.key: said})  # one key: several would come in any order
+        part.chmod(0o644)  # safetensors makes files that only their owner reads
         part.replace(path)
 
     def read_facts(self, path: Path) -> Facts:

@@ -14,6 +14,7 @@ from mgi.training.augment import OPERATIONS
 ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "hinge"]
 Frozen = Literal["mapping", "input", "stem", "depthwise", "styles", "pointwise"]
 ADAPTING: dict[str, Any] = {
+    "discriminator": "patches",
     "reconstruction": 0.0,
     "projected_size": 128,
     "z_dim": 512,
@@ -23,7 +24,8 @@ ADAPTING: dict[str, Any] = {
     "deviation": False,
 }
 """What is different if a parent is adapted: no encoder, whose codes would not be the parent's, and a discriminator that
-learns first, sees detail last, and does not count how much a batch varies; hatchings show in the spectrum."""
+learns first, sees detail last, judges patches and does not count how much a batch varies; hatchings show in the
+spectrum."""
 _ADDED = (
     "consistency",
     "deviation",
@@ -51,14 +53,15 @@ class TrainingConfig(Section):
     """Channels up to 8 x 8; halved with every doubling after that."""
     objective: ObjectiveName = "hinge"
     """Adversarial objective."""
-    discriminator: Literal["residual", "projected"] = "projected"
-    """residual: trained from scratch; projected: heads on the features of a frozen pretrained network."""
+    discriminator: Literal["residual", "projected", "patches"] = "projected"
+    """residual: trained from scratch; projected: heads on the features of a frozen pretrained network; patches: such
+    heads that see patches only, for a parent whose layout is to be kept."""
     projected_size: int = Field(64, ge=32)
-    """Rows that images are enlarged to before the pretrained network (projected only)."""
+    """Rows that images are enlarged to before the pretrained network (projected and patches)."""
     head_rate: float = Field(0.1, gt=0)
-    """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected only)."""
+    """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected and patches)."""
     spectral: bool = False
-    """Spectral normalisation in the residual discriminator; the projected one always has it."""
+    """Spectral normalisation in the residual discriminator; the others always have it."""
     deviation: bool = True
     """Whether the discriminator sees how much the pictures of a batch differ (Karras et al. 2018, section 3). Aligned
     faces of a parent differ less than other pictures do; dark blots on them make up for it, most of all while the

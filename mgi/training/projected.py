@@ -5,6 +5,11 @@ across scales (section 3.2 of that paper), so no head can concentrate on the few
 apart. Only the heads are trained; each is spectrally normalised and sees one scale.
 
 Ours: one more head sees the pixels. Without it the generator learnt a fine grid that the pretrained features overlook.
+
+A discriminator of patches (after Ojha et al. 2021, section 3.2) has neither the coarsest scale nor heads that gather a
+whole picture; through the receptive fields of the features a little of one is left. It asks for the domain's strokes
+and colours everywhere, and not for its layout, which an adapted generator can follow only by giving up the faces that
+it has (docs/training.md).
 """
 
 from __future__ import annotations
@@ -24,8 +29,10 @@ WIDTH = 32
 """Channels of the finest scale after mixing; doubled with every halving."""
 HEAD = 64
 """Channels of a head."""
-LAST = 4
+LAST, LAST_OF_PATCHES = 4, 16
 """Rows at which a head stops halving."""
+COARSEST = 1
+"""Scales that a discriminator of patches leaves out."""
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -37,12 +44,24 @@ class ProjectedDiscriminator(nn.Module):
         size: rows that images are resized to before the backbone.
         channels: of the generator; the head that sees pixels has half as many.
         deviation: whether heads see how much the pictures of a batch differ.
+        patches: whether it judges patches instead of whole pictures.
     """
 
+    pixels: nn.Module
+
     def __init__(
-        self, backbone: Backbone, layers: Sequence[str], size: int, channels: Sequence[int], deviation: bool = True
+        self,
+        backbone: Backbone,
+        layers: Sequence[str],
+        size: int,
+        channels: Sequence[int],
+        deviation: bool = True,
+        patches: bool = False,
     ) -> None:
         super().__init__()
+        if patches:
+            layers = layers[:-COARSEST]
+        last = LAST_OF_PATCHES if patches else LAST
         # Not a submodule: its weights are neither trained nor saved.
         self._backbone = (backbone,)
         self._layers, self._size = tuple(layers), size
@@ -52,15 +71,18 @@ class ProjectedDiscriminator(nn.Module):
             if number:
                 self._fixed(f"scales{number}", widths[number - 1], width, 3)
         self.heads = nn.ModuleList(
-            _Head(width, max(0, (size >> (2 + number)).bit_length() - LAST.bit_length()), deviation)
-            for number, width in enumerate(widths)
+            _Head(width, _halvings(size >> (2 + number), last), deviation) for number, width in enumerate(widths)
         )
-        self.pixels = Discriminator([width // 2 for width in channels], True, deviation)
+        if patches:
+            self.pixels = _Head(3, _halvings(4 << (len(channels) - 1), last), deviation)
+        else:
+            self.pixels = Discriminator([width // 2 for width in channels], True, deviation)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] -> logits [B, K], high where they look real."""
-        # As many columns as a large head has, so it counts like one in the mean.
-        pixels = self.pixels(images)[:, None].expand(-1, LAST * LAST)
+        pixels = self.pixels(images)
+        if pixels.dim() == 1:  # as many columns as a large head has, so it counts like one in the mean
+            pixels = pixels[:, None].expand(-1, LAST * LAST)
         if images.shape[-1] != self._size:
             images = F.interpolate(images, size=self._size, mode="bilinear", align_corners=False)
         features = self._backbone[0](images.contiguous(memory_format=torch.channels_last), self._layers)
@@ -98,6 +120,10 @@ class _Head(nn.Module):
         x = F.leaky_relu(self.last(minibatch_deviation(x, self.deviation)), SLOPE)
         logits: Tensor = self.logit(x)
         return logits.flatten(1)
+
+
+def _halvings(rows: int, last: int) -> int:
+    return max(0, rows.bit_length() - last.bit_length())
 
 
 def _normalised(inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:

@@ -227,8 +227,8 @@ class Trainer:
         if self.config.discriminator == "residual":
             return Discriminator(channels, self.config.spectral, self.config.deviation)
         backbone = self._features()
-        size, deviation = self.config.projected_size, self.config.deviation
-        return ProjectedDiscriminator(backbone, backbone.layers, size, channels, deviation)
+        size, patches = self.config.projected_size, self.config.discriminator == "patches"
+        return ProjectedDiscriminator(backbone, backbone.layers, size, channels, self.config.deviation, patches)
 
     def _networks(self) -> dict[str, nn.Module]:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}

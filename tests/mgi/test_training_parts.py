@@ -20,7 +20,6 @@ from mgi.training.networks import (
     pixel_norm,
 )
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
-from mgi.training.projected import ProjectedDiscriminator
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -236,47 +235,3 @@ def test_minibatch_deviation_tells_groups_apart() -> None:
 def test_pixel_norm() -> None:
     x = 3 * torch.randn(2, 8, 4, 4, generator=seeded())
     assert torch.allclose(pixel_norm(x).square().mean(1), torch.ones(2, 4, 4), atol=1e-4)
-
-
-class Halvings:
-    """A feature network of one line: the image, pooled."""
-
-    name, layers = "halvings", ("stride4", "stride8")
-
-    def channels(self, layer: str) -> int:
-        return 3
-
-    def __call__(self, images: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        return {layer: nn.functional.avg_pool2d(images, int(layer.removeprefix("stride"))) for layer in layers}
-
-
-def test_projected_discriminator() -> None:
-    backbone = Halvings()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        critic = ProjectedDiscriminator(backbone, backbone.layers, 64, (16, 16, 8))
-    images = torch.randn(4, 3, 16, 16, generator=seeded(), requires_grad=True)
-    logits = critic(images)
-    assert logits.shape == (4, 16 + 16 + 16)  # pixels, and 4 x 4 positions of each head
-    (gradient,) = torch.autograd.grad(logits.mean(), images)
-    assert gradient.abs().sum() > 0
-    # The mixing is fixed: neither trained nor different after a step, but saved with the rest.
-    trained = {name for name, _ in critic.named_parameters()}
-    assert not any(name.startswith(("channels", "scales")) for name in trained)
-    assert {"channels0", "channels1", "scales1"} <= set(critic.state_dict())
-
-
-@pytest.mark.parametrize("deviation", [True, False])
-def test_an_image_is_judged_with_its_neighbours_or_by_itself(deviation: bool) -> None:
-    backbone = Halvings()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        critics = [
-            ProjectedDiscriminator(backbone, backbone.layers, 64, (16, 16, 8), deviation).eval(),
-            Discriminator((16, 16, 8), deviation=deviation),
-        ]
-    images = torch.randn(4, 3, 16, 16, generator=seeded())
-    others = torch.cat([images[:1], 3 * images[1:]])
-    for critic in critics:
-        same = torch.allclose(critic(images)[0], critic(others)[0], atol=1e-6)
-        assert same is not deviation
