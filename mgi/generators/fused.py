@@ -23,14 +23,15 @@ def modulate_features(rows: int, positions: int, style: Tensor) -> bool:
 
     The gradient of a modulated weight is a product as large as the convolution itself, that of modulated features one
     pass over them; so it depends on the rows of the weight, 256 of which are measured to break even on CPUs
-    (docs/benchmarks.md). GPUs were measured with modulated weights only, and keep them.
+    (docs/benchmarks.md). GPUs were measured with modulated weights only, and keep them. Whether a gradient is asked for
+    does not count: a picture has the same bits with and without.
 
     Args:
         rows: of the weight, the channels that come out.
         positions: per picture.
         style: [B, C].
     """
-    return not style.is_cuda and (positions <= rows or (rows >= _ROWS and style.requires_grad))
+    return not style.is_cuda and (positions <= rows or rows >= _ROWS)
 
 
 class PointwiseActivation(torch.autograd.Function):

@@ -63,6 +63,7 @@ def test_a_distortion_map_moves_at_its_corners_and_all_of_a_step_alike() -> None
 def test_a_file_comes_back_and_others_are_one_line(tmp_path: Path) -> None:
     network = Consultation(4, 8)
     write_fusion(tmp_path / "fusion.safetensors", network, FACTS)
+    assert (tmp_path / "fusion.safetensors").stat().st_mode & 0o077 == 0o044  # for colleagues, too
     found, facts = read_fusion(tmp_path / "fusion.safetensors")
     assert facts == FACTS == read_fusion_facts(tmp_path / "fusion.safetensors") and not found.training
     lost = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(0)) - 0.5

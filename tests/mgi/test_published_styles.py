@@ -81,7 +81,8 @@ def test_the_projector_of_stylegan2(styled: Any) -> None:
                 value.sub_(value.mean()).div_(value.square().mean().sqrt())
         losses.append(float(loss.detach()))
     assert lane.losses == pytest.approx(losses, rel=1e-4)
-    torch.testing.assert_close(lane.best["codes"], w.detach(), atol=1e-5, rtol=1e-4)
+    # LPIPS is fp32, and Adam divides a small gradient's rounding by its size: 4e-4 on a processor with AMX.
+    torch.testing.assert_close(lane.best["codes"], w.detach(), atol=1e-3, rtol=1e-4)
     for name, value in maps.items():
         torch.testing.assert_close(lane.best[name], value.detach(), atol=1e-4, rtol=1e-4)
 
