@@ -1,4 +1,4 @@
-"""Depthwise convolutions with a frozen weight, whose gradient runs on the fast forward kernel.
+"""Depthwise convolutions, which with a frozen weight have a gradient that runs on the fast forward kernel.
 
 On CPUs PyTorch's own gradient takes up to 80 times as long as the convolution in bfloat16 where the stride is 2, and
 two to three times as long where it is 1 (docs/benchmarks.md). The adjoint of a convolution is one with the flipped
@@ -14,10 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def frozen_depthwise(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0
-) -> Tensor:
-    """What `F.conv2d` with one group per channel returns; gradients reach x only.
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0) -> Tensor:
+    """What `F.conv2d` with one group per channel returns; fast where the weight is frozen.
 
     Args:
         x: features [B, C, H, W].
@@ -26,14 +24,14 @@ def frozen_depthwise(
         padding: zeros on every side, less than k.
     """
     # Float32 at stride 2 is the one case where PyTorch's gradient is the faster one; GPUs have kernels of their own.
-    if x.is_cuda or not x.requires_grad or (stride > 1 and not _halved(x)):
+    if x.is_cuda or weight.requires_grad or not x.requires_grad or (stride > 1 and not _halved(x)):
         return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=len(weight))
     result: Tensor = FrozenDepthwise.apply(x, weight, bias, stride, padding)
     return result
 
 
 class FrozenDepthwise(torch.autograd.Function):
-    """`frozen_depthwise` on a CPU."""
+    """`depthwise` on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mgi.depthwise import frozen_depthwise
+from mgi.depthwise import depthwise
 from mgi.features.base import FeatureError, require_layers
 from mgi.features.vgg import fold_input
 
@@ -78,10 +78,10 @@ class Lite0(nn.Module):
             total = size - 2 + x.shape[-1] % 2
             x = F.pad(x, (total // 2, total - total // 2, total // 2, total - total // 2))
         padding = 0 if step.stride == 2 else size // 2
-        if step.groups > 1 and not weight.requires_grad:
-            x = frozen_depthwise(x, weight, bias, step.stride, padding)
+        if step.groups > 1:
+            x = depthwise(x, weight, bias, step.stride, padding)
         else:
-            x = F.conv2d(x, weight, bias, stride=step.stride, padding=padding, groups=step.groups)
+            x = F.conv2d(x, weight, bias, stride=step.stride, padding=padding)
         return F.relu6(x) if step.active else x
 
     def _block(self, folded: Mapping[str, Tensor], index: int, stride: int) -> list[_Step]:

@@ -62,7 +62,7 @@ class SeparableConv(nn.Module):
 
     def _fast(self, x: Tensor, style: Tensor) -> Tensor:
         b, c, h, wd = x.shape
-        x = FrozenDepthwise.apply(x, self.depthwise, None, 1, 1)
+        x = FrozenDepthwise.apply(x, self.depthwise, None, 1, 1)  # on GPUs, too: they were measured with it
         noise = self.noise.view(-1, 1)
         # The style of a channel commutes with its depthwise filter, so it can go into either factor of the product.
         if fused.modulate_features(len(self.pointwise), h * wd, style):

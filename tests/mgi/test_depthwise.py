@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgi.depthwise import FrozenDepthwise, frozen_depthwise
+from mgi.depthwise import FrozenDepthwise, depthwise
 
 CASES = [(3, 1, 1, 8), (5, 1, 2, 9), (3, 2, 0, 9), (3, 2, 0, 8), (5, 2, 0, 11), (5, 2, 0, 12), (5, 2, 2, 12)]
 
@@ -38,7 +38,7 @@ def test_computes_in_bfloat16_under_autocast(size: int, stride: int, padding: in
     x = torch.randn(2, 16, rows, rows, requires_grad=True)
     weight = torch.randn(16, 1, size, size) / size
     with torch.autocast("cpu", torch.bfloat16):
-        half = frozen_depthwise(x, weight, None, stride, padding)
+        half = depthwise(x, weight, None, stride, padding)
     assert half.dtype == torch.bfloat16
     exact = F.conv2d(x, weight, stride=stride, padding=padding, groups=16)
     gradient = torch.randn_like(exact)

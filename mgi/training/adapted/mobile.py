@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mgi.depthwise import frozen_depthwise
+from mgi.depthwise import depthwise
 from mgi.generators.fused import haar_analysis, haar_order
 from mgi.generators.mobile_blocks import SLOPE, inverse_haar
 from mgi.generators.mobile_stylegan import MobileStyleGAN
@@ -209,10 +209,7 @@ class _Separable(nn.Module):
         """[B, C, h, w] -> [B, O, h, w], in the order of channels given."""
         pointwise, bias = (self.pointwise, self.bias) if order is None else (self.pointwise[order], self.bias[order])
         b, c, h, wide = x.shape
-        if self.depthwise.requires_grad:
-            x = F.conv2d(x, self.depthwise, padding=1, groups=c)
-        else:
-            x = frozen_depthwise(x, self.depthwise, padding=1)
+        x = depthwise(x, self.depthwise, padding=1)
         # The style commutes with a depthwise filter, so it can go into either factor of the product.
         style, weight = self.affine(w), pointwise[:, :, 0, 0]
         if h * wide <= POSITIONS * len(weight):
