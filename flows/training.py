@@ -41,6 +41,7 @@ def generator_config(parent: str, given: Mapping[str, Any]) -> TrainingConfig:
 
     Raises:
         ConfigError: an unknown or impossible setting; one line.
+        mgi.training.TrainingError: no such parent.
     """
     from mgi.training.config import TrainingConfig
 
@@ -48,12 +49,16 @@ def generator_config(parent: str, given: Mapping[str, Any]) -> TrainingConfig:
     with settings_of(TrainingConfig):
         if not parent:
             return TrainingConfig.model_validate(values)
-        from mgi.training.parents import code_length
+        from mgi.training.parents import code_length, lasting, parent_path
         from mgi.weights.identity import generator_sha256
 
-        whose = {"parent": parent, "parent_sha256": generator_sha256(parent)}
+        parent_path(parent)  # what is not there is said before it is compared
+        place, before = lasting(parent), str(values.get("parent", ""))
+        if before and lasting(before) == place:  # runs of older versions remember the path as it was typed
+            place = before
+        whose = {"parent": place, "parent_sha256": generator_sha256(lasting(place))}
         if "parent_sha256" in values:  # a run that is continued: what adapting starts with was settled when it began
             return TrainingConfig.model_validate({**values, **whose})
         values.setdefault("z_dim", code_length(parent))
         values.pop("parent", None)
-        return TrainingConfig.adapting(parent, whose["parent_sha256"], **values)
+        return TrainingConfig.adapting(place, whose["parent_sha256"], **values)

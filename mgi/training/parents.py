@@ -16,6 +16,7 @@ from mgi.generators.loading import checkpoint_tensors, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.generators.pggan import PGGAN
 from mgi.generators.stylegan2 import StyleGAN2
+from mgi.near import near
 from mgi.training.adapted.base import require_size
 from mgi.training.adapted.mobile import cut, sizes_of_mobile, with_image_head
 from mgi.training.adapted.pggan import sizes_of_pggan, start_of_pggan
@@ -51,15 +52,25 @@ def parent_path(name_or_path: str) -> Path:
         TrainingError: no such name or file.
         mgi.weights.WeightsError: the zoo's weights are missing or corrupt.
     """
-    if name_or_path in generator_names():
+    names = generator_names()
+    if name_or_path in names:
         return install.path(name_or_path)
-    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 - Path refuses an unknown ~user
+    path = Path(lasting(name_or_path))
     if not path.is_file():
-        names = ", ".join(generator_names())
+        what = "a folder" if path.is_dir() else "neither"
+        inside = path / "generator.safetensors"
+        hint = f"; use {inside}" if inside.is_file() else near(path.name, names)
         raise TrainingError(
-            f"--from {name_or_path}: expected a generator of the zoo ({names}) or a file, found neither"
+            f"--from {name_or_path}: expected a generator of the zoo ({', '.join(names)}) or a file, found {what}{hint}"
         )
     return path
+
+
+def lasting(name_or_path: str) -> str:
+    """What a run remembers its parent by: the zoo's name, or the file's whole path, which holds in any folder."""
+    if name_or_path in generator_names():
+        return name_or_path
+    return os.path.abspath(os.path.expanduser(name_or_path))  # noqa: PTH100, PTH111 - Path refuses an unknown ~user
 
 
 def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str]:
