@@ -27,7 +27,7 @@ from storage.images import write_png
 from storage.training_store import TrainingStore
 from tasks.encoder_card import encoder_card, fusion_card
 from tasks.encoder_material import EncoderRequest, Material, gather
-from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_runs import Watcher, check_startable, continued, enough
 from tasks.training_steps import Best, train_steps
 
 Trainer = EncoderTrainer | FusionTrainer
@@ -78,7 +78,8 @@ def train_encoder(request: EncoderRequest, resume: bool, watcher: Watcher) -> En
                 store.create(_header(request, material))
             store.amend(steps=request.steps, evaluate_every=request.evaluate_every)
             best = continued(store, trainer)
-            _run(request, store, trainer, material, best, watcher)
+            if not enough(store, trainer.steps_done, request.steps):
+                _run(request, store, trainer, material, best, watcher)
     return _result(store)
 
 

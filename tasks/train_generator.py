@@ -15,6 +15,7 @@ from mgi.memory import keep_freed_memory
 from mgi.metrics.relative_frechet import LAYER, NETWORK
 from mgi.sampling import tile_grid
 from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
+from mgi.training.adapted.base import FITTED_ON
 from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
 from mgi.training.evaluation import HeldOut
@@ -23,7 +24,7 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_runs import Watcher, check_startable, continued, enough
 from tasks.training_steps import Best, TrainingRun, train_steps
 
 GRID = 64
@@ -121,22 +122,24 @@ def _run(
         dist.barrier()  # the first process has decoded the images
     pixels = np.load(store.folder / "images.npy", mmap_mode="r")
     train, held_out = split(len(pixels))
-    start = _start(request.config, watcher)
+    start = _start(request.config, store.checkpoint() is not None, watcher)
     # An adaptation is over in minutes on a GPU; compiling takes as long, and was never run on one.
     compile = device.type == "cuda" and start is None
     trainer = Trainer(request.config, device, rank, world, compile, start)
     best = continued(store, trainer)
-    if trainer.steps_done >= request.steps:
+    if enough(store, trainer.steps_done, request.steps):
         return
     judge = HeldOut(pixels, train, held_out, device) if rank == 0 else None
     batches = loader(Pictures(pixels, train), trainer.batches(len(train)), workers=2 if device.type == "cuda" else 0)
+
+    rates = "learning_rate and generator_rate" if request.config.parent else "learning_rate"
 
     def step() -> tuple[Losses, str]:
         losses = trainer.step(next(batches))
         if not losses.finite:
             raise TrainingError(
                 f"the losses stopped being numbers in step {trainer.steps_done}; the best snapshot and the last "
-                "checkpoint are kept; train again with a smaller --set learning_rate or a larger --set r1"
+                f"checkpoint are kept; train again with a smaller --set {rates} or a larger --set r1"
             )
         return losses, f"losses {losses.generator:.2f} / {losses.discriminator:.2f}"
 
@@ -148,15 +151,26 @@ def _run(
         return best
 
     batch = request.config.batch
+    if rank == 0 and (request.steps - 1) * batch < request.config.head_start:
+        watcher.say(
+            f"note: the generator stays as it is while the discriminator learns alone, for {request.config.head_start} "
+            f"images (head_start), and {request.steps} steps show no more; take more steps or --set head_start=0"
+        )
     train_steps(request, store, trainer, batch, best, watcher, step, evaluate, writes=rank == 0)
 
 
-def _start(config: TrainingConfig, watcher: Watcher) -> dict[str, Tensor] | None:
+def _start(config: TrainingConfig, goes_on: bool, watcher: Watcher) -> dict[str, Tensor] | None:
     """What an adaptation starts from; None: training starts from scratch."""
     if not config.parent:
         return None
-    watcher.say(f"cutting {config.parent} at {config.resolution} x {config.resolution} and fitting its image head")
-    tensors, sha256 = start_of(config.parent, config.resolution)
+    what = "" if goes_on else " and fitting its image head"  # a checkpoint brings one; fitting takes up to a minute
+    watcher.say(f"cutting {config.parent} at {config.resolution} x {config.resolution}{what}")
+
+    def said(done: int, total: int) -> None:
+        if not goes_on:
+            watcher.learnt("fit", done, total, "of the parent's pictures")
+
+    tensors, sha256 = start_of(config.parent, config.resolution, 1 if goes_on else FITTED_ON, said)
     if sha256 != config.parent_sha256:
         raise TrainingError(
             f"{config.parent} has sha256 {sha256[:12]}..., this training began with {config.parent_sha256[:12]}...; "

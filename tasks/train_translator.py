@@ -19,7 +19,7 @@ from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
 from storage.training_store import TrainingStore
-from tasks.training_runs import Watcher, check_startable, continued
+from tasks.training_runs import Watcher, check_startable, continued, enough
 from tasks.training_steps import Best, train_steps
 from tasks.translator_card import translator_card
 from tasks.translator_material import Material, TranslatorRequest, check_folders, gather
@@ -93,7 +93,7 @@ def _run(
     best: Best,
     watcher: Watcher,
 ) -> None:
-    if trainer.steps_done >= request.steps:
+    if enough(store, trainer.steps_done, request.steps):
         return
     judge = HeldOut(material, trainer.device, trainer.system.guided)
     drawing = Drawing(request.system.data, material.a, material.b, material.config)

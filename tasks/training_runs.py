@@ -65,6 +65,19 @@ def continued(store: TrainingStore, trainer: Continues) -> dict[str, float]:
     return dict(state.get("best", {}))
 
 
+def enough(store: TrainingStore, done: int, steps: int) -> bool:
+    """Whether a run has all the steps that it is asked for.
+
+    Raises:
+        TrainingConflict: it has, but stopped before its first score, so there is no model.
+    """
+    if done >= steps and store.metrics().empty:
+        raise TrainingConflict(
+            f"{store.folder} is at step {done} and has no score yet; use --steps of more than {done}"
+        )
+    return done >= steps
+
+
 def _read_state(store: TrainingStore) -> dict[str, Any] | None:
     """The newest checkpoint; None before the first.
 

@@ -17,7 +17,7 @@ from mgi.generators.mobile_stylegan import MobileStyleGAN
 from mgi.generators.pggan import PGGAN
 from mgi.generators.stylegan2 import StyleGAN2
 from mgi.near import near
-from mgi.training.adapted.base import require_size
+from mgi.training.adapted.base import FITTED_ON, Said, require_size
 from mgi.training.adapted.mobile import cut, sizes_of_mobile, with_image_head
 from mgi.training.adapted.pggan import sizes_of_pggan, start_of_pggan
 from mgi.training.adapted.stylegan2 import sizes_of_stylegan2, start_of_stylegan2
@@ -30,18 +30,20 @@ from mgi.weights.identity import generator_names, generator_sha256
 class Kind:
     """How a kind of generator is adapted.
 
-    `sizes`: rows of pictures that can be cut out of a parent. `start`: the parent, the tensors of its file and the
-    wanted rows -> the tensors that a training starts from.
+    `sizes`: rows of pictures that can be cut out of a parent. `start`: the parent, the tensors of its file, the wanted
+    rows, and `pictures` and `said` of the fit -> the tensors that a training starts from.
     """
 
     sizes: Callable[[Any], list[int]]
-    start: Callable[[Any, dict[str, Tensor], int], dict[str, Tensor]]
+    start: Callable[..., dict[str, Tensor]]
 
 
 KINDS: dict[type[Generator], Kind] = {
-    MobileStyleGAN: Kind(sizes_of_mobile, lambda parent, own, rows: with_image_head(cut(own, rows), parent)),
-    StyleGAN2: Kind(sizes_of_stylegan2, lambda parent, own, rows: start_of_stylegan2(parent, rows)),
-    PGGAN: Kind(sizes_of_pggan, lambda parent, own, rows: start_of_pggan(parent, rows)),
+    MobileStyleGAN: Kind(
+        sizes_of_mobile, lambda parent, own, rows, **fit: with_image_head(cut(own, rows), parent, **fit)
+    ),
+    StyleGAN2: Kind(sizes_of_stylegan2, lambda parent, own, rows, **fit: start_of_stylegan2(parent, rows, **fit)),
+    PGGAN: Kind(sizes_of_pggan, lambda parent, own, rows, **fit: start_of_pggan(parent, rows, **fit)),
 }
 
 
@@ -73,8 +75,16 @@ def lasting(name_or_path: str) -> str:
     return os.path.abspath(os.path.expanduser(name_or_path))  # noqa: PTH100, PTH111 - Path refuses an unknown ~user
 
 
-def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str]:
+def start_of(
+    name_or_path: str, resolution: int, pictures: int = FITTED_ON, said: Said | None = None
+) -> tuple[dict[str, Tensor], str]:
     """Tensors that a training at `resolution` starts from, and the parent's sha256.
+
+    Args:
+        name_or_path: the parent.
+        resolution: rows of the pictures.
+        pictures: how many an image head is fitted to; one gives it its shape, for a run that brings its own.
+        said: gets told how many are done.
 
     Raises:
         TrainingError: no such parent, one that cannot be adapted, or one without that size.
@@ -84,8 +94,8 @@ def start_of(name_or_path: str, resolution: int) -> tuple[dict[str, Tensor], str
     with _reported(name_or_path):
         path = parent_path(name_or_path)
         layout, tensors = checkpoint_tensors(path)
-        sha256, parent = generator_sha256(name_or_path), layout.read(tensors, path.name)
-        return _kind(parent).start(parent, tensors, resolution), sha256
+        sha256, parent = generator_sha256(lasting(name_or_path)), layout.read(tensors, path.name)
+        return _kind(parent).start(parent, tensors, resolution, pictures=pictures, said=said), sha256
 
 
 def require_fit(name_or_path: str, resolution: int, z_dim: int) -> None:

@@ -20,7 +20,7 @@ from mgi.generators import load_file
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = ("--resolution", "32", "--set", "base_channels=16", "--set", "z_dim=8", "--set", "batch=4")
 QUICK = ("--set", "discriminator=residual", "--evaluate-every", "2", "--samples", "16", "--threads", "1")
-OPTIONS = (*SMALL, *QUICK, "--set", "head_start=4", "--licence", "CC0")
+OPTIONS = (*SMALL, *QUICK, "--set", "head_start=4", "--set", "consistency=100", "--licence", "CC0")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,8 @@ def whole(images: Path, parent: Path, tmp_path_factory: pytest.TempPathFactory) 
     """Four steps that nobody disturbed."""
     model = tmp_path_factory.mktemp("whole") / "model"
     text = train(images, "--from", parent, "--out", model, "--steps", "4", *OPTIONS)
-    assert f"cutting {parent} at 32 x 32" in text
+    assert f"cutting {parent} at 32 x 32 and fitting its image head fit: 4 of 64" in text
+    assert "stays as it is" not in text
     return model
 
 
@@ -84,7 +85,8 @@ def test_a_short_run_is_reproduced_bit_for_bit(images: Path, parent: Path, whole
     """Stopped after two steps and continued, it ends with the bytes of the run that nobody stopped."""
     arguments = (images, "--from", parent, "--out", tmp_path / "model")
     train(*arguments, "--steps", "2", *OPTIONS)
-    train("--out", tmp_path / "model", "--steps", "4", "--resume")  # all other settings are those of before
+    text = train("--out", tmp_path / "model", "--steps", "4", "--resume")  # all other settings are those of before
+    assert "32 x 32 train: 3 of 4" in text  # the checkpoint has an image head: fitting another one takes a minute
     assert state_of(tmp_path / "model") == state_of(whole)
 
 
@@ -102,6 +104,16 @@ def test_other_architectures_are_adapted_with_codes_of_their_own_length(
     assert generator.z_dim == load_file(GOLDEN / f"{name}.pth").z_dim
     assert f"A {kind} in " in (model / "card.md").read_text()
     assert len(list((model / "samples").iterdir())) == grids
+    train("--out", model, "--steps", "4", "--resume")
+    train(images, "--from", GOLDEN / f"{name}.pth", "--out", tmp_path / "whole", "--steps", "4", *small)
+    assert state_of(model) == state_of(tmp_path / "whole")
+
+
+def test_a_training_that_ends_before_the_generator_moves_says_so(images: Path, parent: Path, tmp_path: Path) -> None:
+    arguments = (images, "--from", parent, *OPTIONS, "--set", "head_start=12")
+    alone = train(*arguments, "--out", tmp_path / "a", "--steps", "3")
+    assert "the discriminator learns alone, for 12 images (head_start), and 3 steps show no more" in alone
+    assert "learns alone" not in train(*arguments, "--out", tmp_path / "b", "--steps", "4")
 
 
 def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+Said = Callable[[int, int], None]
+"""Gets told how many pictures of the parent are done, of how many."""
 FROZEN = ("mapping", "input", "stem", "depthwise", "styles", "pointwise")
 """What `freeze` can name. `input`: the constant; `stem`: the first convolution; `styles`: what reads w. Parts that an
 architecture does not have are frozen in vain."""
@@ -84,11 +86,13 @@ def fitted(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return solution[:-1].t().contiguous(), solution[-1].contiguous()
 
 
-def batches_of_codes(z_dim: int, pictures: int, batch: int) -> Iterable[Tensor]:
-    """Codes z [b, D], the same ones for every generator."""
+def batches_of_codes(z_dim: int, pictures: int, batch: int, said: Said | None = None) -> Iterable[Tensor]:
+    """Codes z [b, D], the same ones for every generator; `said` hears of those that were used."""
     random = torch.Generator().manual_seed(0)
     for start in range(0, pictures, batch):
         yield torch.randn(min(batch, pictures - start), z_dim, generator=random)
+        if said is not None:
+            said(min(start + batch, pictures), pictures)
 
 
 def require_size(resolution: int, sizes: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from mgi.training.adapted.base import (
     MEAN_OF,
     Adapted,
     Exported,
+    Said,
     State,
     batches_of_codes,
     fitted,
@@ -126,7 +127,9 @@ def cut(state: Mapping[str, Tensor], resolution: int) -> State:
 
 
 @torch.no_grad()
-def with_image_head(kept: State, parent: MobileStyleGAN, pictures: int = FITTED_ON, batch: int = 4) -> State:
+def with_image_head(
+    kept: State, parent: MobileStyleGAN, pictures: int = FITTED_ON, batch: int = 4, said: Said | None = None
+) -> State:
     """A cut state with an image head, fitted by least squares to the parent's pictures at the cut's size.
 
     Args:
@@ -134,6 +137,7 @@ def with_image_head(kept: State, parent: MobileStyleGAN, pictures: int = FITTED_
         parent: the whole generator.
         pictures: how many it is fitted to.
         batch: pictures per pass.
+        said: gets told how many are done.
     """
     if "synthesis.to_image.weight" in kept:
         return kept
@@ -147,7 +151,7 @@ def with_image_head(kept: State, parent: MobileStyleGAN, pictures: int = FITTED_
         tail = plus[:, parent.styles - parent.tail_styles(layer) :]
         return features, haar_analysis(parent.render(features, layer, tail, down=parent.resolution // rows))
 
-    weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch))
+    weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch, said))
     public = haar_order(COEFFICIENTS).argsort()  # blocks of coefficients -> the layout's order
     width = parent.z_dim
     return kept | {

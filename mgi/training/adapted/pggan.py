@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mgi.generators.pggan import PGGAN
 from mgi.generators.pixelnorm import plain_pixel_norm
-from mgi.training.adapted.base import FITTED_ON, Adapted, Exported, State, batches_of_codes, fitted, require_size
+from mgi.training.adapted.base import FITTED_ON, Adapted, Exported, Said, State, batches_of_codes, fitted, require_size
 from mgi.training.networks import GAIN, PGGANGenerator
 
 _HEAD = "to_rgb"
@@ -69,7 +69,9 @@ def sizes_of_pggan(parent: PGGAN) -> list[int]:
 
 
 @torch.no_grad()
-def start_of_pggan(parent: PGGAN, resolution: int, pictures: int = FITTED_ON, batch: int = 4) -> State:
+def start_of_pggan(
+    parent: PGGAN, resolution: int, pictures: int = FITTED_ON, batch: int = 4, said: Said | None = None
+) -> State:
     """The tensors of a PGGAN up to a resolution, with an image head for it, as `PGGANGenerator` names them.
 
     Args:
@@ -77,6 +79,7 @@ def start_of_pggan(parent: PGGAN, resolution: int, pictures: int = FITTED_ON, ba
         resolution: rows of the pictures.
         pictures: how many the head is fitted to.
         batch: pictures per pass.
+        said: gets told how many are done.
 
     Raises:
         ValueError: the parent has no such size, or layers that are not PGGAN's usual ones.
@@ -99,7 +102,7 @@ def start_of_pggan(parent: PGGAN, resolution: int, pictures: int = FITTED_ON, ba
             features = parent.head(z.to(parent.weight0), layers)
             return plain_pixel_norm(features), parent.render(features, layers, down=parent.resolution // resolution)
 
-        weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch))
+        weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch, said))
     state[f"{_HEAD}.weight"] = (weight * math.sqrt(weight.shape[1]))[:, :, None, None].contiguous()
     state[f"{_HEAD}.bias"] = bias.clone()
     return state

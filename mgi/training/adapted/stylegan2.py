@@ -23,6 +23,7 @@ from mgi.training.adapted.base import (
     MEAN_OF,
     Adapted,
     Exported,
+    Said,
     State,
     batches_of_codes,
     fitted,
@@ -138,7 +139,9 @@ def sizes_of_stylegan2(parent: StyleGAN2) -> list[int]:
 
 
 @torch.no_grad()
-def start_of_stylegan2(parent: StyleGAN2, resolution: int, pictures: int = FITTED_ON, batch: int = 4) -> State:
+def start_of_stylegan2(
+    parent: StyleGAN2, resolution: int, pictures: int = FITTED_ON, batch: int = 4, said: Said | None = None
+) -> State:
     """The tensors of a StyleGAN2 up to a resolution, with an image head for it.
 
     Args:
@@ -146,6 +149,7 @@ def start_of_stylegan2(parent: StyleGAN2, resolution: int, pictures: int = FITTE
         resolution: rows of the pictures.
         pictures: how many the head is fitted to.
         batch: pictures per pass.
+        said: gets told how many are done.
 
     Raises:
         ValueError: the parent has no such size.
@@ -168,7 +172,7 @@ def start_of_stylegan2(parent: StyleGAN2, resolution: int, pictures: int = FITTE
         picture = parent.render(features, layers, w, down=parent.resolution // resolution)
         return features[:, :-3], picture - features[:, -3:]
 
-    weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch))
+    weight, bias = fitted(batch_of(z) for z in batches_of_codes(parent.z_dim, pictures, batch, said))
     style = state[f"{head}_style_weight"]
     return state | {
         f"{head}_weight": weight[:, :, None, None],
