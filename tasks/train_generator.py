@@ -19,7 +19,7 @@ from mgi.training.adapted.base import FITTED_ON
 from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
 from mgi.training.evaluation import HeldOut
-from mgi.training.parents import require_fit, start_of
+from mgi.training.parents import licence_of, require_fit, start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
 from storage.images import write_png
@@ -95,6 +95,7 @@ def _open(request: TrainingRequest, store: TrainingStore, resume: bool, watcher:
                 "digest": request.config.digest(),
                 "images": str(request.images.resolve()),
                 "licence": request.licence,
+                **({"parent_licence": licence_of(request.config.parent)} if request.config.parent else {}),
                 "threads": request.threads,
                 "trained_on": len(train),
                 "held_out": len(held_out),
@@ -211,6 +212,9 @@ def _evaluate(
             "kind": getattr(trainer.average, "kind", ""),
         }
         card = {key: str(facts[key]) for key in ("licence", "digest", "images_seen", "trained_on")}
+        if trainer.config.parent:  # the licence of the pictures alone would mislead
+            card |= {"parent": Path(trainer.config.parent).name, "parent_sha256": trainer.config.parent_sha256}
+            card |= {"parent_licence": facts.get("parent_licence") or "not stated; it holds for this generator, too"}
         card |= {"frechet": f"{value:.4f}", "labelled": "images of this generator are generated, not real"}
         trainer.export(store.model_path, card)
         write_text(store.folder / "card.md", card_text(facts))

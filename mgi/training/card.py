@@ -10,7 +10,7 @@ def card_text(facts: dict[str, Any]) -> str:
 
     Args:
         facts: the run's header with `best` {score, step}, `images_seen`, `real` (score of real images), `network`,
-            `samples` and, if it was adapted, `kind`.
+            `samples` and, if it was adapted, `kind` and, if it is known, `parent_licence`.
     """
     config, best = facts["config"], facts["best"]
     settings = "\n".join(f"| {key} | {_show(value)} |" for key, value in config.items())
@@ -36,9 +36,11 @@ def _origin(facts: dict[str, Any]) -> str:
     config = facts["config"]
     if not config.get("parent"):
         return "A PGGAN in mGANprior's layout (half precision), trained from scratch by `mgi train generator`."
+    licence = facts.get("parent_licence") or "not stated in its file"
     return (
         f"A {facts['kind']} (half precision), adapted by `mgi train generator --from {config['parent']}`\n"
-        f"(sha256 {config['parent_sha256'][:12]}...). The licence of that generator holds for this one, too."
+        f"(sha256 {config['parent_sha256'][:12]}...). The licence of that generator holds for this one, too:\n"
+        f"{licence}."
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mgi.generators import Generator, GeneratorError
@@ -22,8 +23,8 @@ from mgi.training.adapted.mobile import cut, sizes_of_mobile, with_image_head
 from mgi.training.adapted.pggan import sizes_of_pggan, start_of_pggan
 from mgi.training.adapted.stylegan2 import sizes_of_stylegan2, start_of_stylegan2
 from mgi.training.errors import TrainingError
-from mgi.weights import install
-from mgi.weights.identity import generator_names, generator_sha256
+from mgi.weights import install, zoo
+from mgi.weights.identity import generator_names, generator_sha256, zoo_name
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,21 @@ def code_length(name_or_path: str) -> int:
         TrainingError, GeneratorError, mgi.weights.WeightsError: as `start_of`.
     """
     return load_file(parent_path(name_or_path)).z_dim
+
+
+def licence_of(name_or_path: str) -> str:
+    """What is known of a parent's licence: the zoo's word, or that of the file's own card; empty if nobody says."""
+    known = zoo_name(lasting(name_or_path))
+    if known is not None:
+        return zoo.entry(known).licence
+    path = parent_path(name_or_path)
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return ""  # another format, which has no card
+    said = [facts.get("licence", ""), facts.get("parent_licence", "")]
+    return "; derived from: ".join(text for text in said if text)
 
 
 def _kind(parent: Generator) -> Kind:

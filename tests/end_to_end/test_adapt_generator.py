@@ -78,7 +78,9 @@ def test_an_adapted_generator_is_one_of_its_parents_kind(whole: Path, parent: Pa
     header = json.loads((whole / "training.json").read_text())["config"]
     assert f"--from {parent}" in card
     assert header["parent_sha256"][:12] in card
-    assert "licence of that generator holds for this one, too" in card
+    assert "licence of that generator holds for this one, too: not stated in its file." in card
+    assert facts["parent_sha256"] == json.loads((whole / "training.json").read_text())["config"]["parent_sha256"]
+    assert facts["parent_licence"].startswith("not stated")
 
 
 def test_a_short_run_is_reproduced_bit_for_bit(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from mgi.training import Trainer, TrainingConfig, TrainingError
 from mgi.training.adapted import Adapted, AdaptedPGGAN, AdaptedStyleGAN2, adapted
 from mgi.training.adapted.pggan import start_of_pggan
 from mgi.training.adapted.stylegan2 import start_of_stylegan2
-from mgi.training.parents import require_fit, start_of
+from mgi.training.card import card_text
+from mgi.training.parents import licence_of, require_fit, start_of
 
 LAYOUTS = ("pggan_mganprior", "pggan_genforce", "pggan_ganzoo", "stylegan2_rosinality", "stylegan2_genforce")
 
@@ -158,3 +159,20 @@ def test_the_zoos_own_pggan_can_be_a_parent_and_others_are_named(tmp_path: Path)
     for ask in (lambda: start_of(stylegan, 32), lambda: require_fit(stylegan, 32, 512)):
         with pytest.raises(TrainingError, match="expected one of MobileStyleGAN, StyleGAN2, PGGAN, found a StyleGAN"):
             ask()
+
+
+def test_the_licence_of_a_parent_is_the_zoos_or_its_files(tmp_path: Path) -> None:
+    assert "non-commercial use only" in licence_of("mobile-stylegan-ffhq")
+    assert licence_of("kaokore-64").startswith("non-commercial use only: adapted from")
+    assert licence_of(str(GOLDEN / "pggan_ganzoo.pth")) == ""  # a pickle has no card
+    path = tmp_path / "mine.safetensors"
+    save_file({"x": torch.zeros(1)}, path, {"licence": "CC0", "parent_licence": "CC BY-NC"})
+    assert licence_of(str(path)) == "CC0; derived from: CC BY-NC"
+    facts: dict[str, Any] = {
+        "config": TrainingConfig.adapting("mine", "12").model_dump(),
+        "best": {"score": 1.0, "step": 2},
+        **dict.fromkeys(("trained_on", "held_out", "images_seen", "samples", "licence", "network", "kind"), 1),
+        "real": 1.0,
+    }
+    assert "holds for this one, too:\nnot stated in its file." in card_text(facts)
+    assert "too:\nCC BY-NC." in card_text(facts | {"parent_licence": "CC BY-NC"})
