@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mgi.config.base import Section
 from mgi.training.augment import OPERATIONS
@@ -57,7 +57,7 @@ class TrainingConfig(Section):
     """residual: trained from scratch; projected: heads on the features of a frozen pretrained network; patches: such
     heads that see patches only, for a parent whose layout is to be kept."""
     projected_size: int = Field(64, ge=32)
-    """Rows that images are enlarged to before the pretrained network (projected and patches)."""
+    """Rows that images are enlarged to before the pretrained network: a multiple of 32 (projected) or 16 (patches)."""
     head_rate: float = Field(0.1, gt=0)
     """Learning rate of the heads on pretrained features, as a multiple of learning_rate (projected and patches)."""
     spectral: bool = False
@@ -119,6 +119,12 @@ class TrainingConfig(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of both networks; bf16 pays only if the processor computes it natively."""
 
+    @field_validator("augment", "freeze", mode="before")
+    @classmethod
+    def _listed(cls, names: Any) -> Any:
+        """`a,b`, as one types it, is ["a", "b"]."""
+        return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
+
     @field_validator("augment")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,6 +132,16 @@ class TrainingConfig(Section):
             if name not in OPERATIONS:
                 raise ValueError(f"unknown augmentation {name!r}; use {', '.join(OPERATIONS)}")
         return names
+
+    @model_validator(mode="after")
+    def _halved(self) -> TrainingConfig:
+        unit = {"projected": 32, "patches": 16}.get(self.discriminator, 1)
+        if self.projected_size % unit:  # scales are mixed, each twice as large as the next
+            raise ValueError(
+                f"projected_size: a discriminator {self.discriminator} halves it down to {unit} rows per position; "
+                f"expected a multiple of {unit}, found {self.projected_size}"
+            )
+        return self
 
     @classmethod
     def adapting(cls, parent: str, sha256: str, **values: Any) -> TrainingConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.training import generator_config
+from mgi.config import ConfigError
 from mgi.training import TrainingConfig, TrainingError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -53,3 +54,20 @@ def test_a_parent_that_is_not_there_is_named_with_what_was_meant(tmp_path: Path)
     gone = TrainingConfig.adapting(str(tmp_path / "gone.pth"), "12").model_dump(mode="json")
     with pytest.raises(TrainingError, match="found neither"):  # and not: with other settings
         generator_config(gone["parent"], gone)
+
+
+def test_names_may_be_typed_with_commas() -> None:
+    assert generator_config("", {"freeze": "mapping, styles"}).freeze == ("mapping", "styles")
+    assert generator_config("", {"freeze": "stem", "augment": ""}).augment == ()
+    assert generator_config("", {"augment": ["cutout"]}).augment == ("cutout",)
+    for key, text in (("freeze", "found 'nose'"), ("augment", "unknown augmentation 'nose'")):
+        with pytest.raises(ConfigError, match=text):
+            generator_config("", {key: "nose"})
+
+
+@pytest.mark.parametrize(("discriminator", "unit"), [("projected", 32), ("patches", 16)])
+def test_pictures_are_enlarged_to_a_size_that_halves(discriminator: str, unit: int) -> None:
+    assert generator_config("", {"discriminator": discriminator, "projected_size": 3 * unit}).projected_size == 3 * unit
+    with pytest.raises(ConfigError, match=f"^projected_size: .* expected a multiple of {unit}, found 100"):
+        generator_config("", {"discriminator": discriminator, "projected_size": 100})
+    assert generator_config("", {"discriminator": "residual", "projected_size": 100}).projected_size == 100
