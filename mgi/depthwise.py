@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0) -> Tensor:
-    """What `F.conv2d` with one group per channel returns; fast where the weight is frozen.
+    """What `F.conv2d` with one group per channel returns; fast where weight and bias are frozen.
 
     Args:
         x: features [B, C, H, W].
@@ -23,8 +23,9 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int
         stride: 1 or 2.
         padding: zeros on every side, less than k.
     """
+    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
     # Float32 at stride 2 is the one case where PyTorch's gradient is the faster one; GPUs have kernels of their own.
-    if x.is_cuda or weight.requires_grad or not x.requires_grad or (stride > 1 and not _halved(x)):
+    if x.is_cuda or learns or not x.requires_grad or (stride > 1 and not _halved(x)):
         return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=len(weight))
     result: Tensor = FrozenDepthwise.apply(x, weight, bias, stride, padding)
     return result

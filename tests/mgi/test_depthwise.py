@@ -45,3 +45,17 @@ def test_computes_in_bfloat16_under_autocast(size: int, stride: int, padding: in
     (found,) = torch.autograd.grad(half, x, gradient.bfloat16())
     (wanted,) = torch.autograd.grad(exact, x, gradient)
     assert float((found - wanted).abs().max()) < 0.03 * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("learns", ["weight", "bias"])
+def test_what_learns_gets_its_gradient(learns: str) -> None:
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    parts = {"weight": torch.randn(4, 1, 3, 3), "bias": torch.randn(4)}
+    part = parts[learns].requires_grad_()
+    results = (function(x, parts["weight"], parts["bias"]) for function in (depthwise, _plain))
+    found, wanted = (torch.autograd.grad(result.square().sum(), (x, part)) for result in results)
+    torch.testing.assert_close(found, wanted)
+
+
+def _plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.conv2d(x, weight, bias, groups=len(weight))
