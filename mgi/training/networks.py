@@ -172,7 +172,8 @@ class Encoder(nn.Module):
 def minibatch_deviation(x: Tensor, measured: bool = True) -> Tensor:
     """[B, C, h, w] with one more channel: how much the images of a group differ (Karras et al. 2018, section 3).
 
-    Groups are neighbours in the batch, so real and generated images in one batch do not see each other.
+    Groups are neighbours in the batch, so real and generated images in one batch do not see each other if there are
+    multiples of `GROUP` of each.
 
     Args:
         measured: False: the channel is 0, and nobody sees it.

@@ -26,7 +26,7 @@ from mgi.training.config import TrainingConfig
 from mgi.training.errors import TrainingError
 from mgi.training.export import export_generator
 from mgi.training.further import FurtherTerms
-from mgi.training.networks import Discriminator, Encoder, default_channels
+from mgi.training.networks import GROUP, Discriminator, Encoder, default_channels
 from mgi.training.objectives import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty
 from mgi.training.players import new_generator, parameter_groups
 from mgi.training.projected import ProjectedDiscriminator
@@ -145,9 +145,10 @@ class Trainer:
 
         blur = self._blur()
         shown = self._augment(blur(real), random), self._augment(blur(fake.detach()), random)
+        # One batch is half the calls, but a group of the minibatch deviation must not hold real and generated images.
+        apart = config.deviation and len(real) % GROUP
         with self._autocast():
-            # One batch: half the calls, and the minibatch deviation keeps real and generated images apart.
-            logits = self._judge(torch.cat(shown)).float()
+            logits = torch.cat([self._judge(part).float() for part in (shown if apart else [torch.cat(shown)])])
         real_logits, fake_logits = logits.split(len(real))
         loss = objective.discriminator(real_logits, fake_logits)
         penalty, r1 = self._penalty(*shown, random)

@@ -83,6 +83,18 @@ def test_the_generator_learns_and_the_average_follows() -> None:
     assert abs(float(trainer.sample(z).mean()) - 0.7) < 0.3 < abs(float(before) - 0.7)
 
 
+@pytest.mark.parametrize("batch", [2, 4, 6])
+def test_real_images_are_judged_without_a_look_at_generated_ones(batch: int) -> None:
+    """The minibatch deviation of a group counts the differences of its images; none may be of both kinds."""
+    config, images = TrainingConfig(**SMALL | {"batch": batch}), pictures(batch)
+    one, other = Trainer(config), Trainer(config)
+    with torch.no_grad():
+        other.generator.to_rgb.bias += 3
+    found, expected = (trainer.step(images) for trainer in (one, other))
+    assert found.real_logit == pytest.approx(expected.real_logit, abs=1e-5)
+    assert found.fake_logit != pytest.approx(expected.fake_logit, abs=1e-5)
+
+
 def test_order_of_images() -> None:
     config = TrainingConfig(**SMALL)
     batches = Trainer(config).batches(10)
