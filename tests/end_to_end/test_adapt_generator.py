@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from mgi.generators import load_file
+from mgi.training.adapted import AdaptedMobile
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = ("--resolution", "32", "--set", "base_channels=16", "--set", "z_dim=8", "--set", "batch=4")
@@ -81,6 +82,22 @@ def test_an_adapted_generator_is_one_of_its_parents_kind(whole: Path, parent: Pa
     assert "licence of that generator holds for this one, too: not stated in its file." in card
     assert facts["parent_sha256"] == json.loads((whole / "training.json").read_text())["config"]["parent_sha256"]
     assert facts["parent_licence"].startswith("not stated")
+
+
+def test_the_generator_of_a_checkpoint_is_the_running_average(whole: Path) -> None:
+    """As that of the exported file is; the one that is trained wavers."""
+    state = torch.load(whole / "checkpoint.pt", weights_only=True)
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    found, expected, other = (
+        generator(z)  # type: ignore[operator]
+        for generator in (
+            load_file(whole / "checkpoint.pt"),
+            AdaptedMobile(state["average"]),
+            AdaptedMobile(state["generator"]),
+        )
+    )
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-3, atol=1e-3)
+    assert float((found - other).detach().abs().max()) > 1e-2
 
 
 def test_a_short_run_is_reproduced_bit_for_bit(images: Path, parent: Path, whole: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from mgi.generators.layouts import nvidia, tensorflow
 from mgi.generators.pickled.records import DataParallel, Network, Persistent, mapping
 from mgi.generators.pickled.refused import Refused
 
-NESTED = ("generator_smooth", "avgG", "g_ema", "G_ema", "state_dict", "generator", "netG", "G")
-"""Keys under which training code saves a generator; running averages come first."""
+NESTED = ("generator_smooth", "avgG", "g_ema", "G_ema", "average", "state_dict", "generator", "netG", "G")
+"""Keys under which training code saves a generator; running averages come first. `average` is ours."""
 
 _DEPTH = 8
 
