@@ -11,12 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mgi.generators import GeneratorError
+from mgi.generators.layouts.rosinality import as_rosinality
+from mgi.generators.layouts.table import LAYOUTS, Layout
 from mgi.generators.loading import checkpoint_tensors
+from mgi.generators.stylegan2 import StyleGAN2
 from mgi.weights.canonical import write_safetensors
 from mgi.weights.identity import generator_sha256
 
+_MEAN = "latent_avg"
+"""The mean w, which not every file of rosinality's has; of one mapping it is one and the same."""
 _IMAGE = 2**30  # rows of what makes the finished image: always the second's
 
 
@@ -27,7 +33,7 @@ def blend(first: Path, second: Path, rows: int, target: Path) -> tuple[str, int]
 
     Args:
         first: checkpoint of one generator.
-        second: of another, of the same layout and widths; one may be larger than the other.
+        second: of another, of the same kind and widths; one may be larger than the other.
         rows: rows of the features of the last layers that come from `first`.
         target: the file to write.
 
@@ -38,7 +44,7 @@ def blend(first: Path, second: Path, rows: int, target: Path) -> tuple[str, int]
         GeneratorError: they do not fit each other, or have no layer at `rows`.
         OSError: `target` cannot be written; nothing is left under its name then.
     """
-    (layout, coarse), (other, fine) = checkpoint_tensors(first), checkpoint_tensors(second)
+    (layout, coarse), (other, fine) = _swappable(first), _swappable(second)
     if layout.name != other.name:
         raise GeneratorError(
             f"{first.name} is a {layout.name}, {second.name} a {other.name}; expected a generator and its adaptation"
@@ -46,13 +52,15 @@ def blend(first: Path, second: Path, rows: int, target: Path) -> tuple[str, int]
     try:
         rows_of = _ROWS[layout.name]
     except KeyError:
-        raise GeneratorError(f"{first.name} is a {layout.name}; layers can be swapped in {', '.join(_ROWS)}") from None
+        raise GeneratorError(
+            f"{first.name} is a {layout.name}; layers can be swapped in MobileStyleGAN, StyleGAN2"
+        ) from None
     sizes = {name: rows_of(name) for name in fine}
     there = sorted(set(sizes.values()) - {0})[:-1]  # up to the last one, nothing would be left of the second
     if rows not in there:
         raise GeneratorError(f"--at {rows}: {second.name} can be swapped at {', '.join(map(str, there))} rows")
     blended = dict(fine)
-    for name in [name for name, size in sizes.items() if size <= rows]:
+    for name in [name for name, size in sizes.items() if size <= rows and (name in coarse or name != _MEAN)]:
         if name not in coarse or coarse[name].shape != fine[name].shape:
             found = list(coarse[name].shape) if name in coarse else "nothing"
             raise GeneratorError(
@@ -71,6 +79,18 @@ def blend(first: Path, second: Path, rows: int, target: Path) -> tuple[str, int]
     arrays = {name: tensor.detach().to(torch.float16).contiguous().numpy() for name, tensor in blended.items()}
     write_safetensors(target, arrays, card)
     return layout.name, resolution
+
+
+def _swappable(path: Path) -> tuple[Layout, dict[str, Tensor]]:
+    """Layout and tensors of a checkpoint; of any StyleGAN2 those of rosinality, which adaptations have."""
+    layout, tensors = checkpoint_tensors(path)
+    if layout.name in _ROWS:
+        return layout, tensors
+    if layout.name.startswith("StyleGAN2 "):
+        generator = layout.read(tensors, path.name)
+        if isinstance(generator, StyleGAN2):
+            return next(known for known in LAYOUTS if known.name == _ROSINALITY), as_rosinality(generator)
+    return layout, tensors
 
 
 def _mobile_rows(name: str) -> int:
@@ -93,4 +113,5 @@ def _rosinality_rows(name: str) -> int:
     return 4 if re.match(r"input\.|conv1\.|to_rgb1\.", name) else 0
 
 
-_ROWS: dict[str, Callable[[str], int]] = {"MobileStyleGAN": _mobile_rows, "StyleGAN2 of rosinality": _rosinality_rows}
+_ROSINALITY = "StyleGAN2 of rosinality"
+_ROWS: dict[str, Callable[[str], int]] = {"MobileStyleGAN": _mobile_rows, _ROSINALITY: _rosinality_rows}

@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 from flows.cli import app
 from mgi.generators import GeneratorError, load_file
 from mgi.generators.mobile_stylegan import MobileStyleGAN
+from mgi.training.adapted import AdaptedStyleGAN2
 from mgi.training.adapted.mobile import cut, with_image_head
+from mgi.training.adapted.stylegan2 import start_of_stylegan2
 from mgi.weights.blending import blend
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -73,6 +75,26 @@ def test_stylegan2_of_rosinality(tmp_path: Path) -> None:
     before, after = load_file(path), load_file(tmp_path / "b.safetensors")
     z = torch.randn(2, before.z_dim, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(after(z), before(z), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_a_stylegan2_of_any_layout_fits_its_adaptation(mean: bool, tmp_path: Path) -> None:
+    """Adaptations are written in rosinality's layout, whatever the parent's is."""
+    path = GOLDEN / f"stylegan2_{'genforce' if mean else 'rosinality'}.pth"
+    parent: Any = load_file(path)
+    first = AdaptedStyleGAN2(start_of_stylegan2(parent, parent.resolution)).exported().tensors
+    moved = {name: 1.1 * t if name.startswith(("conv", "to_rgb")) else t for name, t in first.items()}
+    save_file(moved, tmp_path / "adapted.safetensors")
+    if not mean:  # the plain state dict of a generator
+        path = tmp_path / "plain.safetensors"
+        save_file({name: tensor for name, tensor in first.items() if name != "latent_avg"}, path)
+    assert blend(path, tmp_path / "adapted.safetensors", 8, tmp_path / "b.safetensors")[1] == 32
+    blended: Any = load_file(tmp_path / "b.safetensors")
+    w = parent.to_w(torch.randn(2, parent.z_dim, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(blended.head(w, 3), parent.head(w, 3), rtol=2e-2, atol=2e-2)
+    found = tensors_of(tmp_path / "b.safetensors")
+    assert torch.equal(found["convs.2.conv.weight"], moved["convs.2.conv.weight"].half())
+    assert blend(tmp_path / "adapted.safetensors", path, 8, tmp_path / "c.safetensors")[1] == 32
 
 
 def test_what_does_not_fit_is_named(parent: Path, adapted: Path, tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ precision have is dropped.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from mgi.generators.layouts.reading import MAPPING_RATE
+from mgi.generators.layouts.rosinality import as_rosinality
 from mgi.generators.styled import Linear
 from mgi.generators.stylegan2 import Modulated, StyleGAN2
 from mgi.training.adapted.base import (
@@ -82,7 +81,7 @@ class AdaptedStyleGAN2(Adapted):
         """In the layout of rosinality."""
         with torch.no_grad(), self._filled() as generator:
             mean = self._mean(generator, generator.const)
-            tensors = {"latent_avg": mean, "input.input": generator.const} | _as_rosinality(generator)
+            tensors = as_rosinality(generator) | {"latent_avg": mean}
         return Exported(
             {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()},
             {"architecture": "stylegan2"},
@@ -205,33 +204,3 @@ def _skeleton(state: Mapping[str, Tensor]) -> StyleGAN2:
     counts = {kind: sum(name.startswith(kind) and name.endswith("_style_bias") for name in state) for kind in _KINDS}
     convolutions, to_rgb = ([modulated(f"{kind}{index}") for index in range(counts[kind])] for kind in _KINDS)
     return StyleGAN2("adapted", mapping, state["const"], convolutions, to_rgb, None)
-
-
-def _as_rosinality(generator: StyleGAN2) -> State:
-    """Its tensors under the names of rosinality, without the scales that are folded into them here."""
-    found: State = {}
-
-    def linear(to: str, weight: Tensor, bias: Tensor, rate: float = 1.0) -> None:
-        found[f"{to}.weight"] = weight * math.sqrt(weight.shape[1]) / rate
-        found[f"{to}.bias"] = bias / rate
-
-    def modulated(to: str, prefix: str) -> None:
-        weight = generator.get_buffer(f"{prefix}_weight")
-        found[f"{to}.conv.weight"] = (weight * math.sqrt(weight[0].numel()))[None]
-        style, bias = (generator.get_buffer(f"{prefix}_style_{kind}") for kind in ("weight", "bias"))
-        linear(f"{to}.conv.modulation", style, bias)
-
-    for index in range(generator._depth):
-        weight, bias = (generator.get_buffer(f"mapping_{kind}{index}") for kind in ("weight", "bias"))
-        linear(f"style.{index + 1}", weight, bias, MAPPING_RATE)
-    for index in range(generator.layers):
-        to = f"convs.{index - 1}" if index else "conv1"
-        modulated(to, f"conv{index}")
-        found[f"{to}.activate.bias"] = generator.get_buffer(f"conv{index}_bias") / GAIN
-        found[f"{to}.noise.weight"] = generator.get_buffer(f"conv{index}_strength").view(1)
-        found[f"noises.noise_{index}"] = generator.get_buffer(f"conv{index}_noise")[None, None]
-    for index in range((generator.layers + 1) // 2):
-        to = f"to_rgbs.{index - 1}" if index else "to_rgb1"
-        modulated(to, f"rgb{index}")
-        found[f"{to}.bias"] = generator.get_buffer(f"rgb{index}_bias").view(1, 3, 1, 1)
-    return found
