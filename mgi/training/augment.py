@@ -48,7 +48,7 @@ def contrast(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def translation(images: Tensor, random: torch.Generator, share: float = 0.125) -> Tensor:
-    """Moved by up to an eighth of the side in each direction; black comes in."""
+    """Moved by up to an eighth of the side in each direction; 0, a middle grey, comes in."""
     rows = images.shape[-1]
     reach = round(rows * share)
     offsets = torch.randint(0, 2 * reach + 1, (2, len(images)), generator=random).to(images.device)

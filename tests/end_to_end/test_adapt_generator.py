@@ -151,6 +151,11 @@ def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path
         ((parent, *new, *OPTIONS, "--set", "freeze=['nose']"), 2, "freeze"),
         (("no-such-name", *new, *OPTIONS), 1, "expected a generator of the zoo"),
         ((GOLDEN / "stylegan_genforce.pth", *new, *OPTIONS), 1, "StyleGAN2, PGGAN, found a StyleGAN"),
+        (
+            (parent, "--out", tmp_path / "wild", *OPTIONS, "--set", "learning_rate=1e9", "--set", "head_start=0"),
+            1,
+            "with a smaller --set learning_rate and generator_rate or",
+        ),
         # What was adapted is another generator than its parent, and no run takes one for the other.
         ((whole / "generator.safetensors", *new, *OPTIONS, "--resolution", "64"), 1, "it has 16, 32, asked for 64"),
         ((whole / "generator.safetensors", *old, *OPTIONS, "--steps", "6"), 2, "was started with other settings"),
