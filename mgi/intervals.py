@@ -7,6 +7,7 @@ differences on each pair, whose mean has a far narrower interval than the differ
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ DRAWS = 2000
 SEED = 0
 Z = 1.959964
 """Deviations of a normal distribution that hold 95 %."""
+RADEMACHER = 3.178
+"""A sum of numbers with random signs passes any bound at most so many times as often as a normal one of its variance
+(Bentkus and Dzindzalieta 2015)."""
 BLOCK = 256
 """Draws at a time, so that 50,000 pairs need little memory."""
 
@@ -49,19 +53,39 @@ def mean_interval(values: np.ndarray) -> Interval:
 def paired_difference(values: np.ndarray, others: np.ndarray) -> Difference:
     """The mean of values - others over the pairs that have both, [P] each, in the same order.
 
-    `p` is two-sided, by flipping the signs of the differences at random: if the methods are alike, each sign is as
-    likely as the other. Of fewer than six pairs no p can be below 0.03.
+    `p` is two-sided, by flipping the signs of the differences: if the methods are alike, each sign is as likely as the
+    other. Of up to ten pairs every flip counts, so of five no p is below 0.06; of more, 2,000 are drawn, and what none
+    of them reaches is bounded by the normal tail: 1 / 2,000 times the hundreds of numbers that two evaluations share
+    would never be below 0.05.
     """
     both = np.asarray(values, float) - np.asarray(others, float)
     both = both[np.isfinite(both)]
     found = mean_interval(both)
     if len(both) < 2:
         return Difference(found.value, found.low, found.high, found.count, math.nan)
-    random, further = np.random.default_rng(SEED), 0
+    least, further, total = abs(found.value) - 1e-12, 0, 0
+    for signs in _flips(len(both)):
+        further += int((np.abs(signs @ both / len(both)) >= least).sum())
+        total += len(signs)
+    exact = total < DRAWS
+    p = further / total if exact else min((further + 1) / (total + 1), _tail(both))
+    return Difference(found.value, found.low, found.high, found.count, p)
+
+
+def _flips(count: int) -> Iterator[np.ndarray]:
+    """Signs [B, P], in blocks: all there are, or DRAWS at random if those are fewer."""
+    if 2**count <= DRAWS:
+        yield 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
+        return
+    random = np.random.default_rng(SEED)
     for start in range(0, DRAWS, BLOCK):
-        signs = random.integers(0, 2, (min(BLOCK, DRAWS - start), len(both)), np.int8) * 2 - 1
-        further += int((np.abs(signs @ both / len(both)) >= abs(found.value) - 1e-12).sum())
-    return Difference(found.value, found.low, found.high, found.count, (further + 1) / (DRAWS + 1))
+        yield random.integers(0, 2, (min(BLOCK, DRAWS - start), count), np.int8) * 2 - 1
+
+
+def _tail(differences: np.ndarray) -> float:
+    """An upper bound of the two-sided p of all sign flips of differences [P]."""
+    scale = math.sqrt(float(np.square(differences).sum()))
+    return min(1.0, RADEMACHER * math.erfc(abs(float(differences.sum())) / scale / math.sqrt(2))) if scale else 1.0
 
 
 def holm(ps: list[float]) -> list[float]:

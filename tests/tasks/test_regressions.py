@@ -1,0 +1,51 @@
+"""Regressions in evaluations of many rows: a change that nobody could overlook has to be one, and chance none."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgi.intervals import paired_difference
+from tasks.suites.compare import compare, worse
+from tasks.suites.frame import frame_of
+
+METHODS, METRICS, PAIRS = 16, 10, 48
+
+
+def evaluation(seed: int, spoilt: tuple[int, int] | None = None, by: float = 0.0) -> pd.DataFrame:
+    """As many rows and metrics as `kaokore` has."""
+    random, found = np.random.default_rng(seed), list[dict[str, Any]]()
+    for place in itertools.product(range(METHODS), range(METRICS)):
+        shared = {"method": f"m{place[0]}", "metric": f"k{place[1]}", "higher_is_better": False, "status": "ok"}
+        values = random.normal(1 + by * (place == spoilt), 0.1, PAIRS)
+        found += [{**shared, "pair_id": f"p{number}", "value": value} for number, value in enumerate(values)]
+    return frame_of(found)
+
+
+def test_one_number_of_hundreds_that_doubles_in_every_pair_is_a_regression() -> None:
+    before = evaluation(0)
+    assert [(change.method, change.metric) for change in worse(compare(before, evaluation(1, (3, 4), 1.0)))] == [
+        ("m3", "k4")
+    ]
+    assert not worse(compare(before, evaluation(1)))
+
+
+@pytest.mark.parametrize("count", [4, 6, 10])
+def test_of_few_pairs_every_flip_counts(count: int) -> None:
+    for seed in range(20):
+        values = np.random.default_rng(seed).normal(1, 0.5 * (seed % 4), count)
+        flips = np.array(list(itertools.product((-1, 1), repeat=count))) @ values
+        exact = float((np.abs(flips) >= abs(values.sum()) - 1e-12).mean())
+        assert paired_difference(values, np.zeros(count)).p == pytest.approx(exact)
+
+
+def test_the_bound_of_the_tail_is_one() -> None:
+    for seed in range(20):
+        values = np.random.default_rng(seed).exponential(1, 15) ** (seed % 3 + 1)
+        flips = np.array(list(itertools.product((-1, 1), repeat=15))) @ values
+        exact = float((np.abs(flips) >= abs(values.sum()) - 1e-9).mean())
+        assert exact <= paired_difference(values, np.zeros(15)).p
