@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mgi.metrics.base import SetViews
 from mgi.metrics.frechet import frechet_distance
 from mgi.metrics.reduced import ReducedMetric, vectors
 from mgi.metrics.registry import metric
+from mgi.metrics.sets import of_vectors
 from mgi.metrics.sets.inception import clean_levels, clean_resize
 from mgi.metrics.sets.inception_score import inception_score
 from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of, of_many
@@ -99,6 +101,16 @@ def test_kernel_distance_equals_torchmetrics() -> None:
 def test_kernel_distance_of_many_is_the_mean_over_subsets() -> None:
     found = kernel_of({"vectors": draw(1500, 8)}, {"vectors": draw(1400, 8, seed=1)})
     assert found.low < 0 < found.high and abs(found.value) < 0.05
+
+
+@pytest.mark.parametrize(("n", "m"), [(101, 101), (150, 120), (40, 110), (600, 500)])
+def test_intervals_of_kernel_distances_are_as_wide_as_they_spread(n: int, m: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(of_vectors, "SUBSET", 100)
+    found = [kernel_of({"vectors": draw(n, 8, 0.5, s)}, {"vectors": draw(m, 8, seed=99 + s)}) for s in range(60)]
+    spread = 1.96 * float(np.std([one.value for one in found], ddof=1))
+    said = float(np.mean([one.high - one.low for one in found])) / 2
+    assert 0.7 < said / spread < 1.6
+    assert math.isnan(kernel_of({"vectors": draw(5, 8)}, {"vectors": draw(110, 8)}).low)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:

@@ -82,15 +82,33 @@ def kernel_of(results: Arrays, reference: Arrays | None) -> Estimate:
         return Estimate(math.nan, note="a single image has no kernel distance")
     if max(len(x), len(y)) <= SUBSET:
         return _with_interval(kernel_distance(x, y), x, y, kernel_distance, "")
-    random = np.random.default_rng(0)
     size = min(SUBSET, len(x), len(y))
-    found = [
-        kernel_distance(*(side[random.choice(len(side), size, replace=False)] for side in (x, y)))
-        for _ in range(SUBSETS)
-    ]
-    half = 1.96 * float(np.std(found, ddof=1)) * math.sqrt(size / min(len(x), len(y)))
-    value = float(np.mean(found))
+    found = _of_parts(x, y, (size, size), SUBSETS)
+    value, half = float(np.mean(found)), _sampling_error(x, y, found)
     return Estimate(value, value - half, value + half)
+
+
+def _of_parts(x: np.ndarray, y: np.ndarray, sizes: tuple[int, int], count: int) -> list[float]:
+    """Kernel distances of `count` random parts of both sets."""
+    random = np.random.default_rng(0)
+    return [
+        kernel_distance(*(s[random.choice(len(s), n, replace=False)] for s, n in zip((x, y), sizes, strict=True)))
+        for _ in range(count)
+    ]
+
+
+def _sampling_error(x: np.ndarray, y: np.ndarray, found: list[float]) -> float:
+    """Half an interval of 95 % for the mean of `found`, the distances of parts of SUBSET; NaN: a set is too small.
+
+    Parts of n of N vectors differ among each other by (N - n) / n of the variance of the whole: hardly at all if they
+    are nearly the whole. So they are taken of half a set at most.
+    """
+    sizes = (min(SUBSET, len(x) // 2), min(SUBSET, len(y) // 2))
+    if min(sizes) < 4:
+        return math.nan
+    parts = found if sizes == (SUBSET, SUBSET) else _of_parts(x, y, sizes, HALVES)
+    share = max(n / (len(side) - n) for side, n in zip((x, y), sizes, strict=True))
+    return 1.96 * float(np.std(parts, ddof=1)) * math.sqrt(share)
 
 
 def _with_interval(
