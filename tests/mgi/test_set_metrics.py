@@ -19,6 +19,7 @@ from mgi.metrics.frechet import frechet_distance
 from mgi.metrics.reduced import ReducedMetric, vectors
 from mgi.metrics.registry import metric
 from mgi.metrics.sets import of_vectors
+from mgi.metrics.sets import sliced_wasserstein as sliced
 from mgi.metrics.sets.inception import clean_levels, clean_resize
 from mgi.metrics.sets.inception_score import inception_score
 from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of, of_many
@@ -179,6 +180,22 @@ def test_sliced_wasserstein_of_one_set_is_zero_and_grows_with_the_difference() -
     heavy[:, 1:] = heavy[:, :1]  # flat patches, as of a blurred picture
     assert sliced_wasserstein(x, x) == 0
     assert sliced_wasserstein(x, draw(2000, 147, seed=1)) < 0.05 < sliced_wasserstein(x, heavy)
+
+
+def test_patches_of_many_pictures_are_thinned_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sliced, "MOST", 1024)
+    images, kept = draw(300 * 128, 3).reshape(300, 128, 3), sliced.Patches()
+    for image in images:
+        kept.add(image)
+        assert sum(map(len, kept.found)) <= 2 * 1024
+    assert np.array_equal(kept.result(), images[:, :3].reshape(-1, 3))
+
+
+def test_all_pictures_of_the_larger_set_are_looked_at() -> None:
+    x, flat = draw(1000, 147), np.repeat(draw(1000, 1, seed=1), 147, axis=1)
+    few = draw(500, 147, seed=2)
+    one, other = (sliced_wasserstein(np.concatenate(parts), few) for parts in ((x, flat), (flat, x)))
+    assert one == pytest.approx(other, rel=0.05) and one > 2 * sliced_wasserstein(x, few)
 
 
 @pytest.mark.parametrize("name", ["frechet-vgg16", "frechet-lite0", "kernel-lite0", "frechet-descriptor", "swd"])

@@ -39,26 +39,52 @@ def pyramid(image: Tensor) -> list[Tensor]:
     return [*levels, image]
 
 
+class Patches:
+    """Patches of one level: the first ones of each image, fewer the more images there are, at most 2 x MOST meanwhile.
+
+    All patches of 70,000 images would be 13 GB.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[np.ndarray] = []
+
+    def add(self, patches: np.ndarray) -> None:
+        """Patches [128, 147] of the next image."""
+        count = len(self.found) + 1
+        self.found.append(patches[: _each(count)].copy())
+        if not count & count - 1:
+            self._thin()
+
+    def result(self) -> np.ndarray:
+        """All that are kept, [P, 147], equally many of each image."""
+        self._thin()
+        return np.concatenate(self.found)
+
+    def _thin(self) -> None:
+        each = _each(len(self.found))
+        self.found = [patches if len(patches) == each else patches[:each].copy() for patches in self.found]
+
+
 def _run(images: Iterable[Tensor], networks: Networks) -> Arrays:
-    random, kept = torch.Generator().manual_seed(0), dict[str, list[np.ndarray]]()
+    random, kept = torch.Generator().manual_seed(0), dict[str, Patches]()
     for image in images:
         for level in pyramid(fit(image, ROWS)):
             rows = level.shape[-1] - PATCH + 1
             places = torch.randint(rows * rows, (PER_IMAGE,), generator=random).to(level.device)
             cut = F.unfold(level, PATCH)[0][:, places]
-            kept.setdefault(f"level{level.shape[-1]}", []).append(cut.T.half().cpu().numpy())
-    return {name: _thinned(np.stack(found)) for name, found in kept.items()}
+            kept.setdefault(f"level{level.shape[-1]}", Patches()).add(cut.T.half().cpu().numpy())
+    return {name: patches.result() for name, patches in kept.items()}
 
 
-def _thinned(patches: np.ndarray) -> np.ndarray:
-    """[N, 128, 147] -> [P, 147], the first ones of each image."""
-    each = max(1, min(PER_IMAGE, MOST // len(patches)))
-    return patches[:, :each].reshape(-1, patches.shape[-1])
+def _each(images: int) -> int:
+    """How many patches of a level each of so many images keeps."""
+    return max(1, min(PER_IMAGE, MOST // images))
 
 
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray) -> float:
-    """Patches [P, 3 x 7 x 7] of one level, equally many on both sides -> their distance."""
-    sides = [_standardised(side[: min(len(x), len(y))]) for side in (x, y)]
+    """Patches [P, 3 x 7 x 7] of one level -> their distance; of more patches as many as of fewer, evenly."""
+    count = min(len(x), len(y))
+    sides = [_standardised(side[np.arange(count) * len(side) // count]) for side in (x, y)]
     random, found = np.random.default_rng(0), []
     for _ in range(REPEATS):
         directions = random.standard_normal((x.shape[1], DIRECTIONS)).astype(np.float32)
