@@ -21,7 +21,7 @@ from mgi.config import ConfigError
 from mgi.weights import WeightsError
 from storage.atomic import write_text
 from storage.run_lock import run_lock
-from tasks.suites.rows import Planned, filled, may_grow, pictures_of, plan_rows, write_taken
+from tasks.suites.rows import Planned, chosen_rows, filled, may_grow, pictures_of, plan_rows, write_taken
 from tasks.suites.suite import REFERENCES, Row, Suite
 
 HEADER = "evaluation.json"
@@ -85,10 +85,12 @@ def evaluate_suite(
     from tasks.suites.frame import read_frame
 
     before = read_frame(baseline) if baseline else None
+    chosen_rows(suite, only)  # before samples are drawn
     Path(out).mkdir(parents=True, exist_ok=True)
     with run_lock(Path(out)):
         suite = with_data(suite, out, observer.say)
         rows = plan_rows(suite, out, only)
+        _require_shared(before, baseline, [planned.name for planned in rows])
         write_text(Path(out) / HEADER, json.dumps(suite.model_dump(mode="json"), indent=1, ensure_ascii=False))
         done: dict[str, Summary] = {}
         absent: dict[str, str] = {}
@@ -105,7 +107,12 @@ def evaluate_suite(
 
 
 def evaluate_runs(
-    suite: Suite, out: str, runs: dict[str, str], where: tuple[Workers, str | None, Observer]
+    suite: Suite,
+    out: str,
+    runs: dict[str, str],
+    where: tuple[Workers, str | None, Observer],
+    baseline: str | None = None,
+    tolerance: float = 0.0,
 ) -> Evaluated:
     """Tables and page of runs that are there; what they lack of the suite's metrics is measured.
 
@@ -114,10 +121,14 @@ def evaluate_runs(
         out: folder of the evaluation.
         runs: {name: folder of a run}.
         where: workers, scheduler and observer.
+        baseline, tolerance: as of `evaluate_suite`.
     """
     from storage.run_store import RunStore
+    from tasks.suites.frame import read_frame
     from tasks.suites.rows import require_metrics
 
+    before = read_frame(baseline) if baseline else None
+    _require_shared(before, baseline, list(runs))
     require_metrics(suite)
     stores = {name: RunStore.open(run) for name, run in runs.items()}
     suite = suite.model_copy(update={"methods": tuple(Row.model_construct(name=name) for name in runs)})
@@ -128,7 +139,19 @@ def evaluate_runs(
             had = str((store.header.get("metrics") or {}).get("wanted") or "")
             wanted = ",".join(dict.fromkeys([*filter(None, had.split(",")), *suite.metrics]))
             done[name] = resume_run(runs[name], *where, metrics=wanted)
-        return _write(suite, out, runs, {}, done, where[2], None, 0.0)
+        return _write(suite, out, runs, {}, done, where[2], before, tolerance)
+
+
+def _require_shared(before: Any, baseline: str | None, names: Sequence[str]) -> None:
+    """Raise ConfigError if an earlier evaluation has none of these rows."""
+    if before is None:
+        return
+    had = sorted(set(before["method"].dropna()))
+    if not set(had) & set(names):
+        raise ConfigError(
+            f"--baseline {baseline}: expected an evaluation with one of the rows {', '.join(names)}, "
+            f"found {', '.join(had) or 'none'}"
+        )
 
 
 def _run(
@@ -162,7 +185,7 @@ def _write(
     before: Any,
     tolerance: float,
 ) -> Evaluated:
-    from tasks.suites.compare import compare, worse
+    from tasks.suites.compare import apart, compare, worse
     from tasks.suites.page import PAGE, write_page
     from tasks.suites.tables import table_of
 
@@ -171,7 +194,10 @@ def _write(
     write_page(out, suite, table, runs)
     regressions: list[str] = []
     if before is not None:
-        for change in worse(compare(before, table, tolerance)):
+        changes = compare(before, table, tolerance)
+        if other := apart(changes):
+            observer.say(f"note: {len(other)} of {len(changes)} numbers have no pair in common with the baseline")
+        for change in worse(changes):
             regressions.append(f"{change.method} {change.metric}: {change.before:.4g} -> {change.after:.4g}")
             observer.say(f"worse than before: {regressions[-1]} (p {change.p:.3f})")
     return Evaluated(

@@ -110,7 +110,7 @@ def evaluate(
     from tasks.suites.asked import changed, suite_of
 
     given, folder = [str(local_path(Path(name))) if "/" in name else name for name in what or []], out_dir
-    runs = {Path(name).name: name for name in given if (Path(name) / "run.json").is_file()}
+    runs = _runs_of(given)
     if len(given) == 1 and (Path(given[0]) / "evaluation.json").is_file():
         suite, folder = stored_suite(given[0]), folder or given[0]
     elif given and len(runs) < len(given) and len(given) > 1:
@@ -119,19 +119,39 @@ def evaluate(
         suite = suite_of(given[0] if given and not runs else None, results or [], bool(runs))
     if folder is None:
         raise ConfigError("--out is missing: expected the folder of the evaluation")
+    if runs:
+        ours = {"sources": sources, "exemplars": exemplars, "results": results, "pairing": pairing, "limit": limit}
+        unused = [f"--{name}" for name, value in {**ours, "methods": methods, "set": settings}.items() if value]
+        if unused:
+            raise ConfigError(f"{', '.join(unused)}: runs have their pairs and settings; leave it out, or name a suite")
     suite = with_folders(suite, *(str(side) if side else None for side in (sources, exemplars)))
     added = results or [] if given and not runs else []
     suite = changed(suite, pairing, limit, metrics, reference, added, settings or [])
     only = [name.strip() for name in methods.split(",")] if methods else []
     if dry_run:
-        return _show_plan(suite, folder, only)
+        return _show_runs(suite, folder, runs) if runs else _show_plan(suite, folder, only)
     with show_progress(err) as observer:
         if runs:
-            found = evaluate_runs(suite, folder, runs, (*where, observer))
+            found = evaluate_runs(suite, folder, runs, (*where, observer), baseline, tolerance)
         else:
             how = engine.Execution(*where, observer, use_prefect(own))
             found = engine.evaluate(suite, folder, how, only, baseline, tolerance)
     return _print(found)
+
+
+def _runs_of(given: list[str]) -> dict[str, str]:
+    """{name: folder} of those that are runs."""
+    runs: dict[str, str] = {}
+    for place in given:
+        if not (Path(place) / "run.json").is_file():
+            continue
+        other = runs.setdefault(Path(place).name, place)
+        if other != place:
+            raise ConfigError(
+                f"two runs are called {Path(place).name}, {other} and {place}: rows are called as their folders; "
+                "rename one of them"
+            )
+    return runs
 
 
 def _print(found: Evaluated) -> Answer:
@@ -150,6 +170,23 @@ def _print(found: Evaluated) -> Answer:
         say(f"next: `mgi weights list` says what is missing; then `mgi evaluate {found.out}` adds these rows")
     means = {row["method"]: row["means"] for row in leaderboard_of([found.out]).rows}
     return Answer({**found.as_dict(), "means": means}, int(found.exit_code))
+
+
+def _show_runs(suite: Suite, folder: str, runs: dict[str, str]) -> Answer:
+    """Which runs would be measured, and by what."""
+    from storage.run_store import RunStore
+    from tasks.suites.rows import require_metrics
+
+    require_metrics(suite)
+    rows = []
+    for name, run in runs.items():
+        pairs = len(RunStore.open(run).pair_ids())
+        rows.append({"name": name, "pairs": pairs, "seconds": None, "bytes": None, "not_run": None})
+        out.print(f"{name:<22}{pairs} pairs of {run}", markup=False)
+    metrics = [*suite.metrics, *suite.sets]
+    out.print(f"metrics     {', '.join(metrics)}, where they are missing", markup=False)
+    out.print("time        not estimated; pairs that are unfinished are done first\nnothing was written", markup=False)
+    return Answer({"out": folder, "rows": rows, "metrics": metrics, "seconds": 0.0, "bytes": 0.0})
 
 
 def _show_plan(suite: Suite, folder: str, only: list[str]) -> Answer:

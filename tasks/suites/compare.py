@@ -21,8 +21,8 @@ COSTS = {"seconds": "slower", "parameters": "larger", "working-memory": "larger"
 class Change:
     """One metric of one method: before, after, their difference with its interval, and p after correction.
 
-    `verdict` is better, worse, same, or unknown where nothing can be said (one number on each side, without interval);
-    of costs it is slower or larger instead of worse.
+    `verdict` is better, worse, same, or unknown where nothing can be said (one number on each side, without interval,
+    or no pair in common, `n` = 0); of costs it is slower or larger instead of worse.
     """
 
     method: str
@@ -47,7 +47,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -
         tolerance: a change below this share of `before` is none, however sure it is.
 
     Raises:
-        ConfigError: they have no method and metric in common.
+        ConfigError: they have no method and metric in common, or no pair.
     """
     found: list[Change] = []
     directions: list[bool] = []
@@ -60,14 +60,23 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -
             both = np.isfinite(x) & np.isfinite(y)
             if both.any():
                 means = float(x[both].mean()), float(y[both].mean())
-                found.append(Change(method, metric, *means, d.low, d.high, d.p, d.count))
+            else:
+                means = float(old[method].mean()), float(new[method].mean())
+            found.append(Change(method, metric, *means, d.low, d.high, d.p, d.count))
         else:
             found += _of_set(before, after, method, metric)
         directions += [higher] * (len(found) - len(directions))
     if not found:
         raise ConfigError("expected two evaluations with a method and a metric in common, found none")
+    if not any(change.n for change in found):
+        raise ConfigError("expected two evaluations of the same pairs, found no pair that both have")
     ps = holm([change.p for change in found])
     return [_judged(*each, tolerance) for each in zip(found, ps, directions, strict=True)]
+
+
+def apart(changes: list[Change]) -> list[Change]:
+    """Numbers of pairs that both sides have, of no pair in common."""
+    return [change for change in changes if not change.n]
 
 
 def worse(changes: list[Change]) -> list[Change]:
@@ -110,7 +119,7 @@ def _of_set(before: pd.DataFrame, after: pd.DataFrame, method: str, metric: str)
 def _judged(change: Change, p: float, higher: bool, tolerance: float) -> Change:
     difference = change.after - change.before
     if math.isnan(p):
-        verdict = "same" if difference == 0 else "unknown"
+        verdict = "same" if difference == 0 and change.n else "unknown"
     elif p > SURE or difference == 0 or abs(difference) <= tolerance * abs(change.before):
         verdict = "same"
     else:

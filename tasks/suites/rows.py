@@ -18,10 +18,11 @@ import numpy as np
 
 from mgi.config import ConfigError, RunConfig
 from mgi.profiles import load_config, whole_paths
+from storage.folders import list_images
 from storage.run_store import RunStore
 from tasks.given import content_of, match_results
 from tasks.stages.plan import Request, make_plan, weight_hashes
-from tasks.suites.suite import Row, Suite
+from tasks.suites.suite import REFERENCES, Row, Suite
 from tasks.unit import INVERT, WARP, Job, OpenRun, picture
 
 ROWS, SINGLES = "rows", "singles"
@@ -53,12 +54,7 @@ def plan_rows(suite: Suite, out: str, only: Sequence[str] = ()) -> list[Planned]
         ConfigError, storage.folders.InputError: unknown method or metric, data that cannot be used, results that do
             not match: one line.
     """
-    require_metrics(suite)
-    known = [row.name for row in suite.methods]
-    for name in only:
-        if name not in known:
-            raise ConfigError(f"--methods: no row is called {name}; expected some of {', '.join(known)}")
-    rows = [row for row in suite.methods if not only or row.name in only]
+    rows = chosen_rows(suite, only)
     found: list[Planned] = []
     for row in rows:
         if row.hypotheses_of or row.warps_of:
@@ -71,11 +67,35 @@ def plan_rows(suite: Suite, out: str, only: Sequence[str] = ()) -> list[Planned]
     return found
 
 
-def require_metrics(suite: Suite) -> None:
-    """Check the names of metrics.
+def chosen_rows(suite: Suite, only: Sequence[str] = ()) -> list[Row]:
+    """The rows that are wanted; reads no picture.
+
+    Args:
+        suite, only: as for `plan_rows`.
 
     Raises:
-        mgi.registry.RegistryError: unknown, or of the other kind.
+        ConfigError, storage.folders.InputError: unknown row, method, metric or setting, or no folder of `reference`.
+    """
+    require_metrics(suite)
+    known = [row.name for row in suite.methods]
+    for name in only:
+        if name not in known:
+            raise ConfigError(f"--methods: no row is called {name}; expected some of {', '.join(known)}")
+    rows = [row for row in suite.methods if not only or row.name in only]
+    for row in rows:
+        parent = row.hypotheses_of or row.warps_of
+        if only and parent and parent not in only:
+            raise ConfigError(f"--methods: {row.name} takes its pictures from {parent}; name {parent}, too")
+        if not (parent or row.results):
+            _config(suite, row, row.of_method, {})
+    return rows
+
+
+def require_metrics(suite: Suite) -> None:
+    """Check the names of metrics, and the folder that sets are compared with.
+
+    Raises:
+        mgi.registry.RegistryError: unknown, or of the other kind. storage.folders.InputError: no folder of pictures.
     """
     from mgi.metrics.registry import chosen
     from tasks.suites.sets import metric_of_sets
@@ -83,6 +103,8 @@ def require_metrics(suite: Suite) -> None:
     chosen(",".join(suite.metrics), suite.task)
     for name in suite.sets:
         metric_of_sets(name, "sets")
+    if suite.sets and suite.reference not in REFERENCES:
+        list_images(suite.reference)
 
 
 def pictures_of(planned: Planned, out: str) -> str:
@@ -101,17 +123,22 @@ def filled(planned: Planned, out: str, parent: str) -> Planned:
     return replace(_planned(planned.name, replace(planned.request, config=config), out), taken=planned.taken)
 
 
-def _request(suite: Suite, row: Row) -> Request:
-    settings: dict[str, Any] = {**suite.set, **row.set, "task": suite.task}
-    method = row.of_method
-    if row.results:
-        method = "given"
-        settings |= {"options.folder": json.dumps(row.results), "options.content": content_of(row.results)}
+def _config(suite: Suite, row: Row, method: str, settings: dict[str, Any]) -> RunConfig:
     try:
-        config = load_config(row.profile or suite.profile, settings, method)
+        config = load_config(
+            row.profile or suite.profile, {**suite.set, **row.set, "task": suite.task, **settings}, method
+        )
     except ConfigError as error:
         raise ConfigError(f"methods.{row.name}: {error}") from None
-    config = RunConfig.model_validate(whole_paths("", config.model_dump(), Path.cwd()))
+    return RunConfig.model_validate(whole_paths("", config.model_dump(), Path.cwd()))
+
+
+def _request(suite: Suite, row: Row) -> Request:
+    method, settings = row.of_method, dict[str, Any]()
+    if row.results:
+        method = "given"
+        settings = {"options.folder": json.dumps(row.results), "options.content": content_of(row.results)}
+    config = _config(suite, row, method, settings)
     data = suite.data
     request = Request(data.sources, data.exemplars, config, data.pairing, data.limit, data.seed)
     if row.results:

@@ -150,18 +150,21 @@ def test_a_set_metric_without_its_network_says_so(inputs: Path, tmp_path: Path) 
     ("arguments", "said"),
     [
         ((), "--out is missing"),
-        (("--out", "x", "--methods", "oeft"), "--methods: no row is called oeft; expected some of mgi"),
+        (("--out", "x", "--methods", "oeft"), "--methods: no row is called oeft; expected some of mgi, single"),
         (("--out", "x", "--metrics", "beauty"), "unknown metric 'beauty'"),
         (("--out", "x", "--sources", "/nowhere"), "folder /nowhere does not exist"),
         (("--out", "x", "--results", "mgi=/nowhere"), "two rows are called mgi"),
         (("--out", "x", "--baseline", "/nowhere"), "/nowhere: expected an evaluation"),
+        (("--out", "x", "--reference", "/nowhere"), "folder /nowhere does not exist"),
+        (("--out", "x", "--methods", "single"), "--methods: single takes its pictures from mgi; name mgi, too"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_before_any_work(
     inputs: Path, tmp_path: Path, monkeypatch: Any, arguments: tuple[str, ...], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = mgi("evaluate", suite_file(inputs), *arguments)
+    suite = suite_file(inputs, 'name = "mgi"', 'name = "single"\nhypotheses_of = "mgi"')
+    done = mgi("evaluate", suite, *arguments)
     assert done.exit_code == 2 and said in done.output and "Traceback" not in done.output
     assert not list(tmp_path.glob("x/rows/*"))
 
@@ -214,6 +217,14 @@ def test_more_pairs_are_added_to_every_row_and_what_was_done_stays(tmp_path: Pat
     assert mgi("evaluate", suite, "--out", out, "--limit", "3").exit_code == 0
     changed = {name for name, when in stamps(out).items() if done[name] != when}
     assert len(changed) == 5 and all("s01" in name for name in changed)
+
+
+def test_nothing_is_drawn_for_a_suite_that_cannot_be_run(tmp_path: Path) -> None:
+    data = {"generator": "no-such-generator", "limit": 2}  # which would be an error of its own
+    suite = Suite.model_validate({"name": "x", "data": data, "methods": [{"name": "colourise"}]})
+    with pytest.raises(ValueError, match=r"unknown method 'colourise'"):
+        evaluate_suite(suite, str(tmp_path / "out"), 0, None, Silent())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_suite_without_data_asks_for_it(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
         "seconds",
         "working-memory",
     }
+    dry = mgi("evaluate", run, "--out", tmp_path / "dry", "--metrics", "psnr,swd", "--dry-run")
+    assert dry.exit_code == 0 and f"2 pairs of {run}" in dry.stdout and "psnr, swd" in dry.stdout, dry.output
+    assert not (tmp_path / "dry").exists()
+    for option in ("--limit=1", "--methods=a", f"--sources={inputs}", f"--results=b={inputs}"):
+        unused = mgi("evaluate", run, "--out", tmp_path / "out", option)
+        assert unused.exit_code == 2 and f"{option.partition('=')[0]}: runs have their pairs" in unused.output
+    shutil.copytree(run, tmp_path / "b" / "a")
+    twice = mgi("evaluate", run, tmp_path / "b" / "a", "--out", tmp_path / "twice")
+    assert twice.exit_code == 2 and "two runs are called a, " in twice.output and not (tmp_path / "twice").exists()
+    again = mgi("evaluate", run, "--out", tmp_path / "again", "--metrics", "psnr,swd", "--baseline", tmp_path / "out")
+    assert again.exit_code == 0, again.output
     nobody = mgi("evaluate", run, tmp_path, "--out", tmp_path / "out")
     assert nobody.exit_code == 2 and "is no run" in nobody.output
 
@@ -72,6 +83,15 @@ def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> N
     assert compared.exit_code == 1 and "mgi: 1 of 3 numbers got worse: mgi l2" in compared.output
     assert mgi("compare", after, before).exit_code == 0 and mgi("compare", before, before, "--json").exit_code == 0
     assert mgi("compare", before, after, "--tolerance", "99").exit_code == 0
+    refused = mgi(
+        *("evaluate", suite_file(inputs, 'name = "mganprior"'), "--out", tmp_path / "x", "--baseline", before)
+    )
+    assert refused.exit_code == 2 and "one of the rows mganprior, found mgi" in refused.output
+    assert not (tmp_path / "x" / "rows").exists()
+    table["pair_id"] += "-of-another-folder"
+    table.to_parquet(before / "tables" / "evaluation.parquet")
+    apart = mgi("compare", before, after)
+    assert apart.exit_code == 2 and "found no pair that both have" in apart.output
     board = mgi("leaderboard", before, after)
     assert board.exit_code == 0 and board.stdout.count("| mgi |") == 2 and "*" in board.stdout
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgi.config import ConfigError
 from mgi.intervals import paired_difference
-from tasks.suites.compare import compare, worse
+from tasks.suites.compare import apart, compare, worse
 from tasks.suites.frame import frame_of
 
 METHODS, METRICS, PAIRS = 16, 10, 48
@@ -32,6 +33,17 @@ def test_one_number_of_hundreds_that_doubles_in_every_pair_is_a_regression() -> 
         ("m3", "k4")
     ]
     assert not worse(compare(before, evaluation(1)))
+
+
+def test_what_has_no_pair_in_common_is_not_the_same() -> None:
+    shared = {"method": "m", "higher_is_better": False, "status": "ok", "n": 1}
+    whole = {**shared, "metric": "swd", "value": 2.0}
+    one, other = (frame_of([{**shared, "metric": "l2", "value": 1.0, "pair_id": pair}, whole]) for pair in "ab")
+    changes = compare(one, other)
+    assert [change.metric for change in apart(changes)] == ["l2"]
+    assert {change.metric: change.verdict for change in changes} == {"l2": "unknown", "swd": "same"}
+    with pytest.raises(ConfigError, match="no pair that both have"):
+        compare(one[one["pair_id"].notna()], other)
 
 
 @pytest.mark.parametrize("count", [4, 6, 10])
