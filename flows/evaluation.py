@@ -216,14 +216,19 @@ def stored_suite(out: str) -> Suite:
     """The suite that an evaluation was made of.
 
     Raises:
-        ConfigError: there is none in that folder.
+        ConfigError: there is none in that folder, or it cannot be read.
     """
     path = Path(out) / HEADER
     if not path.is_file():
         raise ConfigError(
             f"{out}: expected an evaluation, found no {HEADER}; make one with `mgi evaluate SUITE --out {out}`"
         )
-    return Suite.model_validate_json(path.read_text(encoding="utf-8"))
+    try:
+        return Suite.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ConfigError(
+            f"{path} cannot be read as a suite; `mgi evaluate SUITE --out {out}` writes it again and goes on"
+        ) from None
 
 
 def with_folders(suite: Suite, sources: str | None, exemplars: str | None) -> Suite:

@@ -59,13 +59,16 @@ def compare_sets(
     reference: Annotated[Path, typer.Argument(metavar="B", help="Folder of the pictures they are compared with.")],
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A metric of whole sets; may be repeated.  [default: fid]"),
+        typer.Option(
+            metavar="NAMES", help="Metrics of whole sets, separated by commas; may be repeated.  [default: fid]"
+        ),
     ] = None,
 ) -> Answer:
     """Measure how far the pictures of folder A are from those of folder B."""
     from tasks.suites.folders import compare_folders
 
-    found = compare_folders(str(results), str(reference), metric or ["fid"], say)
+    names = dict.fromkeys(name.strip() for text in metric or ["fid"] for name in text.split(",") if name.strip())
+    found = compare_folders(str(results), str(reference), list(names), say)
     for one in found:
         interval = "" if one.low != one.low else f"  [{one.low:.4g}, {one.high:.4g}]"
         out.print(f"{one.metric:<18}{one.value:.6g}{interval}  {one.counts}, {one.network}, {one.resize}", markup=False)

@@ -137,14 +137,18 @@ def read_frame(out: str | Path) -> pd.DataFrame:
     """The table of an evaluation that was made before.
 
     Raises:
-        mgi.config.ConfigError: there is none.
+        mgi.config.ConfigError: there is none, or it cannot be read.
     """
     from mgi.config import ConfigError
 
     path = Path(out) / "tables" / "evaluation.parquet"
     if not path.is_file():
         raise ConfigError(f"{out}: expected an evaluation with tables/evaluation.parquet; make it with `mgi evaluate`")
-    return pd.read_parquet(path).reindex(columns=list(COLUMNS)).astype(COLUMNS)
+    try:
+        return pd.read_parquet(path).reindex(columns=list(COLUMNS)).astype(COLUMNS)
+    except (OSError, ValueError) as error:  # Arrow's are of these
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"{path} cannot be read ({why}); `mgi evaluate {out}` makes it again") from None
 
 
 def _shared(suite: Suite, name: str, run: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tasks.report.lettering import format_distance
 from tasks.suites.summary import not_run
 
 NONE = "–"
+TEX = {letter: f"\\{letter}" for letter in "_%&#${}"} | {"–": "--", "\\": r"\textbackslash{}"}
+TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class Cell:
     text: str
     interval: str = ""
     best: bool = False
-    published: str = ""
     value: float | None = None
     """The number itself, for sorting."""
 
 
 @dataclass(frozen=True)
 class Pivot:
-    """A table: heads are (metric, unit, arrow), rows are (method, cells or why there are none)."""
+    """A table: heads are (metric, unit, arrow), rows are (method, cells or why there are none).
+
+    A metric with published numbers has a second column for them, `METRIC, published`.
+    """
 
     heads: tuple[tuple[str, str, str], ...]
     rows: tuple[tuple[str, tuple[Cell, ...] | str], ...]
@@ -46,7 +50,10 @@ def pivot(summary: pd.DataFrame, metrics: tuple[str, ...] = ()) -> Pivot:
         first = measured[measured["metric"] == name].iloc[0]
         unit = "" if pd.isna(first["unit"]) else str(first["unit"])
         known = not pd.isna(first["higher_is_better"])
-        heads.append((name, unit, ("↑" if first["higher_is_better"] else "↓") if known else ""))
+        arrow = ("↑" if first["higher_is_better"] else "↓") if known else ""
+        heads.append((name, unit, arrow))
+        if (measured["metric"].eq(name) & measured["published"].notna()).any():
+            heads.append((f"{name}, published", unit, arrow))
     reasons = not_run(summary)
     rows: list[tuple[str, tuple[Cell, ...] | str]] = []
     for method in summary["method"].unique():
@@ -54,26 +61,33 @@ def pivot(summary: pd.DataFrame, metrics: tuple[str, ...] = ()) -> Pivot:
         if method in reasons and not len(of_method):
             rows.append((method, reasons[method]))
             continue
-        rows.append((method, tuple(_cell(of_method, name) for name in names)))
+        cells = [_cell(of_method, name) for name, _, _ in heads]
+        if cells and method in reasons:  # published alone
+            cells[0] = Cell(reasons[method])
+        rows.append((method, tuple(cells)))
     return Pivot(tuple(heads), tuple(rows), bool(measured["published"].notna().any()))
 
 
-def _cell(of_method: pd.DataFrame, name: str) -> Cell:
+def _cell(of_method: pd.DataFrame, head: str) -> Cell:
+    name, _, published = head.partition(", ")
     if name not in of_method.index:
         return Cell(NONE)
     row: Any = of_method.loc[name]
-    published = "" if pd.isna(row["published"]) else format_distance(float(row["published"]))
+    if published:
+        said = row.get("papers")
+        number = float(row["published"])
+        return Cell(NONE) if math.isnan(number) else Cell(f"{number:.10g}" if pd.isna(said) else said, value=number)
     if pd.isna(row["value"]):
         status = "" if pd.isna(row["status"]) else str(row["status"])
-        return Cell("not run" if status.startswith("not run") else NONE, published=published)
+        return Cell("not run" if status.startswith("not run") else NONE)
     low, high = float(row["low"]), float(row["high"])
     interval = "" if math.isnan(low) or math.isnan(high) else f"{format_distance(low)} to {format_distance(high)}"
     value = float(row["value"])
-    return Cell(format_distance(value), interval, bool(row["best"]), published, value)
+    return Cell(format_distance(value), interval, bool(row["best"]), value)
 
 
 def markdown(table: Pivot) -> str:
-    """GitHub's Markdown; the best in bold, intervals in brackets, published numbers after a bar."""
+    """GitHub's Markdown; the best in bold, intervals in brackets."""
     heads = ["method", *(_head(head) for head in table.heads)]
     lines = [_line(heads), _line(["---"] * len(heads))]
     for method, cells in table.rows:
@@ -87,7 +101,8 @@ def markdown(table: Pivot) -> str:
 def latex(table: Pivot) -> str:
     """A `tabular` of booktabs; the best in bold."""
     arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "": ""}
-    heads = ["method", *(f"{_tex(name)} {arrows[arrow]}".strip() for name, _, arrow in table.heads)]
+    named = ((_head((name, unit, "")), arrows[arrow]) for name, unit, arrow in table.heads)
+    heads = ["method", *(f"{_tex(name)} {arrow}".strip() for name, arrow in named)]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
     for method, cells in table.rows:
         if isinstance(cells, str):
@@ -99,7 +114,7 @@ def latex(table: Pivot) -> str:
 
 
 def html_table(table: Pivot, reports: Mapping[str, str] | None = None) -> str:
-    """An HTML table; intervals and published numbers below each number.
+    """An HTML table; intervals below each number.
 
     Args:
         table: the table.
@@ -131,17 +146,14 @@ def _line(cells: list[str]) -> str:
 def _markdown(cell: Cell) -> str:
     text = f"**{cell.text}**" if cell.best else cell.text
     interval = f" ({cell.interval})" if cell.interval else ""
-    return f"{text}{interval}{f'; published {cell.published}' if cell.published else ''}"
+    return f"{text}{interval}"
 
 
 def _html(cell: Cell) -> str:
     text = f"<b>{html.escape(cell.text)}</b>" if cell.best else html.escape(cell.text)
-    below = [part for part in (cell.interval, f"published {cell.published}" if cell.published else "") if part]
-    small = "".join(f"<small>{html.escape(part)}</small>" for part in below)
+    small = f"<small>{html.escape(cell.interval)}</small>" if cell.interval else ""
     return f'<td class="n" data-value="{"" if cell.value is None else cell.value!r}">{text}{small}</td>'
 
 
 def _tex(text: str) -> str:
-    for plain, escaped in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#")):
-        text = text.replace(plain, escaped)
-    return text.replace("–", "--")
+    return "".join(TEX.get(letter, letter) for letter in text)

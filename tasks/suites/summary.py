@@ -28,7 +28,8 @@ MEANS: dict[str, Column] = {
     "difference_high": Column("float64", "upper end", "see `unit`"),
     "p": Column("float64", "of that difference, by sign flips, corrected for the number of methods"),
     "best": Column("boolean", "whether it is the best, or within chance of it"),
-    "published": Column("float64", "what the paper prints", "see `unit`"),
+    "published": Column("float64", "what the paper prints, the first one of several", "see `unit`"),
+    "papers": Column("string", "every published number with its source, such as `202.349 (MGI, table 1)`"),
     "status": EVALUATION["status"],
 }
 SUMMARY: dict[str, str] = dtypes(MEANS)
@@ -47,7 +48,9 @@ def summarise(table: pd.DataFrame, against: str) -> pd.DataFrame:
     """
     measured = table[table["metric"].notna() & (table["status"] != PUBLISHED)]
     metrics, methods = list(measured["metric"].unique()), list(measured["method"].unique())
-    published = table[table["status"] == PUBLISHED].groupby(["method", "metric"])["value"].first().to_dict()
+    numbers = table[table["status"] == PUBLISHED].groupby(["method", "metric"])
+    published = numbers["value"].first().to_dict()
+    papers = {place: "; ".join(map(_printed, found["value"], found["run"])) for place, found in numbers}
     rows: list[dict[str, Any]] = []
     for metric in metrics:
         of_metric = measured[measured["metric"] == metric]
@@ -57,9 +60,11 @@ def summarise(table: pd.DataFrame, against: str) -> pd.DataFrame:
             rows += _of_pairs(of_metric, methods, against)
     for row in rows:
         row["published"] = published.get((row["method"], row["metric"]), math.nan)
+        row["papers"] = papers.get((row["method"], row["metric"]))
     for (method, metric), value in cast("dict[tuple[str, str], float]", published).items():
         if not any(row["method"] == method and row["metric"] == metric for row in rows):
-            rows.append({"method": method, "metric": metric, "published": value, "status": PUBLISHED})
+            said = {"published": value, "papers": papers[method, metric]}
+            rows.append({"method": method, "metric": metric, **said, "status": PUBLISHED})
     for method, status in table[table["metric"].isna()][["method", "status"]].itertuples(index=False):
         rows.append({"method": method, "status": status})
     named = {"suite": table["suite"].iloc[0], "version": table["version"].iloc[0]} if len(table) else {}
@@ -67,6 +72,11 @@ def summarise(table: pd.DataFrame, against: str) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(records, columns=list(SUMMARY)).astype(cast("Any", SUMMARY))
     frame["best"] = frame["best"].fillna(False)
     return frame
+
+
+def _printed(value: float, source: object) -> str:
+    """A published number, all its digits, and where it is from."""
+    return f"{value:.10g}" if pd.isna(source) else f"{value:.10g} ({source})"
 
 
 def by_pair(table: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -96,10 +96,21 @@ def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> N
     assert board.exit_code == 0 and board.stdout.count("| mgi |") == 2 and "*" in board.stdout
 
 
+def test_a_damaged_table_is_no_regression(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    for name in ("tables/evaluation.parquet", "evaluation.json"):
+        (tmp_path / name).write_text("garbage")
+    for command in (("compare", tmp_path, tmp_path), ("leaderboard", tmp_path), ("evaluate", tmp_path)):
+        done = mgi(*command)
+        assert done.exit_code == 2 and "cannot be read" in done.output and done.output.count("\n") == 1, done.output
+
+
 def test_two_folders_have_a_distance(inputs: Path) -> None:
     done = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "swd")
     assert done.exit_code == 0 and "swd" in done.stdout and "2 and 2 pictures" in done.stdout, done.output
     same = mgi("compare-sets", inputs / "sources", inputs / "sources", "--metric", "swd", "--json")
     assert json.loads(same.stdout)["distances"][0]["value"] == 0
+    two = mgi("compare-sets", inputs / "sources", inputs / "sources", "--metric", "swd, swd,,", "--json")
+    assert [found["metric"] for found in json.loads(two.stdout)["distances"]] == ["swd"]
     pair = mgi("compare-sets", inputs / "sources", inputs / "exemplars", "--metric", "psnr")
     assert pair.exit_code == 2 and "expected a metric of whole sets" in pair.output

@@ -87,7 +87,8 @@ def test_few_images_are_noted_and_one_has_no_distance() -> None:
     some = frechet_of({"vectors": draw(10, 40)}, {"vectors": draw(99, 40, seed=1)})
     assert "10 images are fewer than 40 dimensions" in some.note
     assert frechet_of({"vectors": draw(99, 40)}, {"vectors": draw(99, 40, seed=1)}).note == ""
-    assert math.isnan(frechet_of({"vectors": draw(1, 40)}, {"vectors": draw(99, 40)}).value)
+    one = frechet_of({"vectors": draw(1, 40)}, {"vectors": draw(99, 40)})
+    assert math.isnan(one.value) and one.note == "a single image has no covariance"
 
 
 def test_kernel_distance_equals_torchmetrics() -> None:

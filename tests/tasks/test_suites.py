@@ -102,19 +102,26 @@ def test_of_few_pairs_not_everything_is_the_best() -> None:
 def test_tables_in_every_format() -> None:
     table = frame_of(
         [
-            *rows("mgi_a", [0.123456, 0.2]),
+            *rows("mgi_a", [0.123456, 0.2], unit="s"),
             *rows("b", [1.5, 1.75]),
             {"method": "cocosnet", "status": "not run: weights X missing"},
-            {"method": "b", "metric": "style", "value": 3.0, "status": "published"},
+            {"method": "b", "metric": "style", "value": 229.723, "run": "MGI, table 1", "status": "published"},
+            {"method": "b", "metric": "style", "value": 3.0, "run": "OEFT, table 1", "status": "published"},
+            {"method": "gan", "status": "not run: weights ~/gan.pt missing"},
+            {"method": "gan", "metric": "style", "value": 4.5, "status": "published"},
         ]
     )
     found = pivot(summarise(table, "mgi_a"))
     text = markdown(found)
-    assert "| method | style ↓ |" in text and "| mgi_a | **0.162** (0.123 to 0.200) |" in text
-    assert "published 3.00" in text and "| cocosnet | not run: weights X missing |" in text
+    assert "| method | style (s) ↓ | style, published (s) ↓ |" in text
+    assert "| mgi_a | **0.162** (0.123 to 0.200) | – |" in text
+    assert "| 229.723 (MGI, table 1); 3 (OEFT, table 1) |" in text
+    assert "| cocosnet | not run: weights X missing |" in text
+    assert "| gan | not run: weights ~/gan.pt missing | 4.5 |" in text
     tex = latex(found)
-    assert r"\textbf{0.162}" in tex and r"mgi\_a" in tex and tex.count(r"\\") == 4
-    assert r"\multicolumn{1}{l}{not run: weights X missing}" in tex
+    assert r"style (s) $\downarrow$ & style, published (s) $\downarrow$ \\" in tex
+    assert r"\textbf{0.162}" in tex and r"mgi\_a" in tex and tex.count(r"\\") == 5
+    assert r"\multicolumn{2}{l}{not run: weights X missing}" in tex and r"\textasciitilde{}/gan.pt" in tex
     page = html_table(found)
     assert "<b>0.162</b><small>0.123 to 0.200</small>" in page and 'class="missing"' in page
 

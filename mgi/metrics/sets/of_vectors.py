@@ -70,6 +70,8 @@ def frechet_of(results: Arrays, reference: Arrays | None) -> Estimate:
     assert reference is not None
     x, y = results["vectors"], reference["vectors"]
     value, (count, dimensions) = frechet(x, y), (min(len(x), len(y)), x.shape[1])
+    if count < 2:
+        return Estimate(value, note="a single image has no covariance")
     note = f"{count} images are fewer than {dimensions} dimensions: compare equal numbers only"
     return _with_interval(value, x, y, frechet, note if count <= dimensions else "")
 
