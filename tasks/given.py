@@ -31,8 +31,8 @@ def content_of(folder: str) -> str:
 def match_results(folder: str, pairs: Sequence[Pair], strict: bool = True) -> dict[str, str]:
     """{pair id: file} of a folder of results.
 
-    A result is called as its pair (`SOURCE__EXEMPLAR`, with or without the pair's hash) or, if every source is in one
-    pair, as its source; endings do not count.
+    A result is called as its pair (`SOURCE__EXEMPLAR`, with or without the pair's hash) or, if its source is in one
+    pair, as that source; endings do not count, nor do folders where no other source has the name.
 
     Args:
         folder: of the results, and folders below it.
@@ -46,12 +46,14 @@ def match_results(folder: str, pairs: Sequence[Pair], strict: bool = True) -> di
     for name in list_images(folder):
         files.setdefault(str(Path(name).with_suffix("")), []).append(name)
     sources = [split_face(pair.source)[0] for pair in pairs]
-    times = Counter(sources)
+    times, stems = Counter(sources), Counter(map(_stem, sources))
     found: dict[str, str] = {}
     for pair, source in zip(pairs, sources, strict=True):
         names = [pair.id, f"{_stem(source)}__{_stem(pair.exemplar)}"]
         if times[source] == 1:
-            names += [str(Path(source).with_suffix("")), _stem(source)]
+            names.append(str(Path(source).with_suffix("")))
+            if stems[_stem(source)] == 1:
+                names.append(_stem(source))
         hit = next((files[name] for name in names if name in files), None)
         if hit is None and not strict:
             continue

@@ -50,6 +50,8 @@ def write_page(out: str, suite: Suite, table: pd.DataFrame, runs: Mapping[str, s
     pivots = {"pairs": pivot(summary, tuple(of_pairs))}
     if of_sets:
         pivots["sets"] = pivot(summary, tuple(of_sets))
+    for old in (*tables.glob("sets.*"), *(folder / "figures").glob("*")):
+        old.unlink()  # may be of rows and metrics that are not asked for now
     for name, one in pivots.items():
         write_text(tables / f"{name}.md", markdown(one))
         write_text(tables / f"{name}.tex", latex(one))

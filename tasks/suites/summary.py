@@ -50,7 +50,7 @@ def summarise(table: pd.DataFrame, against: str) -> pd.DataFrame:
     metrics, methods = list(measured["metric"].unique()), list(measured["method"].unique())
     numbers = table[table["status"] == PUBLISHED].groupby(["method", "metric"])
     published = numbers["value"].first().to_dict()
-    papers = {place: "; ".join(map(_printed, found["value"], found["run"])) for place, found in numbers}
+    papers = {place: "; ".join(map(_printed, found["value"], found["run"].fillna(""))) for place, found in numbers}
     rows: list[dict[str, Any]] = []
     for metric in metrics:
         of_metric = measured[measured["metric"] == metric]
@@ -74,9 +74,9 @@ def summarise(table: pd.DataFrame, against: str) -> pd.DataFrame:
     return frame
 
 
-def _printed(value: float, source: object) -> str:
+def _printed(value: float, source: str) -> str:
     """A published number, all its digits, and where it is from."""
-    return f"{value:.10g}" if pd.isna(source) else f"{value:.10g} ({source})"
+    return f"{value:.10g} ({source})" if source else f"{value:.10g}"
 
 
 def by_pair(table: pd.DataFrame, metric: str) -> pd.DataFrame:

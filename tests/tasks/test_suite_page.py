@@ -31,6 +31,9 @@ def evaluation(tmp_path: Path) -> Path:
         for row in rows(name, found, metric)
     ]
     not_run = {"suite": "s", "version": 1, "method": ODD, "status": f"not run: {ODD}"}
+    for old in ("tables/sets.md", "figures/time-fid.svg"):  # of an evaluation with other metrics
+        (tmp_path / old).parent.mkdir()
+        (tmp_path / old).touch()
     write_page(str(tmp_path), load_suite("faces-embedded"), frame_of([*table, not_run]), {})
     return tmp_path / "evaluation.html"
 
@@ -38,6 +41,8 @@ def evaluation(tmp_path: Path) -> Path:
 def test_every_number_can_be_sorted_by_and_names_are_text(evaluation: Path) -> None:
     page = Page(evaluation)
     assert page.open == []
+    files = {path.name for path in evaluation.parent.rglob("*")}
+    assert "pairs.md" in files and not files & {"sets.md", "time-fid.svg"}
     assert len(page.all("table", "sortable")) == 3  # of pairs, of differences, of rows
     values = [float(cell["data-value"]) for cell in page.all("td", "n") if cell["data-value"]]
     assert {2.0, 90.0, 9.25} <= set(values)

@@ -219,6 +219,9 @@ def test_results_are_found_by_pair_or_by_source(tmp_path: Path) -> None:
     assert match_results(by_source, twice, strict=False) == {}
     with pytest.raises(InputError, match=r"a\.png and a\.webp are both results of a.jpg"):
         match_results(make(tmp_path / "three", "a.png", "a.webp"), pairs[:1])
+    same = [Pair("p/a.jpg", "x.png"), Pair("q/a.jpg", "y.png")]
+    with pytest.raises(InputError, match=r"expected a result of p/a.jpg by x.png, such as p/a.png"):
+        match_results(by_source, same)  # which of both a.png is a result of, nobody knows
     before = content_of(by_source)
     (tmp_path / "one" / "a.png").write_bytes(b"other")
     assert content_of(by_source) != before
