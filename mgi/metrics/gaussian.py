@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+BLOCK = 4096
+"""Vectors at a time."""
+NOT_FINITE = "features hold NaN or infinity; check the images that they come from"
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -53,14 +57,14 @@ class GaussianAccumulator:
         if batch.ndim != 2 or batch.shape[1] != self.mean.size:
             raise ValueError(f"expected vectors of shape [N, {self.mean.size}], found {list(batch.shape)}")
         if not np.isfinite(batch).all():
-            raise ValueError("features hold NaN or infinity; check the images that they come from")
+            raise ValueError(NOT_FINITE)
         if len(batch):
             mean = batch.mean(axis=0)
-            self._combine(len(batch), mean, (batch - mean).T @ (batch - mean))
+            self.combine(len(batch), mean, (batch - mean).T @ (batch - mean))
 
     def merge(self, other: GaussianAccumulator) -> None:
         """Add everything that another accumulator has seen."""
-        self._combine(other.n, other.mean, other.scatter)
+        self.combine(other.n, other.mean, other.scatter)
 
     def result(self) -> Gaussian:
         """Statistics of all vectors so far. Raises ValueError if there were none."""
@@ -68,7 +72,8 @@ class GaussianAccumulator:
             raise ValueError("no vectors to take statistics of; the source of images is empty")
         return Gaussian(self.mean.copy(), self.scatter / max(self.n - 1, 1), self.n)
 
-    def _combine(self, n: int, mean: np.ndarray, scatter: np.ndarray) -> None:
+    def combine(self, n: int, mean: np.ndarray, scatter: np.ndarray) -> None:
+        """Add n vectors by their mean [D] and their scatter [D, D], the sum of (x - mean) (x - mean)'."""
         # Chan, Golub and LeVeque's pairwise update: no cancellation, whatever the order and sizes of batches.
         total = self.n + n
         if total == 0:
@@ -77,3 +82,20 @@ class GaussianAccumulator:
         self.scatter = self.scatter + scatter + np.outer(delta, delta) * (self.n * n / total)
         self.mean = self.mean + delta * (n / total)
         self.n = total
+
+
+def gaussian_of(vectors: np.ndarray) -> Gaussian:
+    """Statistics of vectors [N, D], read in blocks: float64 copies of 70,000 vectors would need gigabytes.
+
+    Raises:
+        ValueError: there are none, or a value is not finite.
+    """
+    seen = GaussianAccumulator(vectors.shape[1])
+    for start in range(0, len(vectors), BLOCK):
+        batch = np.array(vectors[start : start + BLOCK], float)  # its own, since it is centred in place
+        mean = batch.mean(axis=0)
+        if not np.isfinite(mean).all():
+            raise ValueError(NOT_FINITE)
+        batch -= mean
+        seen.combine(len(batch), mean, batch.T @ batch)  # of one array with itself: half the work
+    return seen.result()

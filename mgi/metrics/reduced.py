@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mgi.metrics.base import Networks, SetMetric, SetViews
+from mgi.metrics.gaussian import BLOCK, Gaussian, gaussian_of
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -80,7 +81,7 @@ class ReducedMetric(SetMetric):
 
 @torch.no_grad()
 def vectors(images: Iterable[Tensor], read: Callable[[Tensor], Tensor], batch: int = 16) -> Arrays:
-    """One vector per image: {"vectors": float32 [N, D]}.
+    """One vector per image: {"vectors": float32 [N, D]}; of more than D also their "mean" and "covariance".
 
     Args:
         images: [1, 3, H, W] each; neighbours of one size are read together.
@@ -90,19 +91,44 @@ def vectors(images: Iterable[Tensor], read: Callable[[Tensor], Tensor], batch: i
     Raises:
         ValueError: there are no images.
     """
+    blocks: list[np.ndarray] = []
     found: list[np.ndarray] = []
     held: list[Tensor] = []
 
-    def flush() -> None:
+    def flush(last: bool = False) -> None:
         if held:
             found.append(read(torch.cat(held)).float().cpu().numpy())
             held.clear()
+        if found and (last or sum(map(len, found)) >= BLOCK):
+            blocks.append(np.concatenate(found))
+            found.clear()
 
     for image in images:
         if held and (held[0].shape != image.shape or len(held) == batch):
             flush()
         held.append(image)
-    flush()
-    if not found:
+    flush(last=True)
+    if not blocks:
         raise ValueError("expected images to measure, found none; check the folder")
-    return {"vectors": np.concatenate(found)}
+    whole = _joined(blocks)
+    if len(whole) <= whole.shape[1]:
+        return {"vectors": whole}
+    gaussian = gaussian_of(whole)
+    return {"vectors": whole, "mean": gaussian.mean, "covariance": gaussian.covariance}
+
+
+def known_gaussian(arrays: Arrays) -> Gaussian | None:
+    """The statistics of a reduced set's vectors, if they are kept with them."""
+    if "covariance" not in arrays:
+        return None
+    return Gaussian(arrays["mean"], arrays["covariance"], len(arrays["vectors"]))
+
+
+def _joined(blocks: list[np.ndarray]) -> np.ndarray:
+    """All rows of some blocks, each of which is freed when it was read: 70,000 vectors lie in memory once."""
+    whole, start = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), np.float32), 0
+    while blocks:
+        block = blocks.pop(0)
+        whole[start : start + len(block)] = block
+        start += len(block)
+    return whole

@@ -14,15 +14,17 @@ from places import GOLDEN
 
 from mgi.features.inception import InceptionFID
 from mgi.images import to_float
+from mgi.metrics import reduced
 from mgi.metrics.base import SetViews
 from mgi.metrics.frechet import frechet_distance
+from mgi.metrics.gaussian import gaussian_of as gaussian
 from mgi.metrics.reduced import ReducedMetric, vectors
 from mgi.metrics.registry import metric
 from mgi.metrics.sets import of_vectors
 from mgi.metrics.sets import sliced_wasserstein as sliced
 from mgi.metrics.sets.inception import clean_levels, clean_resize
 from mgi.metrics.sets.inception_score import inception_score
-from mgi.metrics.sets.of_vectors import frechet, frechet_of, gaussian, kernel_of, of_many
+from mgi.metrics.sets.of_vectors import frechet, frechet_of, kernel_of, of_many
 from mgi.metrics.sets.sliced_wasserstein import pyramid, sliced_wasserstein
 
 
@@ -207,6 +209,20 @@ def test_noise_moves_a_set_away(name: str) -> None:
     noisy = [noisier(image, 0.3) for image in images]
     near, far = (found(SetViews(side, reference=images[::-1]), networks) for side in (images, noisy))
     assert near < far
+
+
+def test_statistics_of_many_vectors_are_kept_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduced, "BLOCK", 4)
+    x, y = draw(30, 3), draw(20, 3, 0.5, seed=1)
+    sides = [vectors(torch.from_numpy(side)[:, None, :, None], lambda images: images[..., 0]) for side in (x, y)]
+    for side, kept in zip((x, y), sides, strict=True):
+        assert np.array_equal(kept["vectors"], side)
+        np.testing.assert_allclose(kept["covariance"], np.cov(side.T.astype(float)), rtol=1e-9)
+    value = frechet(x, y)
+    monkeypatch.setattr(of_vectors, "gaussian_of", None)  # not needed again
+    monkeypatch.setattr(of_vectors, "MOST_VECTORS", 0)  # except of halves, for the interval
+    assert frechet_of(*sides).value == pytest.approx(value, rel=1e-9)
+    assert "covariance" not in vectors(torch.zeros(3, 1, 3, 1), lambda images: images[..., 0])
 
 
 def test_vectors_of_mixed_sizes_keep_their_order() -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import linalg
 
 from mgi.metrics.frechet import frechet_distance, kernel_distance
-from mgi.metrics.gaussian import Gaussian, GaussianAccumulator
-from mgi.metrics.reduced import Arrays, Estimate
+from mgi.metrics.gaussian import Gaussian, gaussian_of
+from mgi.metrics.reduced import Arrays, Estimate, known_gaussian
 
 HALVES = 20
 """Halves of both sets whose spread gives the interval."""
@@ -23,19 +23,10 @@ MOST_VECTORS = 4096
 """Vectors on either side up to which intervals are worth their time."""
 SUBSET, SUBSETS = 1000, 100
 """As torch-fidelity estimates KID."""
-BLOCK = 4096
 
 
-def gaussian(vectors: np.ndarray) -> Gaussian:
-    """Mean and covariance, read in blocks: float64 copies of 70,000 vectors would need gigabytes."""
-    seen = GaussianAccumulator(vectors.shape[1])
-    for start in range(0, len(vectors), BLOCK):
-        seen.update(vectors[start : start + BLOCK])
-    return seen.result()
-
-
-def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """The Frechet distance of the Gaussians of two sets of vectors.
+def frechet(x: np.ndarray, y: np.ndarray, of_x: Gaussian | None = None, of_y: Gaussian | None = None) -> float:
+    """The Frechet distance of the Gaussians of two sets of vectors, which may be known.
 
     Returns:
         A number >= 0; NaN if a set has a single vector, whose covariance is not known.
@@ -43,7 +34,7 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
     if min(len(x), len(y)) < 2:
         return math.nan
     if len(x) * len(y) > x.shape[1] ** 2:
-        return of_many(gaussian(x), gaussian(y))
+        return of_many(of_x or gaussian_of(x), of_y or gaussian_of(y))
     a, b = np.asarray(x, float), np.asarray(y, float)
     means = a.mean(0), b.mean(0)
     a, b = ((side - mean) / math.sqrt(len(side) - 1) for side, mean in zip((a, b), means, strict=True))
@@ -69,7 +60,8 @@ def frechet_of(results: Arrays, reference: Arrays | None) -> Estimate:
     """The Frechet distance, with a note where there are fewer vectors than dimensions."""
     assert reference is not None
     x, y = results["vectors"], reference["vectors"]
-    value, (count, dimensions) = frechet(x, y), (min(len(x), len(y)), x.shape[1])
+    value = frechet(x, y, known_gaussian(results), known_gaussian(reference))
+    count, dimensions = min(len(x), len(y)), x.shape[1]
     if count < 2:
         return Estimate(value, note="a single image has no covariance")
     note = f"{count} images are fewer than {dimensions} dimensions: compare equal numbers only"
