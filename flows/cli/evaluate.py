@@ -186,7 +186,7 @@ def _show_runs(suite: Suite, folder: str, runs: dict[str, str]) -> Answer:
     metrics = [*suite.metrics, *suite.sets]
     out.print(f"metrics     {', '.join(metrics)}, where they are missing", markup=False)
     out.print("time        not estimated; pairs that are unfinished are done first\nnothing was written", markup=False)
-    return Answer({"out": folder, "rows": rows, "metrics": metrics, "seconds": 0.0, "bytes": 0.0})
+    return Answer({"out": folder, "rows": rows, "metrics": metrics, "missing": {}, "seconds": 0.0, "bytes": 0.0})
 
 
 def _show_plan(suite: Suite, folder: str, only: list[str]) -> Answer:
@@ -210,7 +210,9 @@ def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> Answer
     from tasks.report.template import duration
     from tasks.suites.rows import plan_rows
 
-    rows = [_expected(planned, times) for planned in plan_rows(suite, folder, only)]
+    rows: list[dict[str, Any]] = []
+    for planned in plan_rows(suite, folder, only):
+        rows.append(_expected(planned, times, {row["name"]: row for row in rows}))
     for row in rows:
         said = row["not_run"]
         if row["seconds"] is not None:
@@ -218,14 +220,36 @@ def _show_rows(suite: Suite, folder: str, only: list[str], times: int) -> Answer
         count = f"{row['pairs']} pairs, " if row["pairs"] else ""
         out.print(f"{row['name']:<22}{count}{said}", markup=False)
     seconds, written = (sum(row[key] or 0.0 for row in rows) for key in ("seconds", "bytes"))
-    metrics = [*suite.metrics, *suite.sets]
-    out.print(f"metrics     {', '.join(metrics)}\ntime        about {duration(seconds)}, metrics apart", markup=False)
-    out.print(f"disk        at most {size_in_words(written)}\nnothing was written", markup=False)
-    return Answer({"out": folder, "rows": rows, "metrics": metrics, "seconds": seconds, "bytes": written})
+    metrics, missing = [*suite.metrics, *suite.sets], _missing(suite)
+    out.print(f"metrics     {', '.join(metrics)}", markup=False)
+    for network, (remedy, measured_by) in missing.items():
+        out.print(f"missing     {network} for {', '.join(measured_by)}: `{remedy}`", markup=False)
+    out.print(f"time        about {duration(seconds)}, metrics apart", markup=False)
+    out.print(f"disk        at most {size_in_words(written)} of pictures and arrays,", markup=False)
+    out.print("            and one or two MiB per row of pages and tables\nnothing was written", markup=False)
+    lacking = {name: names for name, (_, names) in missing.items()}
+    answer = {"out": folder, "rows": rows, "metrics": metrics, "missing": lacking}
+    return Answer({**answer, "seconds": seconds, "bytes": written})
 
 
-def _expected(planned: Planned, times: int) -> dict[str, Any]:
-    """A row of an evaluation before it is run; `not_run` says why nothing is estimated, if so."""
+def _missing(suite: Suite) -> dict[str, tuple[str, list[str]]]:
+    """{network that is not here: (what brings it, the metrics that need it)}."""
+    from mgi.metrics.registry import chosen, metric
+    from mgi.weights import zoo
+
+    found: dict[str, tuple[str, list[str]]] = {}
+    for one in [*chosen(",".join(suite.metrics), suite.task), *map(metric, suite.sets)]:
+        for name in one.weights:
+            if remedy := zoo.absent(zoo.entry(name)):
+                found.setdefault(name, (remedy, []))[1].append(one.name)
+    return found
+
+
+def _expected(planned: Planned, times: int, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A row of an evaluation before it is run; `not_run` says why nothing is estimated, if so.
+
+    `before`: earlier rows by name; pictures that a row takes from one of them are written once more.
+    """
     from flows.session import count_workers
     from mgi.weights import WeightsError
     from tasks.estimates.forecast import forecast
@@ -233,7 +257,8 @@ def _expected(planned: Planned, times: int) -> dict[str, Any]:
 
     row: dict[str, Any] = {"name": planned.name, "pairs": None, "seconds": None, "bytes": None, "not_run": None}
     if planned.taken is not None:
-        return {**row, "not_run": f"pictures of {planned.taken[0]}"}
+        parent = before[planned.taken[0]]
+        return {**row, "pairs": parent["pairs"], "bytes": parent["bytes"], "not_run": f"pictures of {parent['name']}"}
     plan = make_plan(planned.request)
     row["pairs"] = times * len(plan.pairs)
     try:

@@ -16,7 +16,7 @@ from flows.evaluation import evaluate_suite
 from flows.progress import Silent
 from mgi.config import ConfigError
 from mgi.images import resize, to_float, to_uint8
-from mgi.weights import WeightsMissing
+from mgi.weights import WeightsMissing, zoo
 from storage.images import read_image
 from storage.run_store import RunStore
 from tasks.suites.suite import Suite
@@ -174,8 +174,12 @@ def test_an_unknown_method_is_named(inputs: Path, tmp_path: Path) -> None:
     assert done.exit_code == 2 and "methods.colourise: unknown method 'colourise'" in done.output
 
 
-def test_a_dry_run_writes_nothing(inputs: Path, tmp_path: Path) -> None:
-    done = mgi("evaluate", suite_file(inputs), "--out", tmp_path / "out", "--dry-run")
+def test_a_dry_run_writes_nothing(inputs: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(zoo, "absent", lambda item: "mgi weights fetch it" if item.name == "inception-fid" else "")
+    suite = suite_file(inputs, 'name = "mgi"', 'name = "single"\nhypotheses_of = "mgi"', sets='["fid", "swd", "kid"]')
+    done = mgi("evaluate", suite, "--out", tmp_path / "out", "--dry-run")
+    assert "missing     inception-fid for fid, kid: `mgi weights fetch it`" in done.stdout, done.output
+    assert "single-l04n03         2 pairs, pictures of mgi" in done.stdout
     assert done.exit_code == 0 and "mgi" in done.stdout and "nothing was written" in done.stdout, done.output
     assert not (tmp_path / "out").exists()
 
