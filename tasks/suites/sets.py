@@ -94,6 +94,13 @@ def side_of(run: str, side: str) -> ImageSet:
     return ImageSet(f"{len(ids)} {side}, aligned", tuple(map(str, hashes)), read, "run.zarr")
 
 
+def pictures_of_side(run: str, side: str) -> set[str]:
+    """Files of the sources or exemplars of a run."""
+    opened = Job.of(RunStore.open(run)).open()
+    pairs = map(opened.pair, opened.pair_ids())
+    return {f"{opened.store.header['inputs'][side]}/{getattr(pair, side.removesuffix('s'))}" for pair in pairs}
+
+
 def folder_set(folder: str) -> ImageSet:
     """The pictures of a folder as they are.
 

@@ -68,6 +68,27 @@ def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
     assert nobody.exit_code == 2 and "is no run" in nobody.output
 
 
+def test_runs_of_other_pictures_are_compared_with_their_own(inputs: Path, tmp_path: Path) -> None:
+    others = make_inputs(tmp_path / "others", 3)
+    sides = {name: (folder / "sources", folder / "exemplars") for name, folder in (("a", inputs), ("b", others))}
+    profile = ("--profile", inputs / "stub.toml", "--metrics", "l2", "--workers", "0")
+    for name, folders in sides.items():
+        assert mgi("translate", *folders, "--out", tmp_path / name, *profile).exit_code == 0
+    again = mgi("translate", *sides["a"], "--out", tmp_path / "fewer", "--limit", "1", *profile)
+    inverted = mgi("invert", sides["b"][0], "--out", tmp_path / "inverted", "--method", "mgi", *profile)
+    assert again.exit_code == inverted.exit_code == 0, inverted.output
+    runs = [tmp_path / name for name in ("a", "b", "fewer", "inverted")]
+    done = mgi("evaluate", *runs, "--out", tmp_path / "out", "--metrics", "swd")
+    assert done.exit_code == 0, done.output
+    table = evaluated(tmp_path / "out").set_index(["method", "metric"])
+    assert [table.loc[(run.name, "swd"), "reference"] for run in runs] == [
+        "2 exemplars, aligned",
+        "3 exemplars, aligned",
+        "2 exemplars, aligned",
+        "3 sources, aligned",
+    ]
+
+
 def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> None:
     for number in range(2, 12):  # two pairs prove nothing
         for side in ("sources", "exemplars"):
