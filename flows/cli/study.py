@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -66,6 +67,10 @@ def serve(
     from flows.study_server import study_app
 
     app = study_app(folder)
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}, port {port} ({error.strerror}); choose another --port") from None
     say(f"http://{host}:{port}  (Ctrl-C ends; `mgi study tally {folder}` counts)")
     uvicorn.run(app, host=host, port=port, log_level="warning")
     return 0

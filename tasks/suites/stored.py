@@ -45,7 +45,8 @@ class Leaderboard:
 
     def table(self) -> pd.DataFrame:
         """One column per metric, ready to print: `*` marks the best of each."""
-        board = pd.DataFrame([{**row, **row["means"]} for row in self.rows]).drop(columns="means")
+        shown = [{**row, **row["means"]} for row in self.rows]
+        board = pd.DataFrame(shown, columns=None if shown else ["evaluation", "method", "means"]).drop(columns="means")
         numbers = [name for name in board.columns if name not in ("evaluation", "method")]
         for name in numbers:
             values = board[name]

@@ -136,6 +136,9 @@ def test_a_row_without_its_weights_is_a_row_that_says_so(inputs: Path, tmp_path:
     assert "| mganprior | not run: weights missing (pggan-celebahq-1024 is missing)" in done.stdout
     assert list(evaluated(out)["method"].unique()) == ["mgi", "mganprior"]
     assert "not run: weights missing" in (out / "evaluation.html").read_text()
+    assert mgi("evaluate", suite, "--out", tmp_path / "none", "--methods", "mganprior").exit_code == 0
+    board = mgi("leaderboard", tmp_path / "none")
+    assert board.exit_code == 0 and "| evaluation | method |" in board.stdout, board.output
 
 
 def test_a_set_metric_without_its_network_says_so(inputs: Path, tmp_path: Path) -> None:

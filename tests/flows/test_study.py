@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -145,6 +146,12 @@ def test_wilson_holds_the_share_about_as_often_as_it_says() -> None:
     for share in (0.05, 0.5, 0.9):
         ends = [wilson(int(votes), 40) for votes in random.binomial(40, share, 1000)]
         assert 0.92 < np.mean([low <= share <= high for low, high in ends]) < 0.99
+
+
+def test_a_port_that_is_taken_is_one_line(study: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = mgi("study", "serve", study, "--port", str(taken.getsockname()[1]))
+    assert done.exit_code == 2 and "choose another --port" in done.output and done.output.count("\n") == 1, done.output
 
 
 @pytest.mark.parametrize(
