@@ -185,7 +185,7 @@ def _write(
     before: Any,
     tolerance: float,
 ) -> Evaluated:
-    from tasks.suites.compare import apart, compare, worse
+    from tasks.suites.compare import apart, caveats, compare, worse
     from tasks.suites.page import PAGE, write_page
     from tasks.suites.tables import table_of
 
@@ -195,6 +195,8 @@ def _write(
     regressions: list[str] = []
     if before is not None:
         changes = compare(before, table, tolerance)
+        for line in caveats(before, table):
+            observer.say(f"note: {line}")
         if other := apart(changes):
             observer.say(f"note: {len(other)} of {len(changes)} numbers have no pair in common with the baseline")
         for change in worse(changes):

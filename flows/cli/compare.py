@@ -20,15 +20,18 @@ def compare(
     tolerance: Annotated[float, typer.Option(min=0, help="Smallest relative change that counts.")] = 0.0,
 ) -> Answer:
     """Say what got better or worse beyond chance, pair by pair; exit code 1 if anything got worse."""
-    from tasks.suites.compare import apart, worse
+    from tasks.suites.compare import apart, caveats, worse
     from tasks.suites.compare import compare as changes_between
     from tasks.suites.stored import frame_at
 
-    changes = changes_between(frame_at(before), frame_at(after), tolerance)
+    old, new = frame_at(before), frame_at(after)
+    changes = changes_between(old, new, tolerance)
     for change in changes:
         values = f"{change.before:>11.4g} -> {change.after:<11.4g}"
         sure = f"[{change.low:+.3g}, {change.high:+.3g}], p {change.p:.3f}, {change.n}"
         out.print(f"{change.verdict:<8}{change.method:<20}{change.metric:<20}{values} {sure}", markup=False)
+    for line in caveats(old, new):
+        say(f"note: {line}")
     if other := apart(changes):
         say(f"note: {len(other)} of {len(changes)} numbers cannot be compared: they have no pair in common")
     lost = worse(changes)

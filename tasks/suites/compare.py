@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -77,6 +78,21 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -
 def apart(changes: list[Change]) -> list[Change]:
     """Numbers of pairs that both sides have, of no pair in common."""
     return [change for change in changes if not change.n]
+
+
+def caveats(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Why numbers may differ though nothing else does: versions of a suite, networks that measured; a line each."""
+    found = []
+    named = (table.dropna(subset=["suite", "version"]) for table in (before, after))
+    old, new = (set(zip(table["suite"], table["version"], strict=True)) for table in named)
+    for (suite, was), (name, now) in itertools.product(sorted(old - new), sorted(new - old)):
+        if suite == name:
+            found.append(f"version {was} of the suite {suite} before, {now} after")
+    for metric in sorted(set(before["metric"].dropna()) & set(after["metric"].dropna())):
+        hashes = [set(table[table["metric"] == metric]["network_sha256"].dropna()) for table in (before, after)]
+        if all(hashes) and hashes[0] != hashes[1]:
+            found.append(f"{metric} was measured by other weights before")
+    return found
 
 
 def worse(changes: list[Change]) -> list[Change]:

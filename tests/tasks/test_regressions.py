@@ -11,7 +11,7 @@ import pytest
 
 from mgi.config import ConfigError
 from mgi.intervals import paired_difference
-from tasks.suites.compare import apart, compare, worse
+from tasks.suites.compare import apart, caveats, compare, worse
 from tasks.suites.frame import frame_of
 
 METHODS, METRICS, PAIRS = 16, 10, 48
@@ -44,6 +44,18 @@ def test_what_has_no_pair_in_common_is_not_the_same() -> None:
     assert {change.metric: change.verdict for change in changes} == {"l2": "unknown", "swd": "same"}
     with pytest.raises(ConfigError, match="no pair that both have"):
         compare(one[one["pair_id"].notna()], other)
+
+
+def test_other_versions_and_weights_are_said() -> None:
+    shared = {"suite": "s", "version": 1, "method": "m", "value": 1.0, "status": "ok"}
+    row = {**shared, "metric": "style", "network_sha256": "a"}
+    before = frame_of([row, {**row, "metric": "swd", "network_sha256": ""}])
+    assert caveats(before, before) == []
+    after = before.assign(version=2, network_sha256=["b", ""])
+    assert caveats(before, after) == [
+        "version 1 of the suite s before, 2 after",
+        "style was measured by other weights before",
+    ]
 
 
 @pytest.mark.parametrize("count", [4, 6, 10])
