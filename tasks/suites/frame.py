@@ -37,7 +37,7 @@ EVALUATION: dict[str, Column] = {
     "files": Column("string", "format of the pictures' files"),
     "seconds": Column("float64", "measuring took", "s"),
     "software": Column("string", "versions"),
-    "status": Column("string", "`ok`, `published`, or begins with `failed` or `not run` and says why"),
+    "status": Column("string", "`ok`, `published`, a note on a set's number, or begins with `failed` or `not run`"),
 }
 COLUMNS: dict[str, str] = dtypes(EVALUATION)
 """{column: type} of the tidy table."""
