@@ -18,7 +18,7 @@ from mgi.training import Losses, Trainer, TrainingConfig, TrainingError
 from mgi.training.adapted.base import FITTED_ON
 from mgi.training.card import card_text
 from mgi.training.data import Pictures, loader, split
-from mgi.training.evaluation import HeldOut
+from mgi.training.evaluation import HeldOut, repeated_percent
 from mgi.training.parents import licence_of, require_fit, start_of
 from mgi.training.processes import processes
 from storage.atomic import write_text
@@ -192,10 +192,11 @@ def _evaluate(
     value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
     truncates = getattr(trainer.average, "truncates", False)
-    for name, truncation in (("", 1.0), ("-truncated", TRUNCATED)) if truncates else (("", 1.0),):
-        grid = tile_grid(list(to_uint8(trainer.sample(z, truncation=truncation))))
-        write_png(store.folder / "samples" / f"{trainer.images_seen:09d}{name}.png", grid)
-    row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4)}
+    grids = {"": trainer.sample(z), **({"-truncated": trainer.sample(z, truncation=TRUNCATED)} if truncates else {})}
+    for name, images in grids.items():
+        write_png(store.folder / "samples" / f"{trainer.images_seen:09d}{name}.png", tile_grid(list(to_uint8(images))))
+    repeated = repeated_percent(grids[""])
+    row = {"step": trainer.steps_done, "images": trainer.images_seen, "frechet": round(value, 4), "repeated": repeated}
     row |= {
         name: round(getattr(losses, name), 4) for name in ("generator", "discriminator", "real_logit", "fake_logit")
     }
@@ -220,7 +221,8 @@ def _evaluate(
         write_text(store.folder / "card.md", card_text(facts))
     watcher.say(
         f"step {trainer.steps_done}: Frechet distance {value:.3f} "
-        f"(best {best['score']:.3f} at step {best['step']:.0f}; real images {judge.real:.3f})"
+        f"(best {best['score']:.3f} at step {best['step']:.0f}; real images {judge.real:.3f}), "
+        f"fine detail at one place of all samples {repeated:.1f} % (real images {judge.repeated:.1f} %)"
     )
     return best
 

@@ -42,14 +42,14 @@ def generator(
         typer.Argument(help="Folder of images of one kind, such as aligned faces; --resume takes those of before."),
     ] = None,
     parent: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--from",
             metavar="GENERATOR",
             autocompletion=completion.generators,
             help="Adapt this one: a MobileStyleGAN, StyleGAN2 or PGGAN, by name or file.",
         ),
-    ] = "",
+    ] = None,
     resolution: Annotated[int, typer.Option(metavar="64|128|256", help="Rows and columns of its images.")] = 64,
     steps: Steps = 30_000,
     resume: Resume = False,
@@ -80,6 +80,10 @@ def generator(
     It may be killed at any time: `--resume` continues from the last checkpoint, at most two minutes old. Several GPUs:
     `torchrun --nproc-per-node N -m mgi train generator ...`.
     """
+    if parent == "":  # an unset variable of a script
+        raise ConfigError(
+            "--from: expected a generator, found nothing; name one, or leave it out to train from scratch"
+        )
     asked = Asked(context, model, resume)
     known = asked.settings("resolution", "objective", "seed")
     config = _config(parent or str(known.get("parent", "")), known, assignments or [])

@@ -78,9 +78,10 @@ def blurred(images: Tensor, sigma: float) -> Tensor:
         return images
     line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-line.square() / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    channels = images.shape[1]
+    kernel = (kernel / kernel.sum()).expand(channels, 1, 1, -1)
     padded = F.pad(images, (reach, reach, reach, reach), mode="reflect")
-    return F.conv2d(F.conv2d(padded, kernel, groups=3), kernel.transpose(2, 3), groups=3)
+    return F.conv2d(F.conv2d(padded, kernel, groups=channels), kernel.transpose(2, 3), groups=channels)
 
 
 OPERATIONS: dict[str, Operation] = {

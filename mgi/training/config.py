@@ -20,18 +20,22 @@ ADAPTING: dict[str, Any] = {
     "z_dim": 512,
     "head_start": 480,
     "blur_images": 4000.0,
+    "noise": 0.1,
     "spectrum": 4.0,
+    "structure": 3.0,
     "deviation": False,
 }
 """What is different if a parent is adapted: no encoder, whose codes would not be the parent's, and a discriminator that
 learns first, sees detail last, judges patches and does not count how much a batch varies; hatchings show in the
-spectrum."""
+spectrum, and faces keep the parent's structure."""
 _ADDED = (
     "consistency",
     "deviation",
     "spectrum",
+    "structure",
     "head_start",
     "blur_images",
+    "noise",
     "parent",
     "parent_sha256",
     "freeze",
@@ -94,9 +98,16 @@ class TrainingConfig(Section):
     blur_images: float = Field(0.0, ge=0)
     """Images over which the discriminator's sight sharpens: at first it sees real and generated images blurred by 2
     pixels. Keeps it from winning on fine detail that the generator does not have yet."""
+    noise: float = Field(0.0, ge=0)
+    """Standard deviation of noise on all that the discriminator sees (range -1 to 1; Arjovsky and Bottou 2017). A
+    generator that has no noise of its own draws a net or hatching for the grain of paper; under noise nobody asks for
+    grain."""
     spectrum: float = Field(0.0, ge=0)
-    """Weight of the distance between the mean power spectra of generated and real images: keeps an adapted generator
-    from a hatching that its discriminator overlooks."""
+    """Weight of what the mean power spectrum of generated images has above that of real ones: keeps an adapted
+    generator from a hatching that its discriminator overlooks."""
+    structure: float = Field(0.0, ge=0)
+    """Weight of the distance of luma's local structure from what the parent makes of the same codes: eyes, mouths and
+    outlines stay where they are while colours and strokes change."""
     consistency: float = Field(0.0, ge=0)
     """Weight of the samples' similarities to each other staying as they are in the parent (Ojha et al. 2021): for a few
     hundred pictures. Their weight is 1000."""

@@ -1,4 +1,7 @@
-"""The score of a generator in training: `relative-frechet` of samples, always from the same codes."""
+"""The score of a generator in training: `relative-frechet` of samples, always from the same codes.
+
+Beside it the share of repeated detail: the score hardly sees a dot in every sample.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from mgi.images import to_float, to_uint8
 from mgi.metrics.gaussian import Gaussian
 from mgi.metrics.relative_frechet import NETWORK, relative_frechet, statistics
 from mgi.training.data import Pictures, loader
+from mgi.training.repeated import repeated_share
 
 SAMPLES_SEED = 20_000
 REAL_BATCH = 64
@@ -21,7 +25,8 @@ REAL_BATCH = 64
 class HeldOut:
     """The images that no generator was trained on, and how far a generator's samples are from them.
 
-    `real` is the distance of as many training images: what a perfect generator would score.
+    `real` is the distance of as many training images: what a perfect generator would score; `repeated` is the
+    `repeated_percent` of 64 held-out images.
 
     Args:
         pixels: all images, uint8 [N, R, R, 3].
@@ -33,6 +38,7 @@ class HeldOut:
         self.backbone: Backbone = load_backbone(NETWORK, device)
         self.device = device
         self.held_out = self._of(pixels, held_out)
+        self.repeated = repeated_percent(to_float(pixels[held_out[:REAL_BATCH]]))
         self.real = relative_frechet(self._of(pixels, train[:: max(1, len(train) // len(held_out))]), self.held_out)
 
     @torch.no_grad()
@@ -54,3 +60,8 @@ class HeldOut:
         pictures = Pictures(pixels, rows)
         order = [list(range(at, min(at + REAL_BATCH, len(rows)))) for at in range(0, len(rows), REAL_BATCH)]
         return statistics((batch.to(self.device) for batch in loader(pictures, order)), self.backbone)
+
+
+def repeated_percent(images: Tensor) -> float:
+    """`repeated_share` of images [B, 3, R, R] in %, to one place."""
+    return round(100 * float(repeated_share(images)), 1) + 0.0

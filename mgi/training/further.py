@@ -15,11 +15,14 @@ from mgi.training.adapted import Adapted
 from mgi.training.config import TrainingConfig
 from mgi.training.consistency import SAMPLES, consistency_loss
 from mgi.training.reconstruction import UNIFORMITY, reconstruction_loss, uniformity
-from mgi.training.spectrum import spectrum_distance
+from mgi.training.spectrum import spectrum_excess
+from mgi.training.structure import structure_distance
 
 
 class FurtherTerms:
-    """The weighted sum of reconstruction, spectrum and consistency of one step.
+    """The weighted sum of reconstruction, spectrum, structure and consistency of one step.
+
+    `parent` is what structure and consistency are compared with, or None.
 
     Args:
         config: weights.
@@ -42,17 +45,21 @@ class FurtherTerms:
         self._config, self._generate, self._encoder = config, generate, encoder
         self._features, self._autocast = features, autocast
         self._generator: Any = generator
-        kept = config.consistency and isinstance(generator, Adapted)
-        self._parent: Any = copy.deepcopy(generator).requires_grad_(False) if kept else None
+        kept = (config.structure or config.consistency) and isinstance(generator, Adapted)
+        self.parent: Any = copy.deepcopy(generator).requires_grad_(False) if kept else None
 
-    def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor | float:
-        """Of real and generated images [B, 3, R, R]; `random` draws the codes of the consistency."""
+    def __call__(self, z: Tensor, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor | float:
+        """Of codes [B, D], real images [B, 3, R, R] and those of the codes; `random` draws codes of the consistency."""
         total: Tensor | float = 0.0
         if self._encoder is not None:
             total = total + self._config.reconstruction * self._reconstruction(real)
         if self._config.spectrum:  # of sharp images: the discriminator's sight may be blurred
-            total = total + self._config.spectrum * spectrum_distance(fake, real)
-        if self._parent is not None:
+            total = total + self._config.spectrum * spectrum_excess(fake, real)
+        if self.parent is not None and self._config.structure:
+            with torch.no_grad(), self._autocast():
+                of_parent = self.parent(z)
+            total = total + self._config.structure * structure_distance(fake, of_parent.float())
+        if self.parent is not None and self._config.consistency:
             total = total + self._config.consistency * self._consistency(random, fake.device)
         return total
 
@@ -71,5 +78,5 @@ class FurtherTerms:
         with self._autocast():
             features = self._generator.features(z)
             with torch.no_grad():
-                of_parent = self._parent.features(z)
+                of_parent = self.parent.features(z)
         return consistency_loss(features, of_parent)

@@ -1,7 +1,9 @@
 """The mean power spectrum of a batch: what a hatching or a grid shows in, and few discriminators on features see.
 
 A pattern that repeats in the same direction in many pictures is a peak of the mean spectrum, however faint it is in
-each. The distance is in the logarithm, so faint high frequencies count as much as strong low ones.
+each. Powers are compared in the logarithm, so faint high frequencies count as much as strong low ones. Only what is too
+much counts: asked for the power that soft pictures lack, a generator draws one bright dot into every sample, which has
+all frequencies at once.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ FLOOR = 1e-4
 """Power per pixel that rounding to 8 bits has, about; below it nothing is seen."""
 
 
-def spectrum_distance(images: Tensor, real: Tensor) -> Tensor:
-    """Mean over frequencies of |log power of the images - log power of the real ones|; 0 for equal spectra.
+def spectrum_excess(images: Tensor, real: Tensor) -> Tensor:
+    """Mean over frequencies of how far the images' log power is above that of the real ones; 0 where it is below.
 
     Args:
         images, real: [B, 3, R, R] in [-1, 1]; the powers of each batch are averaged before the logarithm.
     """
-    return (_log_power(images) - _log_power(real)).abs().mean()
+    return (_log_power(images) - _log_power(real)).relu().mean()
 
 
 def _log_power(images: Tensor) -> Tensor:

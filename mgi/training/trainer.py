@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +142,7 @@ class Trainer:
             fake = self._generate(z)
         fake = fake.float()
 
-        blur = self._blur()
-        shown = self._augment(blur(real), random), self._augment(blur(fake.detach()), random)
+        shown = self._shown(real, random), self._shown(fake.detach(), random)
         # One batch is half the calls, but a group of the minibatch deviation must not hold real and generated images.
         apart = config.deviation and len(real) % GROUP
         with self._autocast():
@@ -159,10 +157,10 @@ class Trainer:
         self.discriminator.requires_grad_(False)  # saves the gradients of its weights
         its_turn = (self.steps_done + 1) % config.critic_steps == 0 and self.images_seen >= config.head_start
         with self._autocast(), torch.set_grad_enabled(its_turn):
-            logits = self._judge(self._augment(blur(fake), random)).float()
+            logits = self._judge(self._shown(fake, random)).float()
         generator_loss = objective.generator(logits)
         if its_turn:
-            self._update("generator", self._players, generator_loss + self._further(real, fake, random))
+            self._update("generator", self._players, generator_loss + self._further(z, real, fake, random))
         self.discriminator.requires_grad_(True)
 
         self.steps_done += 1
@@ -214,11 +212,6 @@ class Trainer:
             reason = " ".join(str(error).split())[:160]
             raise TrainingError(f"the checkpoint has another architecture ({reason}); use its own settings") from None
 
-    def _blur(self) -> Callable[[Tensor], Tensor]:
-        """What the discriminator's sight does to images at this step."""
-        left = 1 - self.images_seen / self.config.blur_images if self.config.blur_images else 0.0
-        return partial(blurred, sigma=BLUR * left) if left > 0 else nn.Identity()
-
     def _features(self) -> Backbone:
         if self._backbone is None:
             self._backbone = load_backbone("efficientnet-lite0", self.device)
@@ -233,7 +226,11 @@ class Trainer:
 
     def _networks(self) -> dict[str, nn.Module]:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
-        return networks if self.encoder is None else {**networks, "encoder": self.encoder}
+        if self.encoder is not None:
+            networks["encoder"] = self.encoder
+        if self.config.structure and self._further.parent is not None:
+            networks["parent"] = self._further.parent  # its fitted image head: fitting it again takes a minute
+        return networks
 
     def _penalty(self, real: Tensor, fake: Tensor, random: torch.Generator) -> tuple[Tensor | None, float | None]:
         config, penalty, r1 = self.config, None, None
@@ -264,8 +261,15 @@ class Trainer:
         keep = 0.5 ** (self.config.batch / half_life)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - keep)
 
-    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
-        return augment(images, self.config.augment, random).contiguous(memory_format=torch.channels_last)
+    def _shown(self, images: Tensor, random: torch.Generator) -> Tensor:
+        """What the discriminator sees of images: blurred early on, under noise, augmented."""
+        config = self.config
+        left = 1 - self.images_seen / config.blur_images if config.blur_images else 0.0
+        if left > 0:
+            images = blurred(images, BLUR * left)
+        if config.noise:
+            images = images + config.noise * torch.randn(images.shape, generator=random).to(images)
+        return augment(images, config.augment, random).contiguous(memory_format=torch.channels_last)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()

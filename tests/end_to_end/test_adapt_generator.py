@@ -149,6 +149,7 @@ def test_refusals_are_one_line(images: Path, parent: Path, whole: Path, tmp_path
         ),
         ((parent, *new, *OPTIONS, "--set", "batch=60"), 1, "54 images do not fill a batch of 60"),
         ((parent, *new, *OPTIONS, "--set", "freeze=['nose']"), 2, "freeze"),
+        (("", *new, *OPTIONS), 2, "--from: expected a generator, found nothing"),
         (("no-such-name", *new, *OPTIONS), 1, "expected a generator of the zoo"),
         ((GOLDEN / "stylegan_genforce.pth", *new, *OPTIONS), 1, "StyleGAN2, PGGAN, found a StyleGAN"),
         (

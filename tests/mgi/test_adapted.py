@@ -189,6 +189,28 @@ def test_a_stopped_adaptation_goes_on_bit_for_bit() -> None:
     assert torch.equal(whole.sample(codes(2)), second.sample(codes(2)))
 
 
+def test_the_discriminator_sees_real_and_generated_images_under_noise_of_their_step() -> None:
+    config = TrainingConfig.adapting("tiny", "", **SMALL, noise=0.3, augment=(), flip=False)
+
+    def seen_by() -> list[Tensor]:
+        trainer, seen = Trainer(config, start=tiny_start()), []
+
+        def judge(images: Tensor) -> Tensor:
+            seen.append(images.detach().clone())
+            return trainer.discriminator(images)
+
+        trainer._judge = judge
+        trainer.step(torch.zeros(4, 3, 32, 32))
+        return seen
+
+    both, again = seen_by()
+    real, fake = both[:4], both[4:]
+    assert float(real.std()) == pytest.approx(0.3, rel=0.05)  # of black pictures: noise and nothing else
+    difference = fake - again  # one picture, as both players see it in a step: each time under other noise
+    assert float(difference.std()) == pytest.approx(0.3 * 2**0.5, rel=0.05)
+    assert all(torch.equal(one, other) for one, other in zip((both, again), seen_by(), strict=True))
+
+
 def test_an_export_is_small_and_nearly_the_same(tmp_path: Path) -> None:
     trainer = Trainer(TrainingConfig.adapting("tiny", "", **SMALL), start=tiny_start())
     trainer.export(tmp_path / "adapted.safetensors", {"licence": "CC0"})
