@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
+
 
 def to_float(images_uint8: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """uint8 RGB [H, W, 3] or [B, H, W, 3] -> float32 [B, 3, H, W] in [-1, 1].
@@ -80,6 +82,11 @@ def halvings(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def band(images: Tensor, smaller: Tensor) -> Tensor:
     """The band of detail of images that is lost at half as many rows; its deviation is the band's strength."""
     return images - F.interpolate(smaller, scale_factor=2)
+
+
+def luminance(images: Tensor) -> Tensor:
+    """Y of RGB images [B, 3, H, W] -> [B, 1, H, W], in their range."""
+    return (images * images.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def centre_crop_square(images: Tensor) -> Tensor:

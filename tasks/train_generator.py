@@ -192,7 +192,8 @@ def _evaluate(
     value = judge.score(trainer.sample, trainer.config.z_dim, request.samples)
     z = torch.randn(GRID, trainer.config.z_dim, generator=torch.Generator().manual_seed(0))
     truncates = getattr(trainer.average, "truncates", False)
-    grids = {"": trainer.sample(z), **({"-truncated": trainer.sample(z, truncation=TRUNCATED)} if truncates else {})}
+    truncations = {"": 1.0, "-truncated": TRUNCATED} if truncates else {"": 1.0}
+    grids = {name: trainer.sample(z, truncation=truncation) for name, truncation in truncations.items()}
     for name, images in grids.items():
         write_png(store.folder / "samples" / f"{trainer.images_seen:09d}{name}.png", tile_grid(list(to_uint8(images))))
     repeated = repeated_percent(grids[""])

@@ -20,9 +20,7 @@ from mgi.degradations.masks import free_form, mask_file, strokes
 from mgi.degradations.rain import DROP_COLOUR, rain, rain_layers
 from mgi.degradations.spoils import compressed, noise
 from mgi.downscaling import Downscale, downscale
-from mgi.images import down
-
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
+from mgi.images import down, luminance
 
 
 @dataclass(frozen=True)
@@ -150,11 +148,6 @@ OPACITIES: dict[str, tuple[Callable[[int, int], Tensor], float]] = {
     "rain-layers": (rain_layers, DROP_COLOUR),
 }
 """Kind -> (opacity of a size and a seed, and its colour in [-1, 1])."""
-
-
-def luminance(images: Tensor) -> Tensor:
-    """Y of RGB images [B, 3, H, W] -> [B, 1, H, W], in their range."""
-    return (images * images.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def with_luminance(images: Tensor, seen: Tensor) -> Tensor:

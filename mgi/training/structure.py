@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mgi.images import luminance
 from mgi.training.augment import blurred
 
 WINDOW = 1.5
 """Standard deviation of the Gaussian window in pixels, as theirs."""
 FLOOR = (0.03 * 2) ** 2 / 2
 """Their C3 for a range of 2: where variances are below it, there is no structure."""
-LUMA = (0.299, 0.587, 0.114)
 
 
 def structure_distance(images: Tensor, of_parent: Tensor) -> Tensor:
@@ -30,14 +30,9 @@ def structure(images: Tensor, of_parent: Tensor) -> Tensor:
     Args:
         images, of_parent: [B, 3, R, R] in [-1, 1], of the same codes.
     """
-    x, y = _luma(images), _luma(of_parent)
+    x, y = luminance(images), luminance(of_parent)
     local = blurred(torch.cat([x, y, x * x, y * y, x * y]), WINDOW)
     mean_x, mean_y, square_x, square_y, product = local.split(len(x))
     variance_x, variance_y = (square_x - mean_x * mean_x).clamp(min=0), (square_y - mean_y * mean_y).clamp(min=0)
     deviations = (variance_x * variance_y + 1e-12).sqrt()  # the root of 0 has no gradient
     return (product - mean_x * mean_y + FLOOR) / (deviations + FLOOR)
-
-
-def _luma(images: Tensor) -> Tensor:
-    """[B, 1, R, R]."""
-    return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,18 +135,23 @@ def test_structure_is_free_of_colour_and_contrast_and_sees_what_is_gone() -> Non
     assert bool(flat.grad.isfinite().all())
 
 
-def test_structure_stays_where_training_would_give_it_up() -> None:
-    def drift(weight: float) -> float:
-        values = SMALL | {"structure": weight, "generator_rate": 0.02}
-        trainer = Trainer(TrainingConfig.adapting("tiny", "", **values), start=tiny_start())
-        parent = copy.deepcopy(trainer.generator)
-        for _ in range(30):
-            trainer.step(torch.ones(4, 3, 32, 32) * 0.5)
-        z = torch.randn(16, 8, generator=torch.Generator().manual_seed(5))
-        with torch.no_grad():
-            return float(structure_distance(trainer.generator(z), parent(z)))
+def drift(term: str, weight: float, distance: Callable[[Any, Any, Tensor], Tensor]) -> float:
+    """How far the generator is from its parent after some steps of fast learning: `distance` of both for some codes."""
+    values = SMALL | {term: weight, "generator_rate": 0.02}
+    trainer = Trainer(TrainingConfig.adapting("tiny", "", **values), start=tiny_start())
+    parent = copy.deepcopy(trainer.generator)
+    for _ in range(30):
+        trainer.step(torch.ones(4, 3, 32, 32) * 0.5)
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        return float(distance(trainer.generator, parent, z))
 
-    assert drift(100.0) < 0.6 * drift(0.0)
+
+def test_structure_stays_where_training_would_give_it_up() -> None:
+    def of_pictures(generator: Any, parent: Any, z: Tensor) -> Tensor:
+        return structure_distance(generator(z), parent(z))
+
+    assert drift("structure", 100.0, of_pictures) < 0.6 * drift("structure", 0.0, of_pictures)
 
 
 def test_the_consistency_is_the_published_divergence() -> None:
@@ -168,18 +174,10 @@ def test_the_consistency_is_the_published_divergence() -> None:
 
 
 def test_consistency_holds_samples_apart_that_training_draws_together() -> None:
-    def drift(weight: float) -> float:
-        """How far the samples' similarities go from the parent's in some steps of fast learning."""
-        values = SMALL | {"consistency": weight, "generator_rate": 0.02}
-        trainer = Trainer(TrainingConfig.adapting("tiny", "", **values), start=tiny_start())
-        parent = copy.deepcopy(trainer.generator)
-        for _ in range(30):
-            trainer.step(torch.ones(4, 3, 32, 32) * 0.5)
-        z = torch.randn(16, 8, generator=torch.Generator().manual_seed(5))
-        with torch.no_grad():
-            return float(consistency_loss(trainer.generator.features(z), parent.features(z)))
+    def of_similarities(generator: Any, parent: Any, z: Tensor) -> Tensor:
+        return consistency_loss(generator.features(z), parent.features(z))
 
-    assert drift(1e4) < 0.6 * drift(0.0)
+    assert drift("consistency", 1e4, of_similarities) < 0.6 * drift("consistency", 0.0, of_similarities)
 
 
 @pytest.mark.parametrize("name", ["spectrum", "structure", "consistency"])
