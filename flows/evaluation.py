@@ -185,7 +185,7 @@ def _write(
     before: Any,
     tolerance: float,
 ) -> Evaluated:
-    from tasks.suites.compare import apart, caveats, compare, worse
+    from tasks.suites.compare import comparison
     from tasks.suites.page import PAGE, write_page
     from tasks.suites.tables import table_of
 
@@ -194,14 +194,10 @@ def _write(
     write_page(out, suite, table, runs)
     regressions: list[str] = []
     if before is not None:
-        changes = compare(before, table, tolerance)
-        for line in caveats(before, table):
-            observer.say(f"note: {line}")
-        if other := apart(changes):
-            observer.say(f"note: {len(other)} of {len(changes)} numbers have no pair in common with the baseline")
-        for change in worse(changes):
-            regressions.append(f"{change.method} {change.metric}: {change.before:.4g} -> {change.after:.4g}")
-            observer.say(f"worse than before: {regressions[-1]} (p {change.p:.3f})")
+        found = comparison(before, table, tolerance)
+        regressions = found.regressions
+        for line in [f"note: {note}" for note in found.notes] + [f"worse than before: {line}" for line in regressions]:
+            observer.say(line)
     return Evaluated(
         out=out,
         suite=suite.name,

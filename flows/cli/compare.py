@@ -19,26 +19,25 @@ def compare(
     after: Place,
     tolerance: Annotated[float, typer.Option(min=0, help="Smallest relative change that counts.")] = 0.0,
 ) -> Answer:
-    """Say what got better or worse beyond chance, pair by pair; exit code 1 if anything got worse."""
-    from tasks.suites.compare import apart, caveats, worse
-    from tasks.suites.compare import compare as changes_between
+    """Say what got better or worse beyond chance, pair by pair; exit code 1 if anything got worse or was lost."""
+    from tasks.suites.compare import comparison, worse
     from tasks.suites.stored import frame_at
 
-    old, new = frame_at(before), frame_at(after)
-    changes = changes_between(old, new, tolerance)
-    for change in changes:
+    found = comparison(frame_at(before), frame_at(after), tolerance)
+    for change in found.changes:
         values = f"{change.before:>11.4g} -> {change.after:<11.4g}"
         sure = f"[{change.low:+.3g}, {change.high:+.3g}], p {change.p:.3f}, {change.n}"
         out.print(f"{change.verdict:<8}{change.method:<20}{change.metric:<20}{values} {sure}", markup=False)
-    for line in caveats(old, new):
+    for line in found.notes:
         say(f"note: {line}")
-    if other := apart(changes):
-        say(f"note: {len(other)} of {len(changes)} numbers cannot be compared: they have no pair in common")
-    lost = worse(changes)
-    if lost:
-        names = ", ".join(f"{change.method} {change.metric}" for change in lost)
-        complain(f"mgi: {len(lost)} of {len(changes)} numbers got worse: {names}")
-    return Answer({"changes": changes, "worse": len(lost)}, Exit.FAILED if lost else Exit.DONE)
+    got_worse = worse(found.changes)
+    if got_worse:
+        names = ", ".join(f"{change.method} {change.metric}" for change in got_worse)
+        complain(f"mgi: {len(got_worse)} of {len(found.changes)} numbers got worse: {names}")
+    for line in found.lost:
+        complain(f"mgi: measured before and not now: {line}")
+    answer = {"changes": found.changes, "worse": len(got_worse), "lost": found.lost}
+    return Answer(answer, Exit.FAILED if found.regressions else Exit.DONE)
 
 
 @guarded

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mgi.config import ConfigError
 from mgi.intervals import holm, paired_difference
-from tasks.suites.frame import PUBLISHED
+from tasks.suites.frame import NOT_RUN, OK, PUBLISHED
 from tasks.suites.summary import SURE, by_pair
 
 COSTS = {"seconds": "slower", "parameters": "larger", "working-memory": "larger"}
@@ -35,6 +35,54 @@ class Change:
     p: float
     n: int
     verdict: str = "unknown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is to be said of two evaluations.
+
+    Args:
+        changes: every number that both have.
+        lost: what was measured before and could not be now, and why; a line each.
+        notes: what to know before the numbers are believed; a line each.
+    """
+
+    changes: list[Change]
+    lost: list[str]
+    notes: list[str]
+
+    @property
+    def regressions(self) -> list[str]:
+        """What got worse beyond chance, and what is lost; a line each."""
+        return [
+            *(
+                f"{change.method} {change.metric}: {change.before:.4g} -> {change.after:.4g} (p {change.p:.3f})"
+                for change in worse(self.changes)
+            ),
+            *self.lost,
+        ]
+
+
+def comparison(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -> Comparison:
+    """Changes, losses and notes of two evaluations.
+
+    Args:
+        before, after, tolerance: as of `compare`.
+
+    Raises:
+        ConfigError: as `compare`, unless something is lost.
+    """
+    gone = lost(before, after)
+    try:
+        changes = compare(before, after, tolerance)
+    except ConfigError:
+        if not gone:
+            raise
+        changes = []
+    notes = caveats(before, after)
+    if other := apart(changes):
+        notes.append(f"{len(other)} of {len(changes)} numbers cannot be compared: they have no pair in common")
+    return Comparison(changes, gone, notes)
 
 
 def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -> list[Change]:
@@ -78,6 +126,24 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, tolerance: float = 0.0) -
 def apart(changes: list[Change]) -> list[Change]:
     """Numbers of pairs that both sides have, of no pair in common."""
     return [change for change in changes if not change.n]
+
+
+def lost(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Rows and metrics that were measured before, were asked for again and gave no number; a line each, with why.
+
+    What `after` does not have at all was not asked for, and is not lost.
+    """
+    measured = before[before["value"].notna() & before["metric"].notna() & before["status"].ne(PUBLISHED)]
+    had = set(zip(measured["method"], measured["metric"], strict=True))
+    asked = after[after["status"].ne(PUBLISHED)]
+    absent = asked[asked["status"].str.startswith(NOT_RUN).fillna(False) & asked["metric"].isna()]
+    rows = absent.set_index("method")["status"]
+    found = [f"{method}: {why}" for method, why in rows.items() if method in set(measured["method"])]
+    for (method, metric), of_both in asked.dropna(subset=["metric"]).groupby(["method", "metric"], sort=False):
+        reasons = of_both["status"][of_both["status"].ne(OK)]
+        if (method, metric) in had and len(reasons) and not of_both["value"].notna().any():
+            found.append(f"{method} {metric}: {reasons.iloc[0]}")
+    return found
 
 
 def caveats(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

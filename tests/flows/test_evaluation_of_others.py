@@ -115,6 +115,11 @@ def test_a_regression_ends_the_command_with_1(inputs: Path, tmp_path: Path) -> N
     assert apart.exit_code == 2 and "found no pair that both have" in apart.output
     board = mgi("leaderboard", before, after)
     assert board.exit_code == 0 and board.stdout.count("| mgi |") == 2 and "*" in board.stdout
+    lost = evaluated(after)
+    lost.loc[lost["metric"] == "l2", ["value", "status"]] = [float("nan"), "failed: too dark"]
+    lost.to_parquet(after / "tables" / "evaluation.parquet")
+    compared = mgi("compare", before, after)
+    assert compared.exit_code == 1 and "measured before and not now: mgi l2: failed: too dark" in compared.output
 
 
 def test_a_damaged_table_is_no_regression(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mgi.config import ConfigError
 from mgi.intervals import paired_difference
-from tasks.suites.compare import apart, caveats, compare, worse
+from tasks.suites.compare import apart, caveats, compare, comparison, lost, worse
 from tasks.suites.frame import frame_of
 
 METHODS, METRICS, PAIRS = 16, 10, 48
@@ -44,6 +44,28 @@ def test_what_has_no_pair_in_common_is_not_the_same() -> None:
     assert {change.metric: change.verdict for change in changes} == {"l2": "unknown", "swd": "same"}
     with pytest.raises(ConfigError, match="no pair that both have"):
         compare(one[one["pair_id"].notna()], other)
+
+
+def test_what_was_measured_before_and_cannot_be_now_is_a_regression() -> None:
+    shared = {"higher_is_better": False, "status": "ok", "n": 1}
+    pairs = [{**shared, "method": m, "metric": "l2", "value": 1.0, "pair_id": p} for m in ("a", "b") for p in "xy"]
+    whole = {**shared, "method": "a", "metric": "fid", "value": 2.0}
+    before = frame_of([*pairs, whole])
+    assert lost(before, before) == [] and lost(before, frame_of(pairs)) == []  # fid and nobody else were not asked for
+    absent = {"method": "b", "n": 0, "status": "not run: weights x missing"}
+    without = {**whole, "value": None, "status": "not run: weights inception-fid missing"}
+    failed = {**pairs[1], "value": None, "status": "failed: one of two"}
+    after = frame_of([pairs[0], failed, without, absent])
+    assert lost(before, after) == [
+        "b: not run: weights x missing",
+        "a fid: not run: weights inception-fid missing",
+    ]
+    assert lost(after, after) == []  # never had them
+    assert comparison(before, after).regressions == lost(before, after)
+    assert comparison(before, frame_of([{**absent, "method": "a"}, absent])).lost == [
+        "a: not run: weights x missing",
+        "b: not run: weights x missing",
+    ]
 
 
 def test_other_versions_and_weights_are_said() -> None:
