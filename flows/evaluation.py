@@ -6,7 +6,6 @@ the same command: what is done is done. A row whose weights are missing is left 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,13 +18,10 @@ from flows.settings import Workers
 from flows.stages import StageCall, stage_of_shard
 from mgi.config import ConfigError
 from mgi.weights import WeightsError
-from storage.atomic import write_text
 from storage.run_lock import run_lock
+from tasks.suites.header import write_header
 from tasks.suites.rows import Planned, chosen_rows, filled, may_grow, pictures_of, plan_rows, write_taken
 from tasks.suites.suite import REFERENCES, Row, Suite
-
-HEADER = "evaluation.json"
-"""What an evaluation was asked for, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def evaluate_suite(
         suite = with_data(suite, out, observer.say)
         rows = plan_rows(suite, out, only)
         _require_shared(before, baseline, [planned.name for planned in rows])
-        write_text(Path(out) / HEADER, json.dumps(suite.model_dump(mode="json"), indent=1, ensure_ascii=False))
+        write_header(out, suite)
         done: dict[str, Summary] = {}
         absent: dict[str, str] = {}
         runs: dict[str, str] = {}
@@ -131,9 +127,10 @@ def evaluate_runs(
     _require_shared(before, baseline, list(runs))
     require_metrics(suite)
     stores = {name: RunStore.open(run) for name, run in runs.items()}
-    suite = suite.model_copy(update={"methods": tuple(Row.model_construct(name=name) for name in runs)})
     Path(out).mkdir(parents=True, exist_ok=True)
     with run_lock(Path(out)):
+        write_header(out, suite, runs)
+        suite = suite.model_copy(update={"methods": tuple(Row.model_construct(name=name) for name in runs)})
         done = {}
         for name, store in stores.items():
             had = str((store.header.get("metrics") or {}).get("wanted") or "")
@@ -208,25 +205,6 @@ def _write(
         computed=sum(sum(summary.computed.values()) for summary in done.values()),
         regressions=tuple(regressions),
     )
-
-
-def stored_suite(out: str) -> Suite:
-    """The suite that an evaluation was made of.
-
-    Raises:
-        ConfigError: there is none in that folder, or it cannot be read.
-    """
-    path = Path(out) / HEADER
-    if not path.is_file():
-        raise ConfigError(
-            f"{out}: expected an evaluation, found no {HEADER}; make one with `mgi evaluate SUITE --out {out}`"
-        )
-    try:
-        return Suite.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ConfigError(
-            f"{path} cannot be read as a suite; `mgi evaluate SUITE --out {out}` writes it again and goes on"
-        ) from None
 
 
 def with_folders(suite: Suite, sources: str | None, exemplars: str | None) -> Suite:

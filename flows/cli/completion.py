@@ -56,13 +56,13 @@ def suites(incomplete: str) -> list[str]:
 def rows(ctx: typer.Context, incomplete: str) -> list[str]:
     """Rows of the suite, or the evaluation, that the command line names so far."""
     from mgi.config import ConfigError
-    from tasks.suites.suite import Suite, load_suite
+    from tasks.suites.header import HEADER, read_header
+    from tasks.suites.suite import load_suite
 
     names: list[str] = []
     for what in [*(ctx.params.get("what") or []), *ctx.args]:  # what an unfinished line says is not parsed yet
-        stored = Path(what) / "evaluation.json"
         try:
-            suite = Suite.model_validate_json(stored.read_text("utf-8")) if stored.is_file() else load_suite(what)
+            suite = read_header(what)[0] if (Path(what) / HEADER).is_file() else load_suite(what)
         except (ConfigError, ValueError):
             continue
         names += [row.name for row in suite.methods]

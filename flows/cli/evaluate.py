@@ -105,14 +105,15 @@ def evaluate(
     own = load_settings()
     where = choose_cluster(workers, scheduler, own, patience, dashboard)
     from flows import engine
-    from flows.evaluation import evaluate_runs, stored_suite, with_folders
+    from flows.evaluation import evaluate_runs, with_folders
     from flows.progress import show_progress
     from tasks.suites.asked import changed, suite_of
+    from tasks.suites.header import HEADER, read_header
 
     given, folder = [str(local_path(Path(name))) if "/" in name else name for name in what or []], out_dir
     runs = _runs_of(given)
-    if len(given) == 1 and (Path(given[0]) / "evaluation.json").is_file():
-        suite, folder = stored_suite(given[0]), folder or given[0]
+    if len(given) == 1 and (Path(given[0]) / HEADER).is_file():
+        (suite, runs), folder = read_header(given[0]), folder or given[0]
     elif given and len(runs) < len(given) and len(given) > 1:
         raise ConfigError(f"expected one suite, or runs; {next(n for n in given if n not in runs.values())} is no run")
     else:

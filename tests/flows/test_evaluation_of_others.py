@@ -53,6 +53,12 @@ def test_runs_that_are_there_are_measured(inputs: Path, tmp_path: Path) -> None:
         "seconds",
         "working-memory",
     }
+    before = evaluated(tmp_path / "out")
+    (tmp_path / "out" / "tables" / "evaluation.parquet").unlink()
+    assert mgi("evaluate", tmp_path / "out").exit_code == 0  # by its name alone, as an evaluation of a suite
+    assert evaluated(tmp_path / "out").equals(before)
+    refused = mgi("evaluate", tmp_path / "out", "--limit", "1")
+    assert refused.exit_code == 2 and "--limit: runs have their pairs" in refused.output
     dry = mgi("evaluate", run, "--out", tmp_path / "dry", "--metrics", "psnr,swd", "--dry-run")
     assert dry.exit_code == 0 and f"2 pairs of {run}" in dry.stdout and "psnr, swd" in dry.stdout, dry.output
     assert not (tmp_path / "dry").exists()
