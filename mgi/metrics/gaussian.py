@@ -10,7 +10,6 @@ from torch import Tensor
 
 BLOCK = 4096
 """Vectors at a time."""
-NOT_FINITE = "features hold NaN or infinity; check the images that they come from"
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,11 @@ class GaussianAccumulator:
         if batch.ndim != 2 or batch.shape[1] != self.mean.size:
             raise ValueError(f"expected vectors of shape [N, {self.mean.size}], found {list(batch.shape)}")
         if not np.isfinite(batch).all():
-            raise ValueError(NOT_FINITE)
+            raise ValueError("features hold NaN or infinity; check the images that they come from")
         if len(batch):
             mean = batch.mean(axis=0)
-            self.combine(len(batch), mean, (batch - mean).T @ (batch - mean))
+            centred = batch - mean
+            self.combine(len(batch), mean, centred.T @ centred)  # of one array with itself: half the work
 
     def merge(self, other: GaussianAccumulator) -> None:
         """Add everything that another accumulator has seen."""
@@ -92,10 +92,5 @@ def gaussian_of(vectors: np.ndarray) -> Gaussian:
     """
     seen = GaussianAccumulator(vectors.shape[1])
     for start in range(0, len(vectors), BLOCK):
-        batch = np.array(vectors[start : start + BLOCK], float)  # its own, since it is centred in place
-        mean = batch.mean(axis=0)
-        if not np.isfinite(mean).all():
-            raise ValueError(NOT_FINITE)
-        batch -= mean
-        seen.combine(len(batch), mean, batch.T @ batch)  # of one array with itself: half the work
+        seen.update(vectors[start : start + BLOCK])
     return seen.result()
