@@ -37,7 +37,7 @@ def compare(
     for line in found.lost:
         complain(f"mgi: measured before and not now: {line}")
     answer = {"changes": found.changes, "worse": len(got_worse), "lost": found.lost}
-    return Answer(answer, Exit.FAILED if found.regressions else Exit.DONE)
+    return Answer(answer, Exit.FAILED if got_worse or found.lost else Exit.DONE)
 
 
 @guarded

@@ -11,8 +11,8 @@ import pandas as pd
 
 from mgi.config import ConfigError
 from mgi.intervals import holm, paired_difference
-from tasks.suites.frame import NOT_RUN, OK, PUBLISHED
-from tasks.suites.summary import SURE, by_pair
+from tasks.suites.frame import OK, PUBLISHED
+from tasks.suites.summary import SURE, by_pair, not_run
 
 COSTS = {"seconds": "slower", "parameters": "larger", "working-memory": "larger"}
 """What says how busy a machine was or how large a method is; shown, and no regression."""
@@ -136,9 +136,8 @@ def lost(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     measured = before[before["value"].notna() & before["metric"].notna() & before["status"].ne(PUBLISHED)]
     had = set(zip(measured["method"], measured["metric"], strict=True))
     asked = after[after["status"].ne(PUBLISHED)]
-    absent = asked[asked["status"].str.startswith(NOT_RUN).fillna(False) & asked["metric"].isna()]
-    rows = absent.set_index("method")["status"]
-    found = [f"{method}: {why}" for method, why in rows.items() if method in set(measured["method"])]
+    rows = set(measured["method"])
+    found = [f"{method}: {why}" for method, why in not_run(asked).items() if method in rows]
     for (method, metric), of_both in asked.dropna(subset=["metric"]).groupby(["method", "metric"], sort=False):
         reasons = of_both["status"][of_both["status"].ne(OK)]
         if (method, metric) in had and len(reasons) and not of_both["value"].notna().any():

@@ -79,12 +79,13 @@ def pair_rows(suite: Suite, name: str, run: str) -> list[dict[str, Any]]:
         rows.append({**shared, **numbers, "software": software, "status": OK})
     pairs, judging = pd.read_parquet(tables / "pairs.parquet"), metrics.groupby("pair_id")["seconds"].sum()
     for found in pairs.to_dict("records"):
-        status = OK if found["state"] == "done" else f"{FAILED}: {found['reason']}"
-        failed = status != OK  # what a pair took before it failed is not what one takes
-        made = None if failed else found["seconds"] - judging.get(found["pair_id"], 0.0)
+        done = found["state"] == "done"
+        status = OK if done else f"{FAILED}: {found['reason']}"
+        # What a pair took before it failed is not what one takes.
+        made = found["seconds"] - judging.get(found["pair_id"], 0.0) if done else None
         cost = {"value": made, "unit": "s", "higher_is_better": False, "n": 1, "software": software}
         rows.append({**shared, **cost, "pair_id": found["pair_id"], "metric": "seconds", "status": status})
-        memory = cost | {"value": None if failed else found.get("working_mib"), "unit": "MiB"}
+        memory = cost | {"value": found.get("working_mib") if done else None, "unit": "MiB"}
         rows.append({**shared, **memory, "pair_id": found["pair_id"], "metric": "working-memory", "status": status})
     return rows
 

@@ -157,7 +157,7 @@ def _of_pairs(table: pd.DataFrame, methods: list[str], against: str) -> list[dic
     return rows
 
 
-def not_run(summary: pd.DataFrame) -> dict[str, str]:
-    """{method: why} of the rows that could not be run."""
-    rows = summary[summary["metric"].isna() & summary["status"].str.startswith(NOT_RUN)]
+def not_run(table: pd.DataFrame) -> dict[str, str]:
+    """{method: why} of the rows that could not be run, of a summary or of the tidy table."""
+    rows = table[table["metric"].isna() & table["status"].str.startswith(NOT_RUN)]
     return dict(zip(rows["method"], rows["status"], strict=True))
