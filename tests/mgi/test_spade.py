@@ -220,9 +220,9 @@ def test_it_learns_the_colours_of_classes() -> None:
         return float((trainer.translate(batch(99).a, Guide()) - batch(99).b).abs().mean())
 
     start = distance()
-    for number in range(30):
+    for number in range(160):
         trainer.step(batch(number))
-    assert distance() < 0.9 * start
+    assert distance() < 0.75 * start, "six seeds ended at 0.27 to 0.56 of it; after 30 steps at 0.8 to 1.1, by rounding"
 
 
 def test_identities_are_connected_regions() -> None:
