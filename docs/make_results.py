@@ -1,6 +1,7 @@
 """Write the tables of docs/results.md from docs/results/*.csv: `python docs/make_results.py [--check]`.
 
-A table is what stands between `<!-- SUITE: METRIC METRIC+ ... -->` and `<!-- end -->`; a plus asks for the interval.
+A table is what stands between `<!-- NAME: METRIC METRIC+ ... -->` and `<!-- end -->`, of `NAME.csv`.
+A plus asks for the interval.
 """
 
 from __future__ import annotations
